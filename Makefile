@@ -1,0 +1,76 @@
+# One door for every tool. `make` alone lists what it can do; nothing has to be run before.
+#
+# Everything happens in a virtual environment in this checkout. It is made when a target first
+# needs it, and brought up to date when pyproject.toml changes:
+#
+#   .venv/.runtime   minikafka and what it needs to run     (enough for `make demo`)
+#   .venv/.dev       and what its tests and checks need
+#
+# PYTHON=python3.12 chooses the interpreter; ARGS="-k fetch" goes to pytest, the demo or the
+# benchmarks.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A plain `pip install .` leaves build/ behind, which would shadow the sources in an editable one.
+INSTALL := rm -rf build && $(BIN)/pip install --quiet --disable-pip-version-check --editable
+
+APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help check format test demo bench clean check-format check-lint check-types \
+	check-imports check-tidy kcat
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## a broker is killed in the middle of a million records: is one lost?
+	$(BIN)/minikafka demo $(ARGS)
+
+test: $(VENV)/.dev kcat ## run all tests (ARGS="-k fetch -x" goes to pytest)
+	$(BIN)/pytest $(ARGS)
+
+check: check-format check-lint check-types check-imports check-tidy ## format, lint, types, imports, house rules
+
+format: $(VENV)/.dev ## format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## measure this broker, and others beside it (ARGS goes to benchmarks)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove the virtual environment and everything that tools left behind
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+check-format: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+
+check-lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+
+check-types: $(VENV)/.dev
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+check-imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+check-tidy: $(VENV)/.dev
+	$(BIN)/pytest tests/test_tidy.py
+
+# kcat is the one client that pip does not bring; apt-get needs root. Without kcat its tests skip.
+kcat:
+	@command -v kcat > /dev/null \
+		|| { $(APT) install kcat || { $(APT) update && $(APT) install kcat; }; } > /dev/null 2>&1 \
+		|| echo "kcat is not installed (Debian: apt-get install kcat): its tests will be skipped"
+
+$(VENV)/.runtime: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) '.[dev]'
+	@touch $(VENV)/.runtime $@

@@ -1,0 +1,1 @@
+"""minikafka: a message broker small enough to read in a weekend, speaking Kafka's own protocol."""

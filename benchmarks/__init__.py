@@ -1,0 +1,20 @@
+"""Measurements of a broker, ours or any other that speaks Kafka's protocol. People read them.
+
+    python -m benchmarks          through librdkafka, several brokers interleaved in one run
+    python -m benchmarks.raw      through raw sockets, each figure beside the machine's own limit
+
+    __main__     the first command: rounds of jobs against targets
+    target       which brokers can be measured; start one, wait for its first accepted produce
+    job          what is measured through librdkafka: one job per row
+    workload     a job at work, in a process of its own
+    raw          the second command
+    data_path    produce and fetch without a client library
+    scale        many partitions, many connections, memory, start-up
+    limits       servers that do the least which a broker must: what this machine can reach
+    wire         a blocking connection and the frames that go through it
+    pipeline     many requests in flight on few connections, measured
+    process      a process seen from outside: CPU time, memory, its core
+    report       medians, the markdown table, the JSON file
+
+Absolute figures do not carry to another machine; ratios within one run do. Nothing here asserts.
+"""

@@ -1,0 +1,57 @@
+"""A process seen from outside: its CPU time, its memory, the core it may run on. Linux only.
+
+CPU time is read from the kernel's clock of that process (what clock_getcpuclockid(3) returns):
+user and system time of all its threads, ended ones too, in nanoseconds. The same sum stands in
+/proc/PID/stat in steps of 10 ms, too coarse for a run of 200 ms.
+"""
+
+import mmap
+import os
+import resource
+import time
+from pathlib import Path
+
+BROKER_CPU = 0
+CLIENT_CPU = 1
+"""With `--pin`, brokers run on the first core and clients on the second."""
+
+TOUCHED_BYTES = 8 << 30
+"""More than all files and brokers of one round take together."""
+
+_PROCESS_CPU_CLOCK = 2  # CPUCLOCK_SCHED of the kernel's posix-timers
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the user and system time that process `pid` has used so far."""
+    return time.clock_gettime((~pid << 3) | _PROCESS_CPU_CLOCK)
+
+
+def memory_bytes(pid: int) -> int:
+    """Return the resident memory of process `pid`; files in the page cache do not count."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise ProcessLookupError(f"process {pid} has no memory: it has ended")
+
+
+def pin(pid: int, cpu: int | None) -> None:
+    """Keep process `pid` (0: this one) and its later threads on `cpu`; None changes nothing."""
+    if cpu is not None:
+        os.sched_setaffinity(pid, {cpu})
+
+
+def allow_many_files() -> None:
+    """Raise the limit of open files as far as it goes; processes started later inherit it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def touch_memory() -> None:
+    """Use much of the free memory once and give it back.
+
+    In a virtual machine the first use of a page makes the host find one: seven times what the
+    write to the page cache costs afterwards. Who is measured first would pay for all.
+    """
+    free_bytes = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
+    mmap.mmap(-1, min(TOUCHED_BYTES, free_bytes // 2), flags=flags).close()

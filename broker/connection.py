@@ -1,0 +1,287 @@
+"""One client's connection: frames in, answers out in the order of the requests.
+
+    readable event:  socket -> shared buffer -> frames -> handlers (stage, read, park)
+                     -> settle: one write per partition -> answers, sent together
+
+Nothing leaves before the whole event has been handled: one system call carries all its answers.
+A connection that has too much under way (answers waiting, bytes unsent, no buffer for its next
+frame, a partition with too much unflushed) is not read until that has changed.
+
+A peer's bytes never stop more than their own connection: what breaks the protocol is one log line
+with connection, API, version and byte position.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine
+from struct import error as struct_error
+from typing import Any, Protocol, cast
+
+from ..protocol.api import api_name
+from ..protocol.codec import encode
+from ..protocol.header import (
+    API_VERSIONS_KEY,
+    RequestStart,
+    decode_client_id,
+    decode_request_start,
+    encode_response,
+)
+from ..protocol.primitives import ProtocolError
+from ..transport.framing import FrameBuffers, FrameReceiver
+from ..transport.outbox import Chunk, Outbox, SocketOutbox, TransportOutbox
+from .handlers.context import Context
+from .handlers.table import SERVED_VERSIONS, Route, find_route
+
+MAX_EXCHANGES = 1000
+"""Requests of one connection that have no answer yet."""
+MAX_UNSENT_BYTES = 32 << 20
+FRAME_TIMEOUT_S = 30.0
+"""How long a frame may take from its first byte to its last."""
+_LONGEST_IN_LOG = 256
+
+log = logging.getLogger("minikafka.connection")
+
+
+class Connections(Protocol):
+    """What a connection needs of the server."""
+
+    context: Context
+    buffers: FrameBuffers
+
+    def opened(self, connection: "Connection") -> bool:
+        """Take it in; False when there are too many."""
+        ...
+
+    def closed(self, connection: "Connection") -> None:
+        """Forget it."""
+        ...
+
+    def has_answers(self, connection: "Connection") -> None:
+        """It has answers to send: now if an event is being handled, else soon."""
+        ...
+
+    def end_event(self) -> None:
+        """Write what was staged, and send all answers that are ready."""
+        ...
+
+    def run(self, answer: Coroutine[Any, Any, None]) -> None:
+        """Run a handler that waits."""
+        ...
+
+
+class RequestExchange:
+    """One request, and its place in the order of answers."""
+
+    __slots__ = ("_connection", "_route", "chunks", "correlation_id", "version")
+
+    def __init__(
+        self, connection: "Connection", route: Route | None, correlation_id: int, version: int
+    ) -> None:
+        self._connection = connection
+        self._route = route
+        self.correlation_id = correlation_id
+        self.version = version
+        self.chunks: list[Chunk] | None = None
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """The address by which the client reached this node."""
+        return self._connection.local_address
+
+    def answer(self, response: Any) -> None:
+        """Encode the answer, to be sent in its turn."""
+        route = self._route
+        chunks: list[Any] = []
+        if route is None:
+            self.chunks = [*encode_response(encode(response, 0), self.correlation_id, False)]
+        else:
+            route.encode(response, chunks.append)
+            self.chunks = [
+                *encode_response(chunks, self.correlation_id, route.has_flexible_response)
+            ]
+        self._connection.answered()
+
+    def answer_nothing(self) -> None:
+        """Give up the place in the order."""
+        self.chunks = []
+        self._connection.answered()
+
+    def close(self, reason: str) -> None:
+        """End the connection."""
+        self.chunks = []
+        self._connection.fail(reason)
+
+
+class Connection(asyncio.BufferedProtocol):
+    """The broker's end of one connection."""
+
+    def __init__(self, server: Connections, loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
+        self._loop = loop
+        self._receiver = FrameReceiver(
+            server.buffers, server.context.config.socket_request_max_bytes
+        )
+        self._exchanges: deque[RequestExchange] = deque()
+        self._is_paused = False
+        self._frame_started_at: float | None = None
+        self._transport: asyncio.Transport
+        self._outbox: Outbox
+        self.last_active_at = loop.time()
+        self.has_answers = False
+        self.name = "?"
+        self.client_id: str | None = None
+        self.local_address = ("", 0)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the socket over."""
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername") or ("?", 0)
+        self.name = f"{peer[0]}:{peer[1]}"
+        self.local_address = (transport.get_extra_info("sockname") or ("", 0))[:2]
+        has_socket = transport.get_extra_info("socket") is not None
+        if has_socket and transport.get_extra_info("ssl_object") is None:
+            self._outbox = SocketOutbox(self._loop, self._transport, self._check_flow)
+        else:
+            self._outbox = TransportOutbox(self._transport, self._check_flow)
+        if not self._server.opened(self):
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what was under way; parked requests expire by themselves."""
+        self._outbox.close()
+        self._receiver.release()
+        self._exchanges.clear()
+        self._server.closed(self)
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is full."""
+        self._outbox.pause()
+
+    def resume_writing(self) -> None:
+        """The transport's buffer has room."""
+        self._outbox.resume()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go."""
+        return self._receiver.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """One readable event: handle every request that it completes."""
+        self.last_active_at = self._loop.time()
+        try:
+            for frame in self._receiver.received(nbytes):
+                self._frame_started_at = None
+                self._handle(frame)
+        except ProtocolError as error:
+            self.fail(f"closing: {error}")
+        self._server.end_event()
+        self._receiver.end_event()
+        if self._receiver.has_started_frame and self._frame_started_at is None:
+            self._frame_started_at = self.last_active_at
+        self._check_flow()
+
+    def answered(self) -> None:
+        """Some exchange has its answer."""
+        if not self.has_answers:
+            self.has_answers = True
+            self._server.has_answers(self)
+
+    def send_answers(self) -> None:
+        """Send what is ready, up to the first exchange that is not."""
+        self.has_answers = False
+        ready: list[Chunk] = []
+        exchanges = self._exchanges
+        while exchanges and exchanges[0].chunks is not None:
+            ready += exchanges.popleft().chunks or ()
+        if ready and not self._transport.is_closing():
+            self._outbox.send(ready)
+        if self._is_paused:
+            self._check_flow()
+
+    def fail(self, reason: str) -> None:
+        """End this connection, with one line that says why."""
+        log.warning("connection %s client %r: %s", self.name, _shortened(self.client_id), reason)
+        self._transport.abort()
+
+    def expire(self, now: float, max_idle_s: float) -> None:
+        """End it if it has been silent, or its frame incomplete, for too long."""
+        started = self._frame_started_at
+        if started is not None and now - started > FRAME_TIMEOUT_S:
+            self.fail(f"a frame took more than {FRAME_TIMEOUT_S:.0f} s")
+        elif not self._exchanges and now - self.last_active_at > max_idle_s:
+            self._transport.close()
+
+    def close(self) -> None:
+        """End it because the node stops."""
+        self._transport.close()
+
+    def _handle(self, frame: memoryview) -> None:
+        start = decode_request_start(frame)
+        route = find_route(start.api_key, start.api_version)
+        if route is None:
+            self._handle_unsupported(frame, start)
+            return
+        try:
+            self.client_id, position = decode_client_id(frame, route.has_flexible_request)
+            request, _ = route.decode(frame, position)
+        except (ProtocolError, struct_error, IndexError) as error:
+            raise _located(error, start, len(frame)) from error
+        exchange = RequestExchange(self, route, start.correlation_id, start.api_version)
+        self._exchanges.append(exchange)
+        answer = route.handle(exchange, request, self._server.context)
+        if isinstance(answer, Coroutine):
+            self._server.run(_answer_later(exchange, answer))  # pyright: ignore
+        elif answer is not None:
+            exchange.answer(answer)
+
+    def _handle_unsupported(self, frame: memoryview, start: RequestStart) -> None:
+        self.client_id, _ = decode_client_id(frame, False)
+        if start.api_key != API_VERSIONS_KEY:
+            served = SERVED_VERSIONS.get(start.api_key)
+            known = f"versions {served[0]} to {served[1]} are served" if served else "not served"
+            name = api_name(start.api_key)
+            raise ProtocolError(f"asked for {name} v{start.api_version}: {known}")
+        from .handlers.api_versions import unsupported_version
+
+        exchange = RequestExchange(self, None, start.correlation_id, 0)
+        self._exchanges.append(exchange)
+        exchange.answer(unsupported_version())
+
+    def _check_flow(self) -> None:
+        """Stop reading while too much is under way; go on when it is not."""
+        if self._transport.is_closing():
+            return
+        server = self._server
+        if self._receiver.is_stalled and not self._receiver.resume():
+            server.buffers.wait(self._check_flow)
+            self._pause()
+        elif server.context.replicas.is_full:
+            server.context.replicas.wait_for_room(self._check_flow)
+            self._pause()
+        elif len(self._exchanges) > MAX_EXCHANGES or self._outbox.size_bytes > MAX_UNSENT_BYTES:
+            self._pause()
+        elif self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def _pause(self) -> None:
+        if not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+
+async def _answer_later(exchange: RequestExchange, answer: Coroutine[Any, Any, Any]) -> None:
+    exchange.answer(await answer)
+
+
+def _located(error: Exception, start: RequestStart, frame_bytes: int) -> ProtocolError:
+    """The error of a decoder, with the API and the byte position in the frame."""
+    position = getattr(error, "position", None)
+    what = f"{api_name(start.api_key)} v{start.api_version} of {frame_bytes} bytes"
+    reason = str(error) if position is not None else f"cut short ({error})"
+    return ProtocolError(f"{what} cannot be read: {reason}")
+
+
+def _shortened(text: str | None) -> str | None:
+    return text if text is None else text[:_LONGEST_IN_LOG]

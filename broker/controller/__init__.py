@@ -1,0 +1,1 @@
+"""The cluster coordinator: what the cluster is (image) and how it changes (decide)."""

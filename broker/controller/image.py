@@ -1,0 +1,93 @@
+"""What the cluster is: topics, partitions, brokers, producer ids. PURE.
+
+The image is the sum of the metadata log: each record is a msgpack map with a `type`, and `apply`
+is the only way in which the image changes. Every node that applies the same records has the same
+image.
+
+    ClusterCreated       cluster_id
+    BrokerRegistered     broker_id, epoch, incarnation
+    TopicCreated         topic_id, name, configs
+    PartitionCreated     topic_id, index, replicas, isr, leader, leader_epoch, partition_epoch
+    PartitionChanged     topic_id, index, and what changed of the fields above
+    TopicDeleted         topic_id
+    ProducerIdsReserved  broker_id, next_producer_id
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionImage:
+    """One partition as the controller decided it."""
+
+    index: int
+    replicas: tuple[int, ...]
+    isr: tuple[int, ...]
+    leader: int
+    leader_epoch: int
+    partition_epoch: int
+
+
+@dataclass(slots=True)
+class TopicImage:
+    """One topic: its id (16 bytes, random), configs that override the node's, partitions."""
+
+    name: str
+    topic_id: bytes
+    configs: dict[str, str]
+    partitions: dict[int, PartitionImage] = field(default_factory=dict[int, PartitionImage])
+
+
+@dataclass(slots=True)
+class Image:
+    """The cluster after the records applied so far."""
+
+    cluster_id: str = ""
+    brokers: dict[int, int] = field(default_factory=dict[int, int])
+    """Broker id to the epoch of its registration."""
+    topics: dict[str, TopicImage] = field(default_factory=dict[str, TopicImage])
+    topic_names: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    next_producer_id: int = 0
+
+    def topic_by_id(self, topic_id: bytes) -> TopicImage | None:
+        """The topic that has this id now."""
+        name = self.topic_names.get(topic_id)
+        return None if name is None else self.topics[name]
+
+    def apply(self, record: Record) -> None:
+        """Take one committed record in; an unknown type raises ValueError."""
+        match record["type"]:
+            case "ClusterCreated":
+                self.cluster_id = record["cluster_id"]
+            case "BrokerRegistered":
+                self.brokers[record["broker_id"]] = record["epoch"]
+            case "TopicCreated":
+                self._create_topic(record)
+            case "PartitionCreated" | "PartitionChanged":
+                self._set_partition(record)
+            case "TopicDeleted":
+                del self.topics[self.topic_names.pop(record["topic_id"])]
+            case "ProducerIdsReserved":
+                self.next_producer_id = record["next_producer_id"]
+            case unknown:
+                raise ValueError(f"the metadata log holds a record of unknown type {unknown!r}")
+
+    def _create_topic(self, record: Record) -> None:
+        topic = TopicImage(record["name"], record["topic_id"], dict(record["configs"]))
+        self.topics[topic.name] = topic
+        self.topic_names[topic.topic_id] = topic.name
+
+    def _set_partition(self, record: Record) -> None:
+        partitions = self.topics[self.topic_names[record["topic_id"]]].partitions
+        index = record["index"]
+        changes = {key: _frozen(record[key]) for key in record if key not in ("type", "topic_id")}
+        before = partitions.get(index)
+        partitions[index] = replace(before, **changes) if before else PartitionImage(**changes)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value  # pyright: ignore

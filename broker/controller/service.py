@@ -1,0 +1,136 @@
+"""The controller of a lone node: a quorum of one.
+
+    command -> decide -> records -> metadata log -> flushed -> image.apply -> listeners -> answer
+
+The metadata log is our own log in `__cluster_metadata-0`: a batch per command, a record per change,
+each value a msgpack map. It is always flushed before anything is applied, whatever `--flush` says.
+Commands are decided one at a time, in the order in which they came, each on the image that the
+ones before it left.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from random import Random
+
+import msgpack
+
+from ...protocol.batch import read_header
+from ...protocol.records import Record as LogRecord
+from ...protocol.records import build_batch, iterate
+from ..clock import WallClock
+from ..log.files import Files
+from ..log.log import Log, LogOptions
+from .decide import METADATA_TOPIC, Decision
+from .image import Image, Record
+
+METADATA_DIRECTORY = f"{METADATA_TOPIC}-0"
+MAX_QUEUED_COMMANDS = 10_000
+
+Command = Callable[[Image], Decision]
+Listener = Callable[[Record], None]
+
+
+class Controller:
+    """Decides commands, commits their records, applies them."""
+
+    def __init__(self, files: Files, log: Log, clock: WallClock, random: Random) -> None:
+        self.image = Image()
+        self.random = random
+        self.on_record: Listener = lambda record: None
+        self._files = files
+        self._log = log
+        self._clock = clock
+        self._queue: deque[tuple[Command, asyncio.Future[Decision]]] = deque()
+        self._working: asyncio.Task[None] | None = None
+        self._replay()
+
+    @staticmethod
+    def open(
+        files: Files, data_dir: str, clock: WallClock, random: Random, is_clean: bool
+    ) -> "Controller":
+        """Open the metadata log of a node and replay it into an image."""
+        directory = f"{data_dir}/{METADATA_DIRECTORY}"
+        log = Log.open(files, directory, LogOptions(flush_on_write="fsync"), clean=is_clean)
+        return Controller(files, log, clock, random)
+
+    @property
+    def epoch(self) -> int:
+        """The Raft term: a lone node never needs a second election."""
+        return 1
+
+    @property
+    def end_offset(self) -> int:
+        """The metadata log's end: a number that grows with each change of the cluster."""
+        return self._log.log_end_offset
+
+    async def submit(self, command: Command) -> Decision:
+        """Decide, commit and apply; the decision comes back once its records are applied."""
+        if len(self._queue) >= MAX_QUEUED_COMMANDS:
+            raise RuntimeError("too many commands wait for the controller")
+        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self._queue.append((command, answer))
+        if self._working is None:
+            self._working = asyncio.get_running_loop().create_task(self._work())
+        return await answer
+
+    async def close(self) -> None:
+        """Finish the commands at hand and close the log."""
+        if self._working is not None:
+            await self._working
+        self._log.close(sync=True)
+
+    async def _work(self) -> None:
+        try:
+            while self._queue:
+                command, answer = self._queue.popleft()
+                try:
+                    decision = command(self.image)
+                    await self._commit(decision.records)
+                except Exception as error:  # noqa: BLE001 - it is the caller's to handle
+                    answer.set_exception(error)
+                else:
+                    answer.set_result(decision)
+        finally:
+            self._working = None
+
+    async def _commit(self, records: list[Record]) -> None:
+        if not records:
+            return
+        now_ms = self._clock.now_ms()
+        values = [LogRecord(0, now_ms, None, _pack(record)) for record in records]
+        batch = build_batch(values, base_offset=self._log.log_end_offset, leader_epoch=self.epoch)
+        self._log.stage(memoryview(batch), read_header(batch))
+        self._log.write()
+        point = self._log.begin_flush()
+        await self._files.flush(point.files)
+        self._log.flushed(point)
+        for record in records:
+            self.image.apply(record)
+            self.on_record(record)
+
+    def _replay(self) -> None:
+        for record in self._read(self._log.log_start_offset):
+            self.image.apply(_unpack(record))
+
+    def _read(self, offset: int) -> "list[LogRecord]":
+        records: list[LogRecord] = []
+        while offset < self._log.log_end_offset:
+            part = self._log.read(offset, 1 << 20, self._log.log_end_offset)
+            if part is None:
+                break
+            data, position = memoryview(part.read()), 0
+            while position < len(data):
+                header = read_header(data, position)
+                end = position + header.size_bytes
+                records += iterate(data[position:end], header)
+                position, offset = end, header.next_offset
+        return records
+
+
+def _pack(record: Record) -> bytes:
+    return msgpack.packb(dict(record))  # pyright: ignore
+
+
+def _unpack(record: LogRecord) -> Record:
+    return msgpack.unpackb(record.value or b"")

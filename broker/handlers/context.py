@@ -1,0 +1,55 @@
+"""What every handler is given: one request's exchange, and the parts of the node it may use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..clock import WallClock
+from ..config import BrokerConfig
+from ..controller.producer_ids import ProducerIds
+from ..controller.service import Controller
+from ..replica.manager import ReplicaManager
+
+
+class Exchange(Protocol):
+    """One request on its way to its answer; answers leave in the order of the requests."""
+
+    version: int
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """The address by which the client reached this node."""
+        ...
+
+    def answer(self, response: Any) -> None:
+        """Send this, once."""
+        ...
+
+    def answer_nothing(self) -> None:
+        """The protocol has no answer here: a produce with acks 0."""
+        ...
+
+    def close(self, reason: str) -> None:
+        """End the connection instead of answering."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of a node that handlers use."""
+
+    config: BrokerConfig
+    controller: Controller
+    producer_ids: ProducerIds
+    replicas: ReplicaManager
+    clock: WallClock
+    advertised: tuple[str, int] | None
+
+    def address_for(self, exchange: Exchange) -> tuple[str, int]:
+        """What clients of this connection are told to connect to."""
+        return self.advertised or exchange.local_address
+
+
+Handle = Callable[[Exchange, Any, Context], Any]
+"""(exchange, request, context) -> the response, or a coroutine that ends in it, or None: parked,
+then whoever holds the exchange answers it later."""

@@ -1,0 +1,40 @@
+"""DeleteTopics: by name, or from version 6 on by topic id (KIP-516); data goes at once."""
+
+from ...protocol.api.delete_topics import (
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+    DeleteTopicsResponseTopic,
+)
+from ...protocol.errors import ErrorCode
+from ...protocol.primitives import ZERO_UUID
+from ..controller.decide import delete_topic
+from .context import Context, Exchange
+from .topics import find_topic
+
+
+async def handle(
+    exchange: Exchange, request: DeleteTopicsRequest, context: Context
+) -> DeleteTopicsResponse:
+    """One answer per topic, in the order asked; a topic named twice is deleted once."""
+    del exchange
+    wanted = [(name, ZERO_UUID) for name in request.topic_names]
+    wanted += [(topic.name, topic.topic_id) for topic in request.topics]
+    return DeleteTopicsResponse(
+        responses=[await _delete(name, topic_id, context) for name, topic_id in wanted]
+    )
+
+
+async def _delete(name: str | None, topic_id: bytes, context: Context) -> DeleteTopicsResponseTopic:
+    answer = DeleteTopicsResponseTopic(name=name, topic_id=topic_id, error_code=ErrorCode.NONE)
+    if name is not None and topic_id != ZERO_UUID:
+        answer.error_code = ErrorCode.INVALID_REQUEST
+        answer.error_message = "a topic is given by its name or by its id, not by both"
+        return answer
+    found = find_topic(context.controller.image, name or "", topic_id)
+    if isinstance(found, ErrorCode):
+        answer.error_code = found
+        return answer
+    decision = await context.controller.submit(lambda image: delete_topic(image, found.topic_id))
+    answer.error_code = decision.error_code
+    answer.name, answer.topic_id = found.name, found.topic_id
+    return answer

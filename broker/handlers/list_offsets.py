@@ -1,0 +1,100 @@
+"""ListOffsets: the offset at a time, or at the start or end of a partition.
+
+By time the log opens the one batch that matters, since the answer is a record, not a batch. No
+record at or after the time is no error: offset and timestamp are -1.
+
+A lone node keeps every replica itself, so the high watermark is never unknown after a start.
+"""
+
+from ...protocol.api.list_offsets import (
+    EARLIEST_LOCAL_TIMESTAMP,
+    EARLIEST_PENDING_UPLOAD_TIMESTAMP,
+    EARLIEST_TIMESTAMP,
+    LATEST_TIERED_TIMESTAMP,
+    LATEST_TIMESTAMP,
+    MAX_TIMESTAMP,
+    ListOffsetsRequest,
+    ListOffsetsRequestPartition,
+    ListOffsetsResponse,
+    ListOffsetsResponsePartition,
+    ListOffsetsResponseTopic,
+)
+from ...protocol.errors import ErrorCode
+from ...protocol.primitives import ProtocolError
+from ..replica.partition import Partition
+from .context import Context, Exchange
+
+_NOTHING_TIERED = (LATEST_TIERED_TIMESTAMP, EARLIEST_PENDING_UPLOAD_TIMESTAMP)
+_FIRST_VERSION_OF = {
+    MAX_TIMESTAMP: 7,
+    EARLIEST_LOCAL_TIMESTAMP: 8,
+    LATEST_TIERED_TIMESTAMP: 9,
+    EARLIEST_PENDING_UPLOAD_TIMESTAMP: 11,
+}
+
+
+def handle(
+    exchange: Exchange, request: ListOffsetsRequest, context: Context
+) -> ListOffsetsResponse:
+    """One answer per partition named."""
+    return ListOffsetsResponse(
+        topics=[
+            ListOffsetsResponseTopic(
+                name=topic.name,
+                partitions=[
+                    _answer(
+                        context.replicas.find(topic.name, wanted.partition_index),
+                        wanted,
+                        exchange.version,
+                    )
+                    for wanted in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _answer(
+    partition: Partition | None, wanted: ListOffsetsRequestPartition, version: int
+) -> ListOffsetsResponsePartition:
+    answer = ListOffsetsResponsePartition(partition_index=wanted.partition_index, error_code=0)
+    if partition is None:
+        answer.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        return answer
+    answer.error_code = partition.check_leader_epoch(wanted.current_leader_epoch)
+    if wanted.timestamp < 0 and not _is_known_in(version, wanted.timestamp):
+        answer.error_code = ErrorCode.UNSUPPORTED_VERSION
+    if not answer.error_code:
+        try:
+            _find(partition, wanted.timestamp, answer)
+        except ProtocolError:
+            # The batch that the time leads to cannot be opened: its producer sent it so.
+            answer.error_code = ErrorCode.CORRUPT_MESSAGE
+    return answer
+
+
+def _is_known_in(version: int, timestamp: int) -> bool:
+    known = timestamp in (LATEST_TIMESTAMP, EARLIEST_TIMESTAMP)
+    return known or version >= _FIRST_VERSION_OF.get(timestamp, version + 1)
+
+
+def _find(partition: Partition, timestamp: int, answer: ListOffsetsResponsePartition) -> None:
+    log = partition.log
+    if timestamp in _NOTHING_TIERED:
+        return
+    if timestamp == LATEST_TIMESTAMP:
+        answer.offset = partition.last_stable_offset
+        answer.leader_epoch = partition.leader_epoch
+        return
+    if timestamp in (EARLIEST_TIMESTAMP, EARLIEST_LOCAL_TIMESTAMP):
+        answer.offset = log.log_start_offset
+        answer.leader_epoch = partition.epochs.epoch_at(log.log_start_offset)
+        return
+    end_offset = partition.last_stable_offset
+    if timestamp == MAX_TIMESTAMP:
+        found = log.max_timestamp(end_offset)
+    else:
+        found = log.offset_for_time(timestamp, end_offset)
+    if found is not None:
+        answer.offset, answer.timestamp, answer.leader_epoch = found

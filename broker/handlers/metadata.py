@@ -1,0 +1,131 @@
+"""Metadata: brokers, topics and leaders; to ask for a topic may create it."""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from ...protocol.api.metadata import (
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+    MetadataResponseBroker,
+    MetadataResponsePartition,
+    MetadataResponseTopic,
+)
+from ...protocol.errors import ErrorCode
+from ...protocol.primitives import ZERO_UUID
+from ..controller.decide import INTERNAL_TOPICS, NewTopic, create_topic, refuse_topic_name
+from ..controller.image import Image, TopicImage
+from . import operations
+from .context import Context, Exchange
+from .topics import find_topic
+
+ALL_TOPICS_BY_EMPTY_LIST = 0
+FIRST_VERSION_WITH_NULL_NAME = 12
+
+
+def handle(
+    exchange: Exchange, request: MetadataRequest, context: Context
+) -> MetadataResponse | Coroutine[Any, Any, MetadataResponse]:
+    """The answer, at once unless a topic is to be created first."""
+    missing = _topics_to_create(exchange, request, context)
+    if missing:
+        return _create_and_describe(exchange, request, context, missing)
+    return _describe(exchange, request, context)
+
+
+def _topics_to_create(exchange: Exchange, request: MetadataRequest, context: Context) -> list[str]:
+    if not context.config.auto_create_topics_enable or not request.allow_auto_topic_creation:
+        return []
+    topics = context.controller.image.topics
+    names = [topic.name for topic in request.topics or [] if topic.topic_id == ZERO_UUID]
+    return [
+        name
+        for name in dict.fromkeys(names)
+        if name and name not in topics and refuse_topic_name(name) is None
+    ]
+
+
+async def _create_and_describe(
+    exchange: Exchange, request: MetadataRequest, context: Context, names: list[str]
+) -> MetadataResponse:
+    for name in names:
+        new = NewTopic(name)
+        await context.controller.submit(
+            lambda image, new=new: create_topic(
+                image, context.config, new, context.controller.random
+            )
+        )
+    return _describe(exchange, request, context)
+
+
+def _describe(exchange: Exchange, request: MetadataRequest, context: Context) -> MetadataResponse:
+    image = context.controller.image
+    host, port = context.address_for(exchange)
+    return MetadataResponse(
+        brokers=[
+            MetadataResponseBroker(node_id=broker_id, host=host, port=port)
+            for broker_id in sorted(image.brokers)
+        ],
+        cluster_id=image.cluster_id,
+        controller_id=context.config.node_id,
+        topics=[
+            _describe_topic(topic, request) if isinstance(topic, TopicImage) else topic
+            for topic in _wanted_topics(exchange, request, image)
+        ],
+        cluster_authorized_operations=(
+            operations.ON_CLUSTER
+            if request.include_cluster_authorized_operations
+            else operations.NOT_REQUESTED
+        ),
+    )
+
+
+def _wanted_topics(
+    exchange: Exchange, request: MetadataRequest, image: Image
+) -> "list[TopicImage | MetadataResponseTopic]":
+    by_empty_list = exchange.version == ALL_TOPICS_BY_EMPTY_LIST and not request.topics
+    if request.topics is None or by_empty_list:
+        return [image.topics[name] for name in sorted(image.topics)]
+    return [_find(exchange, wanted, image) for wanted in request.topics]
+
+
+def _find(
+    exchange: Exchange, wanted: MetadataRequestTopic, image: Image
+) -> TopicImage | MetadataResponseTopic:
+    found = find_topic(image, wanted.name or "", wanted.topic_id)
+    if isinstance(found, TopicImage):
+        return found
+    if wanted.topic_id == ZERO_UUID and refuse_topic_name(wanted.name or "") is not None:
+        found = ErrorCode.INVALID_TOPIC_EXCEPTION
+    by_id = wanted.topic_id != ZERO_UUID and exchange.version >= FIRST_VERSION_WITH_NULL_NAME
+    return MetadataResponseTopic(
+        error_code=found,
+        name=None if by_id else wanted.name or "",
+        topic_id=wanted.topic_id,
+        partitions=[],
+    )
+
+
+def _describe_topic(topic: TopicImage, request: MetadataRequest) -> MetadataResponseTopic:
+    return MetadataResponseTopic(
+        error_code=ErrorCode.NONE,
+        name=topic.name,
+        topic_id=topic.topic_id,
+        is_internal=topic.name in INTERNAL_TOPICS,
+        partitions=[
+            MetadataResponsePartition(
+                error_code=ErrorCode.NONE,
+                partition_index=partition.index,
+                leader_id=partition.leader,
+                leader_epoch=partition.leader_epoch,
+                replica_nodes=list(partition.replicas),
+                isr_nodes=list(partition.isr),
+            )
+            for _, partition in sorted(topic.partitions.items())
+        ],
+        topic_authorized_operations=(
+            operations.ON_TOPIC
+            if request.include_topic_authorized_operations
+            else operations.NOT_REQUESTED
+        ),
+    )

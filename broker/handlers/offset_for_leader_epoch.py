@@ -1,0 +1,47 @@
+"""OffsetForLeaderEpoch: where does this epoch end in your log? (KIP-320)"""
+
+from ...protocol.api.offset_for_leader_epoch import (
+    EpochEndOffset,
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochRequestPartition,
+    OffsetForLeaderEpochResponse,
+    OffsetForLeaderEpochResponseTopic,
+)
+from ...protocol.errors import ErrorCode
+from ..replica.partition import Partition
+from .context import Context, Exchange
+
+
+def handle(
+    exchange: Exchange, request: OffsetForLeaderEpochRequest, context: Context
+) -> OffsetForLeaderEpochResponse:
+    """One answer per partition named; (-1, -1) for an epoch that this log does not know."""
+    del exchange
+    return OffsetForLeaderEpochResponse(
+        topics=[
+            OffsetForLeaderEpochResponseTopic(
+                topic=topic.topic,
+                partitions=[
+                    _answer(context.replicas.find(topic.topic, wanted.partition), wanted)
+                    for wanted in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _answer(
+    partition: Partition | None, wanted: OffsetForLeaderEpochRequestPartition
+) -> EpochEndOffset:
+    answer = EpochEndOffset(error_code=0, partition=wanted.partition)
+    if partition is None:
+        answer.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        return answer
+    answer.error_code = partition.check_leader_epoch(wanted.current_leader_epoch)
+    if not answer.error_code:
+        end_offset = partition.high_watermark
+        answer.leader_epoch, answer.end_offset = partition.epochs.end_offset_for(
+            wanted.leader_epoch, end_offset
+        )
+    return answer

@@ -1,0 +1,72 @@
+"""The APIs that this broker serves: what ApiVersions answers and where a request goes.
+
+An API stands here only if its handler answers truthfully in each of these versions. A handler's
+module and its messages are imported, and their codec compiled, on the first request: a broker that
+starts pays for none of them.
+"""
+
+import functools
+from dataclasses import dataclass
+from importlib import import_module
+
+from ...protocol.api import API_MODULES, request_class, response_class
+from ...protocol.codec import Decoder, Encoder, decoder_of, encoder_of
+from ...protocol.header import has_flexible_request_header, has_flexible_response_header
+from .context import Handle
+
+PRODUCE_KEY = 0
+API_VERSIONS_KEY = 18
+
+SERVED_VERSIONS: dict[int, tuple[int, int]] = {
+    0: (3, 13),  # Produce
+    1: (4, 18),  # Fetch
+    2: (1, 11),  # ListOffsets
+    3: (0, 13),  # Metadata
+    18: (0, 4),  # ApiVersions
+    19: (2, 7),  # CreateTopics
+    20: (1, 6),  # DeleteTopics
+    22: (0, 5),  # InitProducerId
+    23: (2, 4),  # OffsetForLeaderEpoch
+    60: (0, 2),  # DescribeCluster
+    75: (0, 0),  # DescribeTopicPartitions
+}
+"""API key to the first and last version served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One version of one API: how to read it, who handles it, how to write the answer."""
+
+    request_class: type
+    has_flexible_request: bool
+    has_flexible_response: bool
+    decode: Decoder
+    encode: Encoder
+    handle: Handle
+
+
+def advertised_versions(api_key: int) -> tuple[int, int]:
+    """What ApiVersions says. Produce is advertised from 0 although 0 to 2 are refused.
+
+    Older librdkafka looks up its compression codecs in these versions (KAFKA-18659).
+    """
+    first, last = SERVED_VERSIONS[api_key]
+    return (0 if api_key == PRODUCE_KEY else first), last
+
+
+@functools.cache
+def find_route(api_key: int, version: int) -> Route | None:
+    """The route of a request, or None for an API or version that is not served."""
+    first, last = SERVED_VERSIONS.get(api_key, (0, -1))
+    request, response = request_class(api_key), response_class(api_key)
+    if not first <= version <= last or request is None or response is None:
+        return None
+    module = import_module(f".{API_MODULES[api_key]}", __package__)
+    return Route(
+        request,
+        has_flexible_request_header(request, version),
+        has_flexible_response_header(response, version),
+        decoder_of(request, version),
+        encoder_of(response, version),
+        module.handle,
+    )

@@ -1,0 +1,1 @@
+"""The log of one partition: segments, indexes, checkpoints, and the one door to the disk."""

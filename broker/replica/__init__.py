@@ -1,0 +1,1 @@
+"""Partitions and what they keep beside their logs: epochs, producers, waiting requests."""

@@ -1,0 +1,164 @@
+"""The partitions of this node, and the three things that happen to them between two requests.
+
+    settle    at the end of a readable event: write what its requests staged, once per partition
+    flush     one round at a time, over all partitions written since the last; group commit
+    expire    one timer for all parked requests
+
+After each of them the high watermarks move and the waits in the purgatory are asked again.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from ..log.files import Files, StorageFailed
+from ..log.log import FlushPoint
+from .partition import Appended, Partition
+from .purgatory import Purgatory, Wait
+
+MAX_UNFLUSHED_BYTES = 64 << 20
+"""Written and not yet flushed, in one partition; above it appends wait."""
+
+
+class ReplicaManager:
+    """Finds partitions, owns their flush rounds and their waiting requests."""
+
+    def __init__(self, files: Files, loop: asyncio.AbstractEventLoop) -> None:
+        self.partitions: dict[tuple[str, int], Partition] = {}
+        self.on_failure: Callable[[StorageFailed], None] = _stop_loudly
+        self._files = files
+        self._loop = loop
+        self._purgatory = Purgatory()
+        self._timer: asyncio.TimerHandle | None = None
+        self._staged: dict[Partition, None] = {}
+        self._unwritten: list[tuple[Wait, list[Partition], int]] = []
+        self._dirty: dict[Partition, None] = {}
+        self._flushing: asyncio.Task[None] | None = None
+        self._waiting_for_room: list[Callable[[], None]] = []
+        self.is_full = False
+        """Whether some partition has so much unflushed that appends must wait."""
+
+    def now_ms(self) -> int:
+        """The loop's monotonic clock."""
+        return int(self._loop.time() * 1000)
+
+    def find(self, topic: str, index: int) -> Partition | None:
+        """The partition, if this node leads it."""
+        return self.partitions.get((topic, index))
+
+    def add(self, partition: Partition) -> None:
+        """Serve this partition from now on."""
+        self.partitions[partition.topic, partition.index] = partition
+
+    def remove(self, topic: str, index: int) -> Partition | None:
+        """Serve it no longer; requests that wait for it are asked again."""
+        partition = self.partitions.pop((topic, index), None)
+        if partition is not None:
+            partition.is_removed = True
+            self._staged.pop(partition, None)
+            self._dirty.pop(partition, None)
+            self._purgatory.notify(partition)
+        return partition
+
+    def append(self, partition: Partition, batch: memoryview, now_ms: int) -> Appended:
+        """Check and stage a batch; `settle` writes it."""
+        appended = partition.append(batch, now_ms)
+        self._staged[partition] = None
+        return appended
+
+    def settle(self) -> None:
+        """Write everything staged, and start a flush round for it."""
+        if not self._unwritten:
+            return
+        staged, self._staged = self._staged, {}
+        for partition in staged:
+            self._write(partition)
+        unwritten, self._unwritten = self._unwritten, []
+        for wait, partitions, timeout_ms in unwritten:
+            if wait.is_ready():
+                wait.finish()
+            else:
+                self.park(wait, partitions, timeout_ms)
+        if self._dirty and self._flushing is None:
+            self._flushing = self._loop.create_task(self._flush_rounds())
+
+    def finish_after_write(self, wait: Wait, partitions: list[Partition], timeout_ms: int) -> None:
+        """Hold a produce request until `settle` has written, and then until it has its acks."""
+        self._unwritten.append((wait, partitions, timeout_ms))
+
+    def park(self, wait: Wait, partitions: Iterable[Partition], timeout_ms: int) -> None:
+        """Hold a request until it is ready, `timeout_ms` at most."""
+        deadline_ms = self.now_ms() + timeout_ms
+        self._purgatory.park(wait, partitions, deadline_ms)
+        if self._timer is None or deadline_ms < self._timer.when() * 1000:
+            self._arm_timer()
+
+    def wait_for_room(self, resume: Callable[[], None]) -> None:
+        """Call `resume` once, when a flush has made room."""
+        self._waiting_for_room.append(resume)
+
+    async def flush_all(self) -> None:
+        """Return when everything written is flushed; for a clean stop."""
+        while self._flushing is not None:
+            await self._flushing
+
+    def stop(self) -> None:
+        """Answer everything that waits, with what there is."""
+        self._purgatory.finish_all()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _write(self, partition: Partition) -> None:
+        try:
+            partition.write()
+        except StorageFailed as error:
+            self.on_failure(error)
+            return
+        if partition.log.flushed_offset < partition.log.written_offset:
+            self._dirty[partition] = None
+            self.is_full |= partition.log.unflushed_bytes > MAX_UNFLUSHED_BYTES
+        else:
+            self._advance(partition)
+
+    def _advance(self, partition: Partition) -> None:
+        if partition.advance_high_watermark():
+            self._purgatory.notify(partition)
+
+    async def _flush_rounds(self) -> None:
+        try:
+            while self._dirty:
+                dirty, self._dirty = self._dirty, {}
+                points = [(partition, partition.log.begin_flush()) for partition in dirty]
+                await self._files.flush([file for _, point in points for file in point.files])
+                # While that was awaited, more may have been written: only `points` is flushed.
+                self._flushed(points)
+        except StorageFailed as error:
+            self.on_failure(error)
+        finally:
+            self._flushing = None
+
+    def _flushed(self, points: list[tuple[Partition, FlushPoint]]) -> None:
+        for partition, point in points:
+            partition.flushed(point)
+            self._advance(partition)
+        self.is_full = False
+        waiting, self._waiting_for_room = self._waiting_for_room, []
+        for resume in waiting:
+            resume()
+
+    def _arm_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline_ms = self._purgatory.deadline_ms()
+        if deadline_ms is not None:
+            self._timer = self._loop.call_at(deadline_ms / 1000, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._purgatory.expire(self.now_ms())
+        self._arm_timer()
+
+
+def _stop_loudly(error: StorageFailed) -> None:
+    raise error

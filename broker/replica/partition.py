@@ -1,0 +1,218 @@
+"""One partition on its leader: what may be appended, and up to where it may be read. PURE.
+
+    log start .......... high watermark ....... flushed ........ written ....... log end offset
+    |  consumers read    |  flushed here, but   | in the page    | staged: this  |
+    |                    |  not on all replicas | cache          | event's batches
+
+The high watermark is the smallest flushed end of the replicas in sync; here, with one replica, our
+own. An append is staged by `append`, written with all others of the same readable event by
+`write`, and acknowledged with acks=all once the high watermark has passed it.
+
+The order of checks on an append is Kafka's. The records themselves are never looked at, except in
+a compacted topic, where each needs a key.
+"""
+
+from ...protocol.batch import (
+    BatchHeader,
+    InvalidBatch,
+    assign_offset,
+    read_header,
+    stamp_log_append_time,
+    validate_batch,
+)
+from ...protocol.errors import ErrorCode
+from ...protocol.primitives import ProtocolError
+from ...protocol.records import iterate
+from ..config import TopicConfig
+from ..log.files import DiskFull, StorageError, StorageFailed
+from ..log.log import FlushPoint, Log
+from ..log.segment import FileSlice
+from .epochs import LeaderEpochs
+from .producers import Producers, SentBatch
+
+
+class Appended:
+    """What became of one batch. `next_offset` is what the high watermark must reach."""
+
+    __slots__ = (
+        "base_offset",
+        "error_code",
+        "error_message",
+        "log_append_time_ms",
+        "next_offset",
+        "record_errors",
+    )
+
+    def __init__(
+        self, error_code: ErrorCode = ErrorCode.NONE, error_message: str | None = None
+    ) -> None:
+        self.error_code = error_code
+        self.error_message = error_message
+        self.base_offset = -1
+        self.next_offset = -1
+        self.log_append_time_ms = -1
+        self.record_errors: list[int] = []
+
+    def fail(self, error_code: ErrorCode, message: str) -> None:
+        """It is not in the log after all."""
+        self.error_code = error_code
+        self.error_message = message
+        self.base_offset = self.next_offset = self.log_append_time_ms = -1
+
+
+class Partition:
+    """A partition that this node leads."""
+
+    def __init__(
+        self,
+        topic: str,
+        index: int,
+        log: Log,
+        config: TopicConfig,
+        producers: Producers,
+        epochs: LeaderEpochs,
+    ) -> None:
+        self.topic = topic
+        self.index = index
+        self.log = log
+        self.config = config
+        self.producers = producers
+        self.epochs = epochs
+        self.leader_epoch = epochs.latest
+        self.high_watermark = log.flushed_offset
+        self.is_removed = False
+        """Its topic was deleted, or another node leads it: whoever waits for it must give up."""
+        self._staged: list[Appended] = []
+
+    @property
+    def last_stable_offset(self) -> int:
+        """Where read_committed consumers end: without transactions, the high watermark."""
+        return self.high_watermark
+
+    def check_leader_epoch(self, known_to_peer: int) -> ErrorCode:
+        """Fence a peer that knows an older or a newer leader epoch (KIP-320); -1 knows none."""
+        if known_to_peer in (-1, self.leader_epoch):
+            return ErrorCode.NONE
+        if known_to_peer < self.leader_epoch:
+            return ErrorCode.FENCED_LEADER_EPOCH
+        return ErrorCode.UNKNOWN_LEADER_EPOCH
+
+    def append(self, batch: memoryview, now_ms: int) -> Appended:
+        """Check and stage one batch as a producer sent it; `now_ms` is wall time.
+
+        The batch is patched in place and referred to until `write`.
+        """
+        try:
+            header = validate_batch(batch)
+        except InvalidBatch as error:
+            return Appended(error.error_code, str(error))
+        refused = self._refuse(batch, header, now_ms)
+        if refused is not None:
+            return refused
+        if header.producer_id >= 0:
+            verdict = self.producers.check(header)
+            if isinstance(verdict, SentBatch):
+                return _duplicate(verdict)
+            if verdict:
+                return Appended(verdict, self._sequence_message(header))
+        return self._stage(batch, header, now_ms)
+
+    def write(self) -> None:
+        """Write what is staged; a full disk fails all of it.
+
+        Raises StorageFailed when the disk cannot be trusted any more.
+        """
+        staged, self._staged = self._staged, []
+        try:
+            self.log.write()
+        except StorageError as error:
+            self.producers.rollback()
+            for appended in staged:
+                appended.fail(ErrorCode.KAFKA_STORAGE_ERROR, f"{self}: {error}")
+            if not isinstance(error, DiskFull):
+                raise StorageFailed(str(error)) from error
+        else:
+            self.producers.commit()
+
+    def flushed(self, point: FlushPoint) -> None:
+        """What `point` covers is on disk."""
+        self.log.flushed(point)
+
+    def advance_high_watermark(self) -> bool:
+        """Raise it to the smallest flushed end of the replicas in sync; True when it moved."""
+        flushed = self.log.flushed_offset
+        if flushed <= self.high_watermark:
+            return False
+        self.high_watermark = flushed
+        return True
+
+    def read(self, offset: int, max_bytes: int, at_least_one: bool) -> FileSlice | None:
+        """Whole batches from the one with `offset` on, below the high watermark; None for none.
+
+        Raises OffsetOutOfRange below the log start and above the log end.
+        """
+        return self.log.read(offset, max_bytes, self.high_watermark, at_least_one)
+
+    def _refuse(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended | None:
+        config = self.config
+        if len(batch) > config.max_message_bytes:
+            message = f"a batch of {len(batch)} bytes, {config.max_message_bytes} at most"
+            return Appended(ErrorCode.MESSAGE_TOO_LARGE, message)
+        if header.is_transactional:
+            return Appended(ErrorCode.INVALID_TXN_STATE, "this broker has no transactions")
+        if config.message_timestamp_type == "CreateTime":
+            ahead_ms = header.max_timestamp - now_ms
+            behind_ms = now_ms - header.base_timestamp
+            if ahead_ms > config.message_timestamp_after_max_ms:
+                message = f"a timestamp is {ahead_ms} ms ahead of the broker"
+                return Appended(ErrorCode.INVALID_TIMESTAMP, message)
+            if behind_ms > config.message_timestamp_before_max_ms:
+                message = f"a timestamp is {behind_ms} ms behind the broker"
+                return Appended(ErrorCode.INVALID_TIMESTAMP, message)
+        return _refuse_keyless(batch, header) if config.is_compacted else None
+
+    def _stage(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended:
+        appended = Appended()
+        appended.base_offset = base_offset = self.log.log_end_offset
+        appended.next_offset = base_offset + header.last_offset_delta + 1
+        assign_offset(batch, base_offset, self.leader_epoch)
+        if self.config.message_timestamp_type == "LogAppendTime":
+            stamp_log_append_time(batch, now_ms)
+            appended.log_append_time_ms = now_ms
+        header = read_header(batch)
+        self.log.stage(batch, header)
+        if header.producer_id >= 0:
+            self.producers.append(header, base_offset)
+        self._staged.append(appended)
+        return appended
+
+    def _sequence_message(self, header: BatchHeader) -> str:
+        return (
+            f"{self}: producer {header.producer_id} epoch {header.producer_epoch} sent sequence "
+            f"{header.base_sequence} out of order"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.index}"
+
+
+def _duplicate(original: SentBatch) -> Appended:
+    appended = Appended()
+    appended.base_offset = original.base_offset
+    appended.next_offset = original.last_offset + 1
+    return appended
+
+
+def _refuse_keyless(batch: memoryview, header: BatchHeader) -> Appended | None:
+    """In a compacted topic a record without a key could never be superseded."""
+    try:
+        keyless = [
+            index for index, record in enumerate(iterate(batch, header)) if record.key is None
+        ]
+    except ProtocolError as error:
+        return Appended(ErrorCode.INVALID_RECORD, str(error))
+    if not keyless:
+        return None
+    refused = Appended(ErrorCode.INVALID_RECORD, "a compacted topic needs a key in each record")
+    refused.record_errors = keyless
+    return refused

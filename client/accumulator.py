@@ -1,0 +1,275 @@
+"""Records waiting to be sent: a queue of batches per partition, in order. PURE.
+
+    append ──> topic-0: [in flight][in flight][waiting][open]      take from the left
+               topic-1: [open]                                     append at the right
+
+A batch is *ready* when it is full, when its linger time is over, or when somebody flushes. At most
+MAX_IN_FLIGHT batches of a partition are on the way when the producer is idempotent, else one: the
+order is then kept by the sequence numbers, and otherwise by waiting.
+
+Sequence numbers (KIP-98). A batch gets the next number of its partition when it is first taken and
+keeps it for every retry. When a numbered batch is dropped (refused for good, or too old), its
+partition has a gap, and the broker refuses all that comes behind it. Then the producer starts anew:
+
+    1. no batch gets a number; those which have one are retried until their fate is known: written,
+       refused as out of order (surely not written: it gives its number up), or too old;
+    2. when none has a number, `needs_producer_id` turns true: a new id, and all count from 0.
+
+So no record is written twice, unless it was reported as failed and sent again by the user. The cost
+is that a partition without a leader can hold up the others, for as long as a new start is pending.
+
+Invariants: a partition's batches leave in the order of their records; nothing is held beyond
+`buffer_memory_bytes`; `append` never waits, it says that there is no room.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..protocol.batch import MAX_SEQUENCE
+from ..protocol.records import RecordHeader
+from .metadata import TopicPartition
+from .producer_batch import BatchState, ProducerBatch
+
+MAX_IN_FLIGHT: Final = 5  # as many as a broker remembers per producer and partition
+RECORD_OVERHEAD_BYTES: Final = 25  # lengths, deltas, attributes and header count at their longest
+HEADER_OVERHEAD_BYTES: Final = 10
+
+NO_ROOM: Final = 0
+ADDED: Final = 1
+BATCH_OPENED: Final = 2
+BATCH_FULL: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AccumulatorSettings:
+    """What a producer's user may say about batches."""
+
+    batch_size_bytes: int
+    buffer_memory_bytes: int
+    linger_ms: int
+    delivery_timeout_ms: int
+    compression: int
+    is_idempotent: bool
+
+
+class _Queue:
+    """The batches of one partition, oldest first."""
+
+    __slots__ = ("batches", "has_gap", "in_flight", "next_sequence")
+
+    def __init__(self) -> None:
+        self.batches: deque[ProducerBatch] = deque()
+        self.in_flight = 0
+        self.next_sequence = 0
+        self.has_gap = False
+
+
+class Accumulator:
+    """The queues and their rules; times are the loop's, in ms."""
+
+    def __init__(self, settings: AccumulatorSettings) -> None:
+        """Empty; an idempotent producer needs an id before anything can be taken."""
+        self.settings = settings
+        self.buffered_bytes = 0
+        self._queues: dict[tuple[str, int], _Queue] = {}
+        self._max_in_flight = MAX_IN_FLIGHT if settings.is_idempotent else 1
+        self._producer_id = -1
+        self._producer_epoch = -1
+        self._starts_anew = settings.is_idempotent
+
+    def append(
+        self,
+        topic: str,
+        partition: int,
+        timestamp: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[RecordHeader],
+        future: Any,
+        now_ms: int,
+    ) -> int:
+        """Add a record; NO_ROOM, ADDED, BATCH_OPENED or BATCH_FULL says what came of it.
+
+        `future` is kept beside the record. This is called for every record and is kept flat.
+        """
+        room = RECORD_OVERHEAD_BYTES + (len(key) if key else 0) + (len(value) if value else 0)
+        if headers:
+            room += _headers_bytes(headers)
+        settings = self.settings
+        if self.buffered_bytes + room > settings.buffer_memory_bytes and self.buffered_bytes:
+            self.close_open()
+            return NO_ROOM
+        queue = self._queues.get((topic, partition))
+        if queue is None:
+            queue = self._queues[topic, partition] = _Queue()
+        result = ADDED
+        batch = queue.batches[-1] if queue.batches else None
+        if batch is None or batch.state is not BatchState.OPEN:
+            batch = self._open(queue, topic, partition, now_ms)
+            result = BATCH_OPENED
+        elif batch.size_bytes + room > settings.batch_size_bytes:
+            batch.state = BatchState.WAITING
+            batch = self._open(queue, topic, partition, now_ms)
+            result = BATCH_FULL
+        builder = batch.builder
+        builder.append(timestamp, key, value, headers)
+        size_bytes = builder.size_bytes
+        self.buffered_bytes += size_bytes - batch.size_bytes
+        batch.size_bytes = size_bytes
+        batch.futures.append(future)
+        batch.timestamps.append(timestamp)
+        if size_bytes >= settings.batch_size_bytes:
+            batch.state = BatchState.WAITING
+            result = BATCH_FULL
+        return result
+
+    def close_open(self) -> None:
+        """Make every open batch ready: somebody flushes, or waits for room."""
+        for queue in self._queues.values():
+            if queue.batches and queue.batches[-1].state is BatchState.OPEN:
+                queue.batches[-1].state = BatchState.WAITING
+
+    def batches(self) -> Iterable[ProducerBatch]:
+        """Every batch that is not delivered."""
+        return (batch for queue in self._queues.values() for batch in queue.batches)
+
+    def ready(self, now_ms: int) -> list[TopicPartition]:
+        """The partitions from which a batch can be taken."""
+        return [
+            TopicPartition(*name)
+            for name, queue in self._queues.items()
+            if queue.batches and self._ready_at_ms(queue) <= now_ms
+        ]
+
+    def next_ms(self) -> int | None:
+        """When to look again if nothing else happens: a batch is ready, or too old."""
+        next_ms = NEVER_MS
+        for queue in self._queues.values():
+            batch = _first_at_rest(queue)
+            if batch is not None:  # those behind it are younger
+                next_ms = min(next_ms, batch.deadline_ms, self._ready_at_ms(queue))
+        return None if next_ms == NEVER_MS else next_ms
+
+    def next_batch(self, partition: TopicPartition) -> ProducerBatch | None:
+        """The batch that `take` would take next, whether or not it is ready."""
+        queue = self._queues.get(partition)
+        return _first_at_rest(queue) if queue else None
+
+    def take(self, partition: TopicPartition) -> ProducerBatch:
+        """Put the partition's next batch, which must be ready, in flight; encoded and numbered."""
+        queue = self._queues[partition]
+        batch = _first_at_rest(queue)
+        if batch is None:
+            raise LookupError(f"no batch of {partition} is ready")
+        if not self.settings.is_idempotent:
+            if not batch.encoded:
+                batch.encode(-1, -1, -1)
+        elif not batch.has_number:
+            batch.encode(self._producer_id, self._producer_epoch, queue.next_sequence)
+            queue.next_sequence = (queue.next_sequence + batch.record_count) & MAX_SEQUENCE
+        batch.state = BatchState.IN_FLIGHT
+        batch.attempts += 1
+        queue.in_flight += 1
+        return batch
+
+    def acknowledge(self, batch: ProducerBatch) -> None:
+        """The broker has it."""
+        self._remove(batch)
+
+    def retry(self, batch: ProducerBatch, at_ms: int, *, in_doubt: bool) -> None:
+        """Send it again, not before `at_ms`; `in_doubt` unless the broker surely refused it."""
+        self._land(batch)
+        batch.retry_at_ms = at_ms
+        batch.is_in_doubt |= in_doubt
+
+    def out_of_order(self, batch: ProducerBatch, at_ms: int) -> None:
+        """The broker has not written it, since it misses a batch before it.
+
+        If that one is still with us, both go again. Otherwise the producer has to start anew.
+        """
+        queue = self._land(batch)
+        batch.retry_at_ms = at_ms
+        batch.is_in_doubt = False
+        is_first = next(each for each in queue.batches if each.has_number) is batch
+        if is_first or queue.has_gap:
+            batch.give_up_number()
+            self._starts_anew = True
+
+    def fail(self, batch: ProducerBatch) -> None:
+        """It is given up: refused for good, or too old."""
+        queue = self._queues[batch.topic, batch.partition]
+        if batch.has_number:
+            queue.has_gap = self._starts_anew = True
+        self._remove(batch)
+
+    def expire(self, now_ms: int) -> list[ProducerBatch]:
+        """Give up and return the batches that are too old; one in flight waits for its answer."""
+        expired: list[ProducerBatch] = []
+        for queue in self._queues.values():
+            while (batch := _first_at_rest(queue)) and batch.deadline_ms <= now_ms:
+                self.fail(batch)
+                expired.append(batch)
+        return expired
+
+    @property
+    def needs_producer_id(self) -> bool:
+        """Whether the producer must get a (new) id before batches can get numbers."""
+        return self._starts_anew and not any(batch.has_number for batch in self.batches())
+
+    def set_producer(self, producer_id: int, producer_epoch: int) -> None:
+        """Number batches from 0 on under this id."""
+        self._producer_id, self._producer_epoch = producer_id, producer_epoch
+        self._starts_anew = False
+        for queue in self._queues.values():
+            queue.next_sequence, queue.has_gap = 0, False
+
+    def _open(self, queue: _Queue, topic: str, partition: int, now_ms: int) -> ProducerBatch:
+        settings = self.settings
+        deadline_ms = now_ms + settings.delivery_timeout_ms
+        batch = ProducerBatch(topic, partition, settings.compression, now_ms, deadline_ms)
+        queue.batches.append(batch)
+        return batch
+
+    def _ready_at_ms(self, queue: _Queue) -> int:
+        """When the next batch of the queue can be taken; NEVER_MS if that hangs on an answer."""
+        batch = _first_at_rest(queue)
+        if batch is None or queue.in_flight >= self._max_in_flight:
+            return NEVER_MS
+        if self._starts_anew and not batch.has_number:
+            return NEVER_MS
+        if batch.state is BatchState.OPEN:
+            return batch.created_ms + self.settings.linger_ms
+        return batch.retry_at_ms
+
+    def _land(self, batch: ProducerBatch) -> _Queue:
+        """The batch is no longer in flight."""
+        queue = self._queues[batch.topic, batch.partition]
+        if batch.state is BatchState.IN_FLIGHT:
+            queue.in_flight -= 1
+        batch.state = BatchState.WAITING
+        return queue
+
+    def _remove(self, batch: ProducerBatch) -> None:
+        queue = self._land(batch)
+        batch.state = BatchState.GONE
+        queue.batches.remove(batch)
+        self.buffered_bytes -= batch.size_bytes
+
+
+IN_FLIGHT: Final = BatchState.IN_FLIGHT
+NEVER_MS: Final = 2**63
+
+
+def _first_at_rest(queue: _Queue) -> ProducerBatch | None:
+    """The oldest batch that is not in flight."""
+    return next((batch for batch in queue.batches if batch.state is not IN_FLIGHT), None)
+
+
+def _headers_bytes(headers: Sequence[RecordHeader]) -> int:
+    """No less than these headers take."""
+    return sum(
+        HEADER_OVERHEAD_BYTES + 4 * len(name) + (len(value) if value else 0)
+        for name, value in headers
+    )

@@ -1,0 +1,101 @@
+"""One batch of records on its way from `send` to its offsets. PURE.
+
+    open ──full, lingered, flushed──> waiting ──take──> in flight ──acknowledged──> gone
+                                         ↑                  │
+                                         └──────retry───────┘──refused, expired──> gone
+
+Its bytes are made once, when it is first taken, and a retry sends the same bytes with the same
+producer id, epoch and sequence: that is how a broker knows a batch which it has already. Only a
+batch that the broker has surely not written may `give_up_number` and get another.
+"""
+
+from enum import Enum, auto
+from typing import Any, Final
+
+from ..protocol.batch import BatchHeader, read_header, write_header
+from ..protocol.records import BatchBuilder
+
+NO_SEQUENCE: Final = -1
+
+
+class BatchState(Enum):
+    """Where the batch is, see the picture above."""
+
+    OPEN = auto()
+    WAITING = auto()
+    IN_FLIGHT = auto()
+    GONE = auto()
+
+
+class ProducerBatch:
+    """Records of one partition that travel together, with a future for each."""
+
+    __slots__ = (
+        "attempts",
+        "base_sequence",
+        "builder",
+        "created_ms",
+        "deadline_ms",
+        "encoded",
+        "futures",
+        "is_in_doubt",
+        "partition",
+        "retry_at_ms",
+        "size_bytes",
+        "state",
+        "timestamps",
+        "topic",
+    )
+
+    def __init__(
+        self, topic: str, partition: int, compression: int, now_ms: int, deadline_ms: int
+    ) -> None:
+        """Open a batch at `now_ms` that has to be delivered by `deadline_ms`."""
+        self.topic = topic
+        self.partition = partition
+        self.created_ms = now_ms
+        self.deadline_ms = deadline_ms
+        self.builder = BatchBuilder(compression)
+        self.futures: list[Any] = []
+        self.timestamps: list[int] = []
+        self.encoded = bytearray()
+        self.size_bytes = 0
+        self.state = BatchState.OPEN
+        self.base_sequence = NO_SEQUENCE
+        self.attempts = 0
+        self.retry_at_ms = now_ms
+        self.is_in_doubt = False
+        """Whether it was sent and nobody knows if the broker has written it."""
+
+    @property
+    def record_count(self) -> int:
+        """How many records it holds."""
+        return len(self.futures)
+
+    @property
+    def has_number(self) -> bool:
+        """Whether it has its place in the sequence of the producer."""
+        return self.base_sequence != NO_SEQUENCE
+
+    def encode(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
+        """Make its bytes, or make them again with other numbers."""
+        self.base_sequence = base_sequence
+        if not self.encoded:
+            self.encoded = self.builder.build(
+                producer_id=producer_id, producer_epoch=producer_epoch, base_sequence=base_sequence
+            )
+            return
+        # A copy: the old bytes may still lie in the queue of a dying connection.
+        self.encoded = bytearray(self.encoded)
+        header: BatchHeader = read_header(self.encoded)
+        write_header(
+            self.encoded,
+            header._replace(
+                producer_id=producer_id, producer_epoch=producer_epoch, base_sequence=base_sequence
+            ),
+        )
+
+    def give_up_number(self) -> None:
+        """The broker has surely not written it: it may get another place."""
+        self.base_sequence = NO_SEQUENCE
+        self.is_in_doubt = False

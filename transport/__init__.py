@@ -1,0 +1,1 @@
+"""Framed connections, shared by broker and client."""

@@ -1,0 +1,220 @@
+"""The way out of a connection: chunks of bytes and ranges of files, in order, corked by the caller.
+
+Where the transport has a real socket, `SocketOutbox` writes past it: `writev` for bytes, `sendfile`
+for ranges of files, so that a fetched slice of the log never enters this process. It owns the
+write side alone; the transport's own queue stays empty. A socket that is full is watched through a
+duplicate of its descriptor, because the loop has the original. TLS and simulated transports have
+no such socket: `TransportOutbox` gives the same bytes by `read` and `transport.write`.
+
+Both are bounded by their user: `size_bytes` is what waits, and a connection with too much of it
+must stop reading requests.
+"""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ..protocol.primitives import Buffer
+
+MAX_JOINED_BYTES = 64 << 10
+"""Chunks up to this sum are joined into one before writing: cheaper than a vector of them."""
+MAX_VECTOR = 64
+
+
+class OpenFile(Protocol):
+    """A file that stays open as long as it is referred to."""
+
+    def fileno(self) -> int:
+        """Its descriptor; raises OSError or ValueError when it was closed all the same."""
+        ...
+
+
+class FileRange(Protocol):
+    """A range of a file that goes out as it lies on disk."""
+
+    @property
+    def file(self) -> OpenFile:
+        """The file."""
+        ...
+
+    @property
+    def position(self) -> int:
+        """Where in the file it begins, in bytes."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self) -> bytes:
+        """Its bytes; fewer than its length if the file was cut meanwhile."""
+        ...
+
+
+Chunk = Buffer | FileRange
+
+
+class Outbox(Protocol):
+    """What a connection writes into."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes accepted and not yet given to the operating system."""
+        ...
+
+    def send(self, chunks: Sequence[Chunk]) -> None:
+        """Send these after all earlier ones."""
+        ...
+
+    def pause(self) -> None:
+        """The transport asks for it (asyncio's `pause_writing`)."""
+        ...
+
+    def resume(self) -> None:
+        """The transport asks for it (asyncio's `resume_writing`)."""
+        ...
+
+    def close(self) -> None:
+        """Forget what has not been sent."""
+        ...
+
+
+class TransportOutbox:
+    """The plain twin: any asyncio transport, filled no faster than it drains."""
+
+    def __init__(self, transport: asyncio.Transport, on_drain: Callable[[], None]) -> None:
+        self._transport = transport
+        self._on_drain = on_drain
+        self._queue: deque[Chunk] = deque()
+        self._is_paused = False
+        self.size_bytes = 0
+
+    def send(self, chunks: Sequence[Chunk]) -> None:
+        """Hand the chunks to the transport until it asks for a pause."""
+        self._queue.extend(chunks)
+        self.size_bytes += sum(map(len, chunks))
+        self._pump()
+
+    def pause(self) -> None:
+        """The transport's buffer is full."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """The transport takes more."""
+        self._is_paused = False
+        self._pump()
+        if not self._queue:
+            self._on_drain()
+
+    def close(self) -> None:
+        """Forget what has not been sent."""
+        self._queue.clear()
+        self.size_bytes = 0
+
+    def _pump(self) -> None:
+        while self._queue and not self._is_paused:
+            chunk = self._queue.popleft()
+            self.size_bytes -= len(chunk)
+            data = chunk if isinstance(chunk, Buffer) else chunk.read()
+            if len(data) != len(chunk):
+                self.close()
+                self._transport.abort()
+                return
+            self._transport.write(data)
+
+
+class SocketOutbox:
+    """The fast twin: writes to the transport's socket directly."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        transport: asyncio.Transport,
+        on_drain: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._descriptor = transport.get_extra_info("socket").fileno()
+        self._on_drain = on_drain
+        self._queue: deque[Chunk] = deque()
+        self._sent_of_head = 0
+        self._watched = -1  # a duplicate of the descriptor, while the socket is full
+        self.size_bytes = 0
+
+    def send(self, chunks: Sequence[Chunk]) -> None:
+        """Write at once as much as the socket takes, and the rest when it takes more."""
+        size = sum(map(len, chunks))
+        if size <= MAX_JOINED_BYTES and all(isinstance(chunk, Buffer) for chunk in chunks):
+            chunks = [b"".join(chunks)]  # pyright: ignore[reportArgumentType]
+        self._queue.extend(chunks)
+        self.size_bytes += size
+        if self._watched < 0:
+            self._pump()
+
+    def pause(self) -> None:
+        """Never asked: the transport's own queue stays empty."""
+
+    def resume(self) -> None:
+        """Never asked."""
+
+    def close(self) -> None:
+        """Forget what has not been sent, and stop watching the socket."""
+        self._queue.clear()
+        self.size_bytes = 0
+        self._unwatch()
+
+    def _pump(self) -> None:
+        try:
+            while self._queue:
+                self._sent(self._write_some())
+        except BlockingIOError:
+            self._watch()
+        except (OSError, ValueError):
+            self.close()
+            self._transport.abort()
+        else:
+            if self._watched >= 0:
+                self._unwatch()
+                self._on_drain()
+
+    def _write_some(self) -> int:
+        head = self._queue[0]
+        if isinstance(head, Buffer):
+            return os.writev(self._descriptor, self._vector())
+        sent = os.sendfile(
+            self._descriptor,
+            head.file.fileno(),
+            head.position + self._sent_of_head,
+            len(head) - self._sent_of_head,
+        )
+        if sent == 0 and len(head) > self._sent_of_head:
+            raise OSError("the file ends before the range that was promised")
+        return sent
+
+    def _vector(self) -> list[Buffer]:
+        vector: list[Buffer] = []
+        for chunk in self._queue:
+            if not isinstance(chunk, Buffer) or len(vector) == MAX_VECTOR:
+                break
+            vector.append(chunk)
+        if self._sent_of_head:
+            vector[0] = memoryview(vector[0])[self._sent_of_head :]
+        return vector
+
+    def _sent(self, count: int) -> None:
+        self.size_bytes -= count
+        count += self._sent_of_head
+        while self._queue and count >= len(self._queue[0]):
+            count -= len(self._queue.popleft())
+        self._sent_of_head = count
+
+    def _watch(self) -> None:
+        if self._watched < 0:
+            self._watched = os.dup(self._descriptor)
+            self._loop.add_writer(self._watched, self._pump)
+
+    def _unwatch(self) -> None:
+        if self._watched >= 0:
+            self._loop.remove_writer(self._watched)
+            os.close(self._watched)
+            self._watched = -1
