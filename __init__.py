@@ -1,1 +1,53 @@
-"""minikafka: a message broker small enough to read in a weekend, speaking Kafka's own protocol."""
+"""minikafka: a message broker small enough to read in a weekend, speaking Kafka's own protocol.
+
+The names below are the client's public face. They are loaded when they are first used, so that a
+broker, which is a part of this package, never imports the client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client.admin import AdminClient, NewTopic
+    from .client.consumer import Consumer
+    from .client.metadata import TopicPartition
+    from .client.producer import Producer
+    from .client.record import ConsumerRecord, RecordMetadata
+    from .protocol.errors import KafkaError
+
+__all__ = [
+    "AdminClient",
+    "Consumer",
+    "ConsumerRecord",
+    "KafkaError",
+    "NewTopic",
+    "Producer",
+    "RecordMetadata",
+    "TopicPartition",
+]
+
+_HOMES = {
+    "AdminClient": "client.admin",
+    "Consumer": "client.consumer",
+    "ConsumerRecord": "client.record",
+    "KafkaError": "protocol.errors",
+    "NewTopic": "client.admin",
+    "Producer": "client.producer",
+    "RecordMetadata": "client.record",
+    "TopicPartition": "client.metadata",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on its first use (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted(__all__)

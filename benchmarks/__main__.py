@@ -21,11 +21,10 @@ from pathlib import Path
 from . import process
 from .job import Job, plan
 from .report import Report
-from .target import Server, Target, parse_target, running
+from .target import Server, Target, default_targets, parse_target, running
 from .wire import BrokerError
 from .workload import Assignment, Outcome
 
-DEFAULT_TARGETS = ("minikafka", "minikafka-fsync", "tansu")
 JOB_DEADLINE_S = 180.0
 MAX_ROUNDS = 100
 MAX_MEGABYTES = 1_000
@@ -38,7 +37,8 @@ MEMORY = "Start-up and memory"
 def main() -> int:
     """Measure, print the tables, and return the exit status."""
     options = _parser().parse_args()
-    targets: list[Target] = options.targets or [parse_target(name) for name in DEFAULT_TARGETS]
+    process.end_in_order_when_terminated()
+    targets: list[Target] = options.targets or default_targets()
     megabytes, latency_records, seconds = (32, 500, 1) if options.quick else (256, 3_000, 5)
     jobs = plan(options.megabytes or megabytes, latency_records, seconds)
     jobs = [job for job in jobs if options.only in job.row]
@@ -46,17 +46,18 @@ def main() -> int:
     report = Report([target.name for target in targets])
     if not options.quick:
         process.touch_memory()
+    failures = 0
     try:
         for index in range(rounds):
             _say(f"round {index + 1} of {rounds}")
-            _round(targets, jobs, report, options.pin)
+            failures += _round(targets, jobs, report, options.pin)
     except BrokerError as error:
         print(error, file=sys.stderr)
         return 1
     print(report.markdown())
     if options.json:
         report.write_json(options.json, rounds)
-    return 0
+    return 1 if failures else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,8 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _round(targets: list[Target], jobs: list[Job], report: Report, is_pinned: bool) -> None:
-    """Start all targets, do each job on each of them, and end them."""
+def _round(targets: list[Target], jobs: list[Job], report: Report, is_pinned: bool) -> int:
+    """Start all targets, do each job on each of them, end them; return how many jobs failed."""
+    failures = 0
     with contextlib.ExitStack() as stack:
         cpu = process.BROKER_CPU if is_pinned else None
         servers = [stack.enter_context(running(target, cpu)) for target in targets]
@@ -92,8 +94,9 @@ def _round(targets: list[Target], jobs: list[Job], report: Report, is_pinned: bo
         for job in jobs:
             for server in servers:
                 _say(f"  {job.row}: {server.target.name}")
-                _add_outcome(job, server, report, is_pinned)
+                failures += not _add_outcome(job, server, report, is_pinned)
         _add_memory(servers, "memory after the round, MB", report)
+    return failures
 
 
 def _add_memory(servers: list[Server], row: str, report: Report) -> None:
@@ -102,8 +105,8 @@ def _add_memory(servers: list[Server], row: str, report: Report) -> None:
             report.add(MEMORY, row, server.target.name, process.memory_bytes(server.pid) / 1e6)
 
 
-def _add_outcome(job: Job, server: Server, report: Report, is_pinned: bool) -> None:
-    """Do the job; a broker that fails it gets no value, and its error goes to stderr."""
+def _add_outcome(job: Job, server: Server, report: Report, is_pinned: bool) -> bool:
+    """Do the job; a broker that fails it gets no value, False, and its error on stderr."""
     client_cpu = process.CLIENT_CPU if is_pinned else None
     assignment = Assignment(job, *server.address, server.pid, client_cpu)
     command = [sys.executable, "-m", f"{__package__}.workload", json.dumps(asdict(assignment))]
@@ -113,8 +116,9 @@ def _add_outcome(job: Job, server: Server, report: Report, is_pinned: bool) -> N
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         _say(f"  {job.row}: {server.target.name} failed: {type(error).__name__}")
-        return
+        return False
     _report_outcome(job, server.target.name, Outcome(**json.loads(done.stdout)), report)
+    return True
 
 
 def _report_outcome(job: Job, column: str, outcome: Outcome, report: Report) -> None:

@@ -27,6 +27,7 @@ from struct import Struct
 from typing import cast
 
 import uvloop
+
 from minikafka.protocol.crc32c import crc32c
 
 from . import process

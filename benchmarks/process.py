@@ -8,8 +8,11 @@ user and system time of all its threads, ended ones too, in nanoseconds. The sam
 import mmap
 import os
 import resource
+import signal
+import sys
 import time
 from pathlib import Path
+from types import FrameType
 
 BROKER_CPU = 0
 CLIENT_CPU = 1
@@ -55,3 +58,12 @@ def touch_memory() -> None:
     free_bytes = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
     mmap.mmap(-1, min(TOUCHED_BYTES, free_bytes // 2), flags=flags).close()
+
+
+def end_in_order_when_terminated() -> None:
+    """Make SIGTERM raise SystemExit, so that the brokers that were started are ended too."""
+
+    def on_terminate(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, on_terminate)

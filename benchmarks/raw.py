@@ -49,6 +49,7 @@ MEASUREMENTS = (
 def main() -> int:
     """Measure, print the tables, and return the exit status."""
     options = _parser().parse_args()
+    process.end_in_order_when_terminated()
     effort = QUICK if options.quick else replace(Effort(), rounds=options.rounds)
     targets: list[Target] = options.targets or [parse_target("minikafka")]
     chosen = [each for each in MEASUREMENTS if each.name in (options.only or each.name)]
@@ -59,18 +60,19 @@ def main() -> int:
     if options.pin:
         process.pin(os.getpid(), process.CLIENT_CPU)
     report = Report([*(target.name for target in targets), LIMIT])
+    failures = 0
     for index in range(effort.rounds):
         _say(f"round {index + 1} of {effort.rounds}")
         for measurement in chosen:
             for target in targets:
-                _measure(measurement, target, effort, cpu, report)
+                failures += not _measure(measurement, target, effort, cpu, report)
             if measurement.of_limit is not None:
                 _say(f"  {measurement.name}: {LIMIT}")
                 _add(measurement.of_limit(effort, cpu), LIMIT, report)
     print(report.markdown())
     if options.json:
         report.write_json(options.json, effort.rounds)
-    return 0
+    return 1 if failures else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,14 +98,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(
     measurement: Measurement, target: Target, effort: Effort, cpu: int | None, report: Report
-) -> None:
-    """Do one measurement; a broker that fails it keeps its cells empty, and the error is said."""
+) -> bool:
+    """Do one measurement; a broker that fails it gets no value, False, and its error on stderr."""
     _say(f"  {measurement.name}: {target.name}")
     try:
         with running(target, cpu) as server:
             _add(measurement.of_broker(server, effort, cpu), target.name, report)
     except (BrokerError, OSError) as error:
         _say(f"  {measurement.name}: {target.name} failed: {error}")
+        return False
+    return True
 
 
 def _add(values: Iterator[Value], column: str, report: Report) -> None:

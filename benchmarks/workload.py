@@ -26,7 +26,7 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 
 from . import process
 from .job import END_TO_END_PER_SECOND, Job
-from .wire import Address, Connection
+from .wire import Address, BrokerError, Connection
 
 CHUNK_RECORDS = 1_000
 DEADLINE_S = 60.0
@@ -67,12 +67,23 @@ class WorkloadError(Exception):
     """The broker did not do what the job asked for."""
 
 
-def main() -> None:
-    """Do the job in argv and print its outcome."""
+def main() -> int:
+    """Do the job in argv, print its outcome or one sentence, and return the exit status."""
     values: dict[str, Any] = json.loads(sys.argv[1])
     values["job"] = Job(**values["job"])
     assignment = Assignment(**values)
     process.pin(0, assignment.client_cpu)
+    try:
+        outcome = _work(assignment)
+    except (WorkloadError, BrokerError, KafkaException, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(asdict(outcome)))
+    return 0
+
+
+def _work(assignment: Assignment) -> Outcome:
+    """Do the job on a fresh topic, which is deleted afterwards."""
     topic = f"bench-{uuid.uuid4().hex}"
     connection = Connection(assignment.address)
     connection.create_topic(topic, assignment.job.partitions)
@@ -84,7 +95,8 @@ def main() -> None:
     }
     outcome = workloads[assignment.job.workload](assignment, topic)
     connection.delete_topic(topic)
-    print(json.dumps(asdict(outcome)))
+    connection.close()
+    return outcome
 
 
 @contextmanager
@@ -292,4 +304,4 @@ def _values(messages: list[Message]) -> list[bytes]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Wall time: record timestamps and retention, nothing else. Order and time-outs use the loop's clock.
+"""Wall time, for record timestamps and retention; order and time-outs use the loop's clock.
 
 The node hands one clock down, so that tests and simulations can advance it.
 """

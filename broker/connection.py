@@ -14,7 +14,7 @@ with connection, API, version and byte position.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from struct import error as struct_error
 from typing import Any, Protocol, cast
 
@@ -40,6 +40,8 @@ FRAME_TIMEOUT_S = 30.0
 """How long a frame may take from its first byte to its last."""
 _LONGEST_IN_LOG = 256
 
+Waiting = Coroutine[Any, Any, Any]
+
 log = logging.getLogger("minikafka.connection")
 
 
@@ -48,6 +50,7 @@ class Connections(Protocol):
 
     context: Context
     buffers: FrameBuffers
+    is_stopping: bool
 
     def opened(self, connection: "Connection") -> bool:
         """Take it in; False when there are too many."""
@@ -124,6 +127,7 @@ class Connection(asyncio.BufferedProtocol):
         )
         self._exchanges: deque[RequestExchange] = deque()
         self._is_paused = False
+        self._is_waiting = False
         self._frame_started_at: float | None = None
         self._transport: asyncio.Transport
         self._outbox: Outbox
@@ -212,13 +216,18 @@ class Connection(asyncio.BufferedProtocol):
         elif not self._exchanges and now - self.last_active_at > max_idle_s:
             self._transport.close()
 
+    def stop_reading(self) -> None:
+        """Take no further requests, because the node stops."""
+        self._pause()
+
     def close(self) -> None:
         """End it because the node stops."""
         self._transport.close()
 
     def _handle(self, frame: memoryview) -> None:
         start = decode_request_start(frame)
-        route = find_route(start.api_key, start.api_version)
+        api_key, version, correlation_id = start
+        route = find_route(api_key, version)
         if route is None:
             self._handle_unsupported(frame, start)
             return
@@ -227,12 +236,14 @@ class Connection(asyncio.BufferedProtocol):
             request, _ = route.decode(frame, position)
         except (ProtocolError, struct_error, IndexError) as error:
             raise _located(error, start, len(frame)) from error
-        exchange = RequestExchange(self, route, start.correlation_id, start.api_version)
+        exchange = RequestExchange(self, route, correlation_id, version)
         self._exchanges.append(exchange)
         answer = route.handle(exchange, request, self._server.context)
+        if answer is None:
+            return
         if isinstance(answer, Coroutine):
-            self._server.run(_answer_later(exchange, answer))  # pyright: ignore
-        elif answer is not None:
+            self._server.run(_answer_later(exchange, cast(Waiting, answer)))
+        else:
             exchange.answer(answer)
 
     def _handle_unsupported(self, frame: memoryview, start: RequestStart) -> None:
@@ -250,20 +261,28 @@ class Connection(asyncio.BufferedProtocol):
 
     def _check_flow(self) -> None:
         """Stop reading while too much is under way; go on when it is not."""
-        if self._transport.is_closing():
+        if self._transport.is_closing() or self._server.is_stopping:
             return
-        server = self._server
         if self._receiver.is_stalled and not self._receiver.resume():
-            server.buffers.wait(self._check_flow)
-            self._pause()
-        elif server.context.replicas.is_full:
-            server.context.replicas.wait_for_room(self._check_flow)
-            self._pause()
+            self._wait_for_room(self._server.buffers.wait)
+        elif self._server.context.replicas.is_full:
+            self._wait_for_room(self._server.context.replicas.wait_for_room)
         elif len(self._exchanges) > MAX_EXCHANGES or self._outbox.size_bytes > MAX_UNSENT_BYTES:
             self._pause()
         elif self._is_paused:
             self._is_paused = False
             self._transport.resume_reading()
+
+    def _wait_for_room(self, wait: Callable[[Callable[[], None]], None]) -> None:
+        """Be asked again, once, when there is room."""
+        self._pause()
+        if not self._is_waiting:
+            self._is_waiting = True
+            wait(self._room_again)
+
+    def _room_again(self) -> None:
+        self._is_waiting = False
+        self._check_flow()
 
     def _pause(self) -> None:
         if not self._is_paused:
@@ -271,7 +290,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.pause_reading()
 
 
-async def _answer_later(exchange: RequestExchange, answer: Coroutine[Any, Any, Any]) -> None:
+async def _answer_later(exchange: RequestExchange, answer: Waiting) -> None:
     exchange.answer(await answer)
 
 

@@ -79,7 +79,7 @@ class Node:
         try:
             await self._open(loop)
         except (StorageError, CorruptLog, checkpoints.CorruptCheckpoint, OSError) as error:
-            await self._server.stop()
+            await self._server.stop_reading()
             raise NodeError(f"data directory {self.data_dir}: {error}") from error
         producer_ids = ProducerIds(self._controller, self.config.node_id)
         await self._server.serve(
@@ -93,9 +93,10 @@ class Node:
         """Stop cleanly: everything acknowledged or written is on disk, and the marker says so."""
         if self._checkpoint_timer is not None:
             self._checkpoint_timer.cancel()
+        await self._server.stop_reading()
         await self._replicas.flush_all()
         self._replicas.stop()
-        await self._server.stop()
+        self._server.stop()
         await self._controller.close()
         for partition in self._replicas.partitions.values():
             self._store.close(partition)

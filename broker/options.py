@@ -9,7 +9,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 _TRUE_OR_FALSE = {"true": True, "false": False}
 
@@ -56,7 +56,8 @@ def read_options(config_class: type, values: Mapping[str, str | None]) -> dict[s
         if name not in fields:
             raise ConfigError(unknown_option(name, fields))
         field = fields[name]
-        arguments[field.name] = _read(name, text, type(field.default), field.metadata["option"])
+        kind = cast(type, type(field.default))
+        arguments[field.name] = _read(name, text, kind, field.metadata["option"])
     return arguments
 
 

@@ -29,6 +29,7 @@ class Server:
 
     def __init__(self, config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> None:
         self.buffers = FrameBuffers(config.queued_max_request_bytes)
+        self.is_stopping = False
         self._config = config
         self._loop = loop
         self._connections: dict[Connection, None] = {}
@@ -56,14 +57,20 @@ class Server:
             await self._listener.start_serving()
         self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._expire)
 
-    async def stop(self) -> None:
-        """Accept no more, let handlers finish, send what is ready, close."""
+    async def stop_reading(self) -> None:
+        """Accept no more connections and requests, and let running handlers finish."""
+        self.is_stopping = True
         if self._sweep is not None:
             self._sweep.cancel()
         if self._listener is not None:
             self._listener.close()
+        for connection in self._connections:
+            connection.stop_reading()
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    def stop(self) -> None:
+        """Send the answers that are ready, and close every connection."""
         if self._with_answers:
             self._send_answers()
         for connection in list(self._connections):

@@ -40,6 +40,7 @@ NO_ROOM: Final = 0
 ADDED: Final = 1
 BATCH_OPENED: Final = 2
 BATCH_FULL: Final = 3
+TOO_LARGE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class AccumulatorSettings:
     """What a producer's user may say about batches."""
 
     batch_size_bytes: int
+    max_record_bytes: int
     buffer_memory_bytes: int
     linger_ms: int
     delivery_timeout_ms: int
@@ -90,14 +92,17 @@ class Accumulator:
         future: Any,
         now_ms: int,
     ) -> int:
-        """Add a record; NO_ROOM, ADDED, BATCH_OPENED or BATCH_FULL says what came of it.
+        """Add a record; NO_ROOM, ADDED, BATCH_OPENED, BATCH_FULL or TOO_LARGE is what came of it.
 
         `future` is kept beside the record. This is called for every record and is kept flat.
+        Raises TypeError for a key, value or headers of the wrong type; nothing is added then.
         """
         room = RECORD_OVERHEAD_BYTES + (len(key) if key else 0) + (len(value) if value else 0)
         if headers:
             room += _headers_bytes(headers)
         settings = self.settings
+        if room > settings.max_record_bytes:
+            return TOO_LARGE
         if self.buffered_bytes + room > settings.buffer_memory_bytes and self.buffered_bytes:
             self.close_open()
             return NO_ROOM
@@ -114,7 +119,12 @@ class Accumulator:
             batch = self._open(queue, topic, partition, now_ms)
             result = BATCH_FULL
         builder = batch.builder
-        builder.append(timestamp, key, value, headers)
+        try:
+            builder.append(timestamp, key, value, headers)
+        except BaseException:
+            if not batch.futures:
+                queue.batches.pop()
+            raise
         size_bytes = builder.size_bytes
         self.buffered_bytes += size_bytes - batch.size_bytes
         batch.size_bytes = size_bytes
@@ -143,13 +153,18 @@ class Accumulator:
             if queue.batches and self._ready_at_ms(queue) <= now_ms
         ]
 
-    def next_ms(self) -> int | None:
-        """When to look again if nothing else happens: a batch is ready, or too old."""
+    def next_ms(self, now_ms: int) -> int | None:
+        """When to look again if nothing else happens: a batch gets ready, or too old.
+
+        What is ready now and was not taken waits for something else, such as a connection.
+        """
         next_ms = NEVER_MS
         for queue in self._queues.values():
             batch = _first_at_rest(queue)
             if batch is not None:  # those behind it are younger
-                next_ms = min(next_ms, batch.deadline_ms, self._ready_at_ms(queue))
+                ready_at_ms = self._ready_at_ms(queue)
+                next_ms = min(next_ms, batch.deadline_ms)
+                next_ms = min(next_ms, ready_at_ms) if ready_at_ms > now_ms else next_ms
         return None if next_ms == NEVER_MS else next_ms
 
     def next_batch(self, partition: TopicPartition) -> ProducerBatch | None:

@@ -27,7 +27,7 @@ from ..transport.connection import CannotConnect, Connection, KafkaTimeout
 from .channel import Channel
 from .metadata import Metadata, TopicInfo
 from .settings import NetworkSettings
-from .wakeup import Wakeup
+from .wakeup import Signal, Wakeup
 
 T = TypeVar("T")
 
@@ -48,10 +48,10 @@ class Network:
             settings.allow_auto_create_topics,
         )
         self.on_change: list[Callable[[], None]] = []
-        """Called when a connection opened or broke, or metadata came."""
+        """Called when `changed` fires, for those who do not wait."""
         self._random = random
         self._channels: dict[tuple[int, bool], Channel] = {}
-        self._waiting: list[asyncio.Future[bool]] = []
+        self._changed: Signal | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wakeup: Wakeup | None = None
         self._refresher: asyncio.Task[None] | None = None
@@ -63,6 +63,13 @@ class Network:
             raise RuntimeError("the network has not been started")
         return self._loop
 
+    @property
+    def changed(self) -> Signal:
+        """Fires when a connection opened or broke, or metadata came."""
+        if self._changed is None:
+            raise RuntimeError("the network has not been started")
+        return self._changed
+
     def now_ms(self) -> int:
         """The loop's time in ms."""
         return int(self.loop.time() * 1000)
@@ -73,6 +80,7 @@ class Network:
         One try per server, in random order: a program that is to wait for its cluster calls again.
         """
         self._loop = asyncio.get_running_loop()
+        self._changed = Signal(self._loop)
         wakeup = self._wakeup = Wakeup(self._loop)
         timeout_ms = self.settings.request_timeout_ms
         try:
@@ -116,7 +124,7 @@ class Network:
             connection = self.ready(chosen)
             if connection is not None:
                 return connection
-            if not await self.changed(deadline_ms):
+            if not await self.changed.wait(deadline_ms):
                 raise KafkaTimeout(self._unreachable(chosen, timeout_ms))
 
     async def request(
@@ -129,20 +137,6 @@ class Network:
             request, response_class, max(deadline_ms - self.now_ms(), 1)
         )
 
-    async def changed(self, deadline_ms: int) -> bool:
-        """Wait for news of connections or metadata; False when the deadline passed before."""
-        if deadline_ms <= self.now_ms():
-            return False
-        future: asyncio.Future[bool] = self.loop.create_future()
-        self._waiting.append(future)
-        timer = self.loop.call_at((deadline_ms + 1) / 1000, _resolve, future, False)
-        try:
-            return await future
-        finally:
-            timer.cancel()
-            if future in self._waiting:
-                self._waiting.remove(future)
-
     async def topic(self, name: str, timeout_ms: int) -> TopicInfo:
         """The topic, waited for if it is new or being created; raises what keeps it unknown."""
         now_ms = self.now_ms()
@@ -152,7 +146,7 @@ class Network:
             self.request_refresh()
         while (known := self.metadata.topics.get(name)) is None:
             self._raise_if_hopeless(name, self.now_ms() >= grace_end_ms)
-            if not await self.changed(now_ms + timeout_ms):
+            if not await self.changed.wait(now_ms + timeout_ms):
                 raise KafkaTimeout(f"no metadata of topic {name!r} within {timeout_ms} ms")
         return known
 
@@ -225,9 +219,8 @@ class Network:
         self._notify()
 
     def _notify(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            _resolve(future, True)
+        if self._changed is not None:
+            self._changed.fire()
         for callback in self.on_change:
             callback()
 
@@ -269,8 +262,3 @@ class Network:
 def _bootstrap_id(index: int) -> int:
     """The node id that stands for a bootstrap server (-2, -3, ...), and the way back."""
     return -2 - index
-
-
-def _resolve(future: asyncio.Future[bool], result: bool) -> None:
-    if not future.done():
-        future.set_result(result)

@@ -1,10 +1,16 @@
-"""A wake-up call: what a background task sleeps on.
+"""Waiting for news, with no time but the loop's.
+
+Wakeup   one background task sleeps on it; a call before it falls asleep is not lost
 
     while True:
-        await wakeup.wait(until_ms)     until somebody calls `set`, or until that time of the loop
         ...look at everything...
+        await wakeup.wait(until_ms)
 
-Several calls before the task runs are one. There is one sleeper, and no time but the loop's.
+Signal   many wait for the next change of something, each with a deadline
+
+    while not what_i_want():
+        if not await signal.wait(deadline_ms):
+            raise KafkaTimeout(...)
 """
 
 import asyncio
@@ -14,6 +20,7 @@ class Wakeup:
     """One task sleeps, anybody wakes it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nobody sleeps, and nobody has called."""
         self._loop = loop
         self._is_set = False
         self._sleeper: asyncio.Future[None] | None = None
@@ -41,3 +48,37 @@ class Wakeup:
                 if timer:
                     timer.cancel()
         self._is_set = False
+
+
+class Signal:
+    """Many wait for the next change, each until its own deadline."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nobody waits."""
+        self._loop = loop
+        self._waiting: list[asyncio.Future[bool]] = []
+
+    def fire(self) -> None:
+        """Something has changed: let all who wait look."""
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            _resolve(future, True)
+
+    async def wait(self, deadline_ms: int) -> bool:
+        """Wait for the next change; False when the deadline passed before."""
+        if deadline_ms <= self._loop.time() * 1000:
+            return False
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._waiting.append(future)
+        timer = self._loop.call_at((deadline_ms + 1) / 1000, _resolve, future, False)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+            if future in self._waiting:
+                self._waiting.remove(future)
+
+
+def _resolve(future: asyncio.Future[bool], result: bool) -> None:
+    if not future.done():
+        future.set_result(result)

@@ -119,7 +119,8 @@ def field(
     )
     metadata = {"kafka": declaration}
     if default is ZERO and not isinstance(type, Fixed | Variable):
-        return dataclasses.field(default_factory=declaration.fresh_default, metadata=metadata)
+        factory = cast(Callable[[], Any], list if isinstance(type, Array) else type)
+        return dataclasses.field(default_factory=factory, metadata=metadata)
     return dataclasses.field(default=declaration.fresh_default(), metadata=metadata)
 
 

@@ -240,6 +240,7 @@ class Connection(asyncio.BufferedProtocol):
             for frame in self._receiver.received(nbytes):
                 if not self.is_closed:
                     self._answer(memoryview(bytes(frame)))
+            self._receiver.end_event()
         except ProtocolError as error:
             self.abort(f"the broker broke the protocol: {error}")
 

@@ -20,7 +20,7 @@ from ..protocol.primitives import ProtocolError
 SHARED_BUFFER_BYTES = 128 << 10
 POOL_KEEPS_BYTES = 8 << 20
 MOVED_FROM_BYTES = 32 << 10
-"""A cut frame with more than this at hand moves to its own buffer; less is copied back and forth."""
+"""A cut frame with more than this at hand gets its own buffer; less is copied back and forth."""
 _LEAST_POOLED_BYTES = 64 << 10
 _SIZE = Struct(">i")  # frame size, not counting itself
 

@@ -21,6 +21,7 @@ from ..protocol.primitives import Buffer
 MAX_JOINED_BYTES = 64 << 10
 """Chunks up to this sum are joined into one before writing: cheaper than a vector of them."""
 MAX_VECTOR = 64
+BYTES_LIKE = (bytes, bytearray, memoryview)
 
 
 class OpenFile(Protocol):
@@ -115,7 +116,7 @@ class TransportOutbox:
         while self._queue and not self._is_paused:
             chunk = self._queue.popleft()
             self.size_bytes -= len(chunk)
-            data = chunk if isinstance(chunk, Buffer) else chunk.read()
+            data = chunk if isinstance(chunk, BYTES_LIKE) else chunk.read()
             if len(data) != len(chunk):
                 self.close()
                 self._transport.abort()
@@ -144,8 +145,11 @@ class SocketOutbox:
     def send(self, chunks: Sequence[Chunk]) -> None:
         """Write at once as much as the socket takes, and the rest when it takes more."""
         size = sum(map(len, chunks))
-        if size <= MAX_JOINED_BYTES and all(isinstance(chunk, Buffer) for chunk in chunks):
-            chunks = [b"".join(chunks)]  # pyright: ignore[reportArgumentType]
+        if size <= MAX_JOINED_BYTES:
+            chunks = [_joined(chunks)]
+            if len(chunks[0]) != size:
+                self._break()
+                return
         self._queue.extend(chunks)
         self.size_bytes += size
         if self._watched < 0:
@@ -170,16 +174,20 @@ class SocketOutbox:
         except BlockingIOError:
             self._watch()
         except (OSError, ValueError):
-            self.close()
-            self._transport.abort()
+            self._break()
         else:
             if self._watched >= 0:
                 self._unwatch()
                 self._on_drain()
 
+    def _break(self) -> None:
+        """The peer is gone, or a range of a file is: there is no way to go on."""
+        self.close()
+        self._transport.abort()
+
     def _write_some(self) -> int:
         head = self._queue[0]
-        if isinstance(head, Buffer):
+        if isinstance(head, BYTES_LIKE):
             return os.writev(self._descriptor, self._vector())
         sent = os.sendfile(
             self._descriptor,
@@ -194,7 +202,7 @@ class SocketOutbox:
     def _vector(self) -> list[Buffer]:
         vector: list[Buffer] = []
         for chunk in self._queue:
-            if not isinstance(chunk, Buffer) or len(vector) == MAX_VECTOR:
+            if not isinstance(chunk, BYTES_LIKE) or len(vector) == MAX_VECTOR:
                 break
             vector.append(chunk)
         if self._sent_of_head:
@@ -218,3 +226,8 @@ class SocketOutbox:
             self._loop.remove_writer(self._watched)
             os.close(self._watched)
             self._watched = -1
+
+
+def _joined(chunks: Sequence[Chunk]) -> bytes:
+    """Small answers go out in one system call: reading a small range costs less than a second."""
+    return b"".join([each if isinstance(each, BYTES_LIKE) else each.read() for each in chunks])

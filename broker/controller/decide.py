@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
+from uuid import UUID
 
 from ...protocol.errors import ErrorCode
 from ..config import BrokerConfig, TopicConfig
@@ -92,14 +93,12 @@ def create_topic(image: Image, config: BrokerConfig, topic: NewTopic, random: Ra
     refused = _refuse_name(image, topic.name) or _refuse_shape(image, config, topic)
     if refused is not None:
         return refused
-    configs = {name: value for name, value in (topic.configs or {}).items()}
+    configs = dict(topic.configs or {})
     try:
         TopicConfig.of(config, configs)
     except ConfigError as error:
         return Decision([], ErrorCode.INVALID_CONFIG, str(error))
-    topic_id = random.getrandbits(128).to_bytes(16, "big")
-    topic_id = topic_id[:6] + bytes([topic_id[6] & 0x0F | 0x40, topic_id[7]]) + topic_id[8:]
-    topic_id = topic_id[:8] + bytes([topic_id[8] & 0x3F | 0x80]) + topic_id[9:]
+    topic_id = UUID(int=random.getrandbits(128), version=4).bytes
     created = {"type": "TopicCreated", "topic_id": topic_id, "name": topic.name, "configs": configs}
     partitions = [
         _new_partition(topic_id, index, replicas)

@@ -15,7 +15,7 @@ image.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 Record = Mapping[str, Any]
 
@@ -90,4 +90,4 @@ class Image:
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value  # pyright: ignore
+    return tuple(cast(list[int], value)) if isinstance(value, list) else value

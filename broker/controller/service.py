@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from random import Random
+from typing import Any, cast
 
 import msgpack
 
@@ -129,8 +130,8 @@ class Controller:
 
 
 def _pack(record: Record) -> bytes:
-    return msgpack.packb(dict(record))  # pyright: ignore
+    return cast(bytes, cast(Any, msgpack).packb(dict(record)))
 
 
 def _unpack(record: LogRecord) -> Record:
-    return msgpack.unpackb(record.value or b"")
+    return cast(Record, cast(Any, msgpack).unpackb(record.value or b""))

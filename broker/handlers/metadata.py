@@ -37,11 +37,11 @@ def _topics_to_create(exchange: Exchange, request: MetadataRequest, context: Con
     if not context.config.auto_create_topics_enable or not request.allow_auto_topic_creation:
         return []
     topics = context.controller.image.topics
-    names = [topic.name for topic in request.topics or [] if topic.topic_id == ZERO_UUID]
+    names = [topic.name or "" for topic in request.topics or [] if topic.topic_id == ZERO_UUID]
     return [
         name
         for name in dict.fromkeys(names)
-        if name and name not in topics and refuse_topic_name(name) is None
+        if name not in topics and name not in INTERNAL_TOPICS and not refuse_topic_name(name)
     ]
 
 

@@ -9,6 +9,8 @@ Nothing is answered before the write at the end of the readable event, so each r
 the manager's hands: usually for microseconds, with acks -1 for the next flush round.
 """
 
+from typing import cast
+
 from ...protocol.api.produce import (
     ProduceRequest,
     ProduceRequestPartition,
@@ -17,8 +19,10 @@ from ...protocol.api.produce import (
     ProduceResponseTopic,
     RecordError,
 )
+from ...protocol.batch import CODEC_MASK, CRC_END
 from ...protocol.compression import CompressionType
 from ...protocol.errors import ErrorCode
+from ...protocol.primitives import Buffer
 from ..controller.decide import INTERNAL_TOPICS
 from ..controller.image import TopicImage
 from ..replica.partition import Appended, Partition
@@ -27,62 +31,82 @@ from .topics import find_topic
 
 ALL_REPLICAS = -1
 FIRST_VERSION_WITH_ZSTD = 7
-_ATTRIBUTES_LOW_BYTE = 22  # of a batch: its lowest three bits name the codec
-_CODEC_MASK = 0x07
+ATTRIBUTES_LOW_BYTE = CRC_END + 1  # the lowest three bits of a batch's attributes name the codec
+
+Result = tuple[int, Partition | None, Appended]
 
 
 class ProduceWait:
     """A produce request on its way to its acks."""
 
-    __slots__ = ("_acks", "_exchange", "_pending", "_response")
+    __slots__ = ("_acks", "_exchange", "_topics")
 
     def __init__(self, exchange: Exchange, acks: int) -> None:
         self._exchange = exchange
         self._acks = acks
-        self._response = ProduceResponse(responses=[])
-        self._pending: list[tuple[ProduceResponsePartition, Partition | None, Appended]] = []
+        self._topics: list[tuple[str, bytes, list[Result]]] = []
 
-    @property
+    def add_topic(self, name: str, topic_id: bytes) -> list[Result]:
+        """The list that takes the results of one topic."""
+        results: list[Result] = []
+        self._topics.append((name, topic_id, results))
+        return results
+
     def partitions(self) -> list[Partition]:
         """The partitions that something was appended to."""
-        return [partition for _, partition, _ in self._pending if partition is not None]
-
-    def add_topic(self, name: str, topic_id: bytes) -> ProduceResponseTopic:
-        """Begin the answer for one topic."""
-        topic = ProduceResponseTopic(name=name, topic_id=topic_id, partition_responses=[])
-        self._response.responses.append(topic)
-        return topic
-
-    def add(
-        self,
-        topic: ProduceResponseTopic,
-        index: int,
-        partition: Partition | None,
-        appended: Appended,
-    ) -> None:
-        """Begin the answer for one partition; its error and offset are filled in by `finish`."""
-        answer = ProduceResponsePartition(index=index, error_code=0, base_offset=-1)
-        topic.partition_responses.append(answer)
-        self._pending.append((answer, partition, appended))
+        return [
+            partition
+            for _, _, results in self._topics
+            for _, partition, _ in results
+            if partition is not None
+        ]
 
     def is_ready(self) -> bool:
         """Whether every append has its acks, or an error."""
-        return self._acks != ALL_REPLICAS or all(
-            _has_all_acks(partition, appended) for _, partition, appended in self._pending
-        )
+        if self._acks != ALL_REPLICAS:
+            return True
+        for _, _, results in self._topics:
+            for _, partition, appended in results:
+                if not _has_all_acks(partition, appended):
+                    return False
+        return True
 
     def finish(self) -> None:
         """Answer; an append that still lacks its acks has timed out."""
-        for answer, partition, appended in self._pending:
-            if self._acks == ALL_REPLICAS and not _has_all_acks(partition, appended):
-                appended.fail(ErrorCode.REQUEST_TIMED_OUT, "it is written, not yet acknowledged")
-            _fill(answer, partition, appended)
+        if self._acks == ALL_REPLICAS:
+            self._fail_unfinished()
         if self._acks:
-            self._exchange.answer(self._response)
-        elif failed := next((a for _, _, a in self._pending if a.error_code), None):
+            self._exchange.answer(self._response())
+        elif failed := self._first_failure():
             self._exchange.close(f"a produce with acks 0 failed: {failed.error_message}")
         else:
             self._exchange.answer_nothing()
+
+    def _response(self) -> ProduceResponse:
+        return ProduceResponse(
+            responses=[
+                ProduceResponseTopic(
+                    name=name,
+                    topic_id=topic_id,
+                    partition_responses=[_answer(*result) for result in results],
+                )
+                for name, topic_id, results in self._topics
+            ]
+        )
+
+    def _fail_unfinished(self) -> None:
+        for _, _, results in self._topics:
+            for _, partition, appended in results:
+                if partition is not None and partition.is_removed:
+                    message = "the topic was deleted meanwhile"
+                    appended.fail(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message)
+                elif not _has_all_acks(partition, appended):
+                    message = "it is written, not yet acknowledged"
+                    appended.fail(ErrorCode.REQUEST_TIMED_OUT, message)
+
+    def _first_failure(self) -> Appended | None:
+        appends = (appended for _, _, results in self._topics for _, _, appended in results)
+        return next((appended for appended in appends if appended.error_code), None)
 
 
 def handle(exchange: Exchange, request: ProduceRequest, context: Context) -> None:
@@ -90,20 +114,22 @@ def handle(exchange: Exchange, request: ProduceRequest, context: Context) -> Non
     wait = ProduceWait(exchange, request.acks)
     refused = _refuse_request(request)
     now_ms = context.clock.now_ms()
+    replicas = context.replicas
     for topic in request.topic_data:
         found = find_topic(context.controller.image, topic.name, topic.topic_id)
-        answer = wait.add_topic(topic.name, topic.topic_id)
+        results = wait.add_topic(topic.name, topic.topic_id)
         for data in topic.partition_data:
-            partition = _find_partition(found, data.index, context)
-            problem = refused or _refuse_partition(exchange, found, data, partition)
+            partition = None
+            if isinstance(found, TopicImage):
+                partition = replicas.find(found.name, data.index)
+            problem = refused or _refuse_partition(exchange.version, found, data, partition)
             if problem is not None or partition is None:
-                wait.add(answer, data.index, None, problem or _unknown_partition(data.index))
-            else:
-                batch = memoryview(data.records or b"")
-                wait.add(
-                    answer, data.index, partition, context.replicas.append(partition, batch, now_ms)
-                )
-    context.replicas.finish_after_write(wait, wait.partitions, max(request.timeout_ms, 0))
+                results.append((data.index, None, problem or _unknown_partition(data.index)))
+                continue
+            batch = cast(memoryview, data.records)
+            appended = replicas.append(partition, batch, now_ms)
+            results.append((data.index, partition, appended))
+    replicas.finish_after_write(wait, request.timeout_ms)
 
 
 def _refuse_request(request: ProduceRequest) -> Appended | None:
@@ -117,34 +143,29 @@ def _refuse_request(request: ProduceRequest) -> Appended | None:
 
 
 def _refuse_partition(
-    exchange: Exchange,
+    version: int,
     found: TopicImage | ErrorCode,
     data: ProduceRequestPartition,
     partition: Partition | None,
 ) -> Appended | None:
-    if isinstance(found, ErrorCode):
-        return Appended(found)
-    if found.name in INTERNAL_TOPICS:
-        message = f"clients cannot write to the internal topic {found.name!r}"
-        return Appended(ErrorCode.INVALID_TOPIC_EXCEPTION, message)
     if partition is None:
-        return _unknown_partition(data.index)
+        return Appended(found) if isinstance(found, ErrorCode) else _unknown_partition(data.index)
+    if partition.topic in INTERNAL_TOPICS:
+        message = f"clients cannot write to the internal topic {partition.topic!r}"
+        return Appended(ErrorCode.INVALID_TOPIC_EXCEPTION, message)
     if not data.records:
         return Appended(ErrorCode.INVALID_RECORD, "a produce without a record batch")
-    if (
-        exchange.version < FIRST_VERSION_WITH_ZSTD
-        and len(data.records) > _ATTRIBUTES_LOW_BYTE
-        and data.records[_ATTRIBUTES_LOW_BYTE] & _CODEC_MASK == CompressionType.zstd
-    ):
+    if version < FIRST_VERSION_WITH_ZSTD and _codec(data.records) == CompressionType.zstd:
         message = f"zstd needs Produce v{FIRST_VERSION_WITH_ZSTD} or newer"
         return Appended(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, message)
     return None
 
 
-def _find_partition(
-    found: TopicImage | ErrorCode, index: int, context: Context
-) -> Partition | None:
-    return None if isinstance(found, ErrorCode) else context.replicas.find(found.name, index)
+def _codec(batch: Buffer) -> int:
+    """The codec of a batch that nobody has checked yet."""
+    if len(batch) <= ATTRIBUTES_LOW_BYTE:
+        return CompressionType.none
+    return batch[ATTRIBUTES_LOW_BYTE] & CODEC_MASK
 
 
 def _unknown_partition(index: int) -> Appended:
@@ -154,25 +175,26 @@ def _unknown_partition(index: int) -> Appended:
 def _has_all_acks(partition: Partition | None, appended: Appended) -> bool:
     return (
         partition is None
-        or appended.error_code != ErrorCode.NONE
         or partition.high_watermark >= appended.next_offset
+        or appended.error_code != ErrorCode.NONE
         or partition.is_removed
     )
 
 
-def _fill(
-    answer: ProduceResponsePartition, partition: Partition | None, appended: Appended
-) -> None:
-    if partition is not None and partition.is_removed and not appended.error_code:
-        appended.fail(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "the topic was deleted meanwhile")
-    answer.error_code = appended.error_code
-    answer.error_message = appended.error_message
-    answer.base_offset = appended.base_offset
-    answer.log_append_time_ms = appended.log_append_time_ms
-    if appended.record_errors:
+def _answer(
+    index: int, partition: Partition | None, appended: Appended
+) -> ProduceResponsePartition:
+    answer = ProduceResponsePartition(
+        index=index,
+        error_code=appended.error_code,
+        base_offset=appended.base_offset,
+        log_append_time_ms=appended.log_append_time_ms,
+        log_start_offset=-1 if partition is None else partition.log.log_start_offset,
+    )
+    if appended.error_code:
+        answer.error_message = appended.error_message
         answer.record_errors = [
             RecordError(batch_index=index, batch_index_error_message=appended.error_message)
             for index in appended.record_errors
         ]
-    if partition is not None:
-        answer.log_start_offset = partition.log.log_start_offset
+    return answer

@@ -70,7 +70,7 @@ class OffsetIndex:
     @property
     def last_position(self) -> int:
         """The position of the last indexed batch, 0 when there is none."""
-        return self._position(len(self) - 1) if self._entries else 0
+        return self._position(len(self) - 1) if len(self) else 0
 
     def truncate(self, offset: int) -> None:
         """Forget every batch that ends at or after `offset`."""
@@ -116,7 +116,7 @@ class TimeIndex:
     @property
     def last(self) -> TimestampOffset:
         """The last entry: the largest timestamp so far; NO_TIMESTAMP when there is none."""
-        return self._entry(len(self) - 1) if self._entries else self._none()
+        return self._entry(len(self) - 1) if len(self) else self._none()
 
     def append(self, entry: TimestampOffset) -> None:
         """Add an entry, unless its timestamp is no larger than the last one's."""

@@ -158,6 +158,8 @@ class Segment:
         file, indexes = self.file, self.indexes
         start = position = file.size_bytes
         file.append([view for view, _ in batches])
+        if start == 0:
+            self._first_timestamp = batches[0][1].max_timestamp
         for view, header in batches:
             size_bytes = len(view)
             indexes.note(position, size_bytes, header)

@@ -9,6 +9,7 @@ After each of them the high watermarks move and the waits in the purgatory are a
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from ..log.files import Files, StorageFailed
 from ..log.log import FlushPoint
@@ -17,6 +18,14 @@ from .purgatory import Purgatory, Wait
 
 MAX_UNFLUSHED_BYTES = 64 << 20
 """Written and not yet flushed, in one partition; above it appends wait."""
+
+
+class ProduceWait(Wait, Protocol):
+    """A produce request that waits for its acks."""
+
+    def partitions(self) -> list[Partition]:
+        """The partitions that it was appended to."""
+        ...
 
 
 class ReplicaManager:
@@ -30,7 +39,7 @@ class ReplicaManager:
         self._purgatory = Purgatory()
         self._timer: asyncio.TimerHandle | None = None
         self._staged: dict[Partition, None] = {}
-        self._unwritten: list[tuple[Wait, list[Partition], int]] = []
+        self._unwritten: list[tuple[ProduceWait, int]] = []
         self._dirty: dict[Partition, None] = {}
         self._flushing: asyncio.Task[None] | None = None
         self._waiting_for_room: list[Callable[[], None]] = []
@@ -73,17 +82,17 @@ class ReplicaManager:
         for partition in staged:
             self._write(partition)
         unwritten, self._unwritten = self._unwritten, []
-        for wait, partitions, timeout_ms in unwritten:
+        for wait, timeout_ms in unwritten:
             if wait.is_ready():
                 wait.finish()
             else:
-                self.park(wait, partitions, timeout_ms)
+                self.park(wait, wait.partitions(), max(timeout_ms, 0))
         if self._dirty and self._flushing is None:
             self._flushing = self._loop.create_task(self._flush_rounds())
 
-    def finish_after_write(self, wait: Wait, partitions: list[Partition], timeout_ms: int) -> None:
+    def finish_after_write(self, wait: ProduceWait, timeout_ms: int) -> None:
         """Hold a produce request until `settle` has written, and then until it has its acks."""
-        self._unwritten.append((wait, partitions, timeout_ms))
+        self._unwritten.append((wait, timeout_ms))
 
     def park(self, wait: Wait, partitions: Iterable[Partition], timeout_ms: int) -> None:
         """Hold a request until it is ready, `timeout_ms` at most."""

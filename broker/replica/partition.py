@@ -16,6 +16,7 @@ from ...protocol.batch import (
     BatchHeader,
     InvalidBatch,
     assign_offset,
+    header_at,
     read_header,
     stamp_log_append_time,
     validate_batch,
@@ -178,9 +179,9 @@ class Partition:
         assign_offset(batch, base_offset, self.leader_epoch)
         if self.config.message_timestamp_type == "LogAppendTime":
             stamp_log_append_time(batch, now_ms)
+            header = read_header(batch)
             appended.log_append_time_ms = now_ms
-        header = read_header(batch)
-        self.log.stage(batch, header)
+        self.log.stage(batch, header_at(header, base_offset))
         if header.producer_id >= 0:
             self.producers.append(header, base_offset)
         self._staged.append(appended)

@@ -92,7 +92,7 @@ class PartitionStore:
         return partition
 
     def close(self, partition: Partition) -> None:
-        """Flush and close, with a snapshot of the producers, so that the next start reads little."""
+        """Flush and close; a snapshot of the producers saves the next start reading."""
         partition.log.close(sync=True)
         directory = f"{self._data_dir}/{partition}"
         if len(partition.producers):

@@ -1,0 +1,95 @@
+"""A node as a child process: started, told to stop, or killed, by the commands that need one.
+
+    start -> the child prints its ready line on stdout -> its address is known
+    kill  -> SIGKILL: nothing is flushed, no marker is written
+    stop  -> SIGTERM: the node shuts down cleanly
+
+After its first start a node keeps its port, so that clients find it again. Its log lines go to a
+file, since a pipe that nobody reads would fill and stop it. The child has its own process group:
+Ctrl-C reaches the command, and the command ends the child.
+"""
+
+import asyncio
+import re
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import Final
+
+from .failure import Failure
+
+START_TIMEOUT_S: Final = 20.0
+STOP_TIMEOUT_S: Final = 20.0
+LOG_TAIL_BYTES: Final = 2000
+READY_LINE: Final = re.compile(rb"minikafka node \d+ ready: clients (\S+):(\d+)")
+
+
+class ChildNode:
+    """One node on 127.0.0.1, with its data in `data_dir` and its log lines beside it."""
+
+    def __init__(self, data_dir: Path, *options: str) -> None:
+        self.data_dir = data_dir
+        self.log_file = data_dir.with_suffix(".log")
+        self.options = options
+        self.port = 0
+        self._process: Process | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """HOST:PORT for clients, known after the first start."""
+        return f"127.0.0.1:{self.port}"
+
+    async def start(self) -> float:
+        """Start, and return the seconds until the node was ready; Failure if it does not get so."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        command = [sys.executable, "-m", "minikafka.cli.main", "serve"]
+        command += ["--listen", self.bootstrap, "--data-dir", str(self.data_dir), *self.options]
+        with self.log_file.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *command, stdout=PIPE, stderr=log, start_new_session=True
+            )
+        self.port = await self._read_port(self._process)
+        return loop.time() - began
+
+    async def kill(self) -> None:
+        """`kill -9`, and wait until the process is gone."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    async def stop(self) -> int:
+        """SIGTERM, and the exit status; `kill -9` and -9 where that takes too long."""
+        process = self._process
+        if process is None:
+            return 0
+        if process.returncode is None:
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                status = await process.wait()
+        except TimeoutError:
+            await self.kill()
+            return -9
+        self._process = None
+        return status
+
+    async def _read_port(self, process: Process) -> int:
+        """The port in the ready line, which is the first line on stdout."""
+        assert process.stdout is not None  # It was asked to be a pipe.
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                ready = READY_LINE.match(await process.stdout.readline())
+        except TimeoutError:
+            ready = None
+        if ready is None:
+            await self.kill()
+            raise Failure(f"the node did not start: {self._log_tail()}")
+        return int(ready[2])
+
+    def _log_tail(self) -> str:
+        """The end of the node's log lines, or that there are none."""
+        lines = self.log_file.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
+        return lines or f"it said nothing within {START_TIMEOUT_S:.0f} s"

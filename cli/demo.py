@@ -1,0 +1,207 @@
+"""`minikafka demo`: a million records, a node killed in the middle, nothing lost.
+
+    start a node
+    write   id + line of a real text, acks=all, idempotent      ──┐
+    kill -9 the node when 40 % are acknowledged                   │ the producer goes on by itself
+    start it again on the same data and port                    ──┘
+    read    everything back
+    prove   each acknowledged id is there once, in order, unchanged (ledger.py)
+
+The text is the reference that every Python carries for its own help(), some 8,700 lines, again and
+again. Memory is bounded: MAX_IN_FLIGHT futures and two bytes a record.
+
+Left out: the same story with three nodes and a leader killed, which needs replication.
+"""
+
+import asyncio
+import shutil
+import signal
+import tempfile
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from ..client.consumer import Consumer
+from ..client.metadata import TopicPartition
+from ..client.producer import Producer
+from ..client.record import RecordMetadata
+from . import session
+from .child_node import ChildNode
+from .failure import DONE, FAILED, Failure
+from .ledger import Ledger, Verdict
+from .narration import Narrator, narration
+
+TOPIC: Final = "demo"
+PARTITIONS: Final = 3
+MIN_RECORDS: Final = 1000
+KILL_AT_PERCENT: Final = 40
+MAX_IN_FLIGHT: Final = 50_000
+IN_FLIGHT_SHARE: Final = 10
+"""A tenth of the records at most is on its way, so that a small run is also killed in its middle."""
+SETTLE_RECORDS: Final = 500
+READ_RECORDS: Final = 5000
+SILENCE_MS: Final = 10_000
+"""Records that do not come within this time are lost."""
+
+
+@click.command()
+@click.option(
+    "--records",
+    type=click.IntRange(min=MIN_RECORDS),
+    default=1_000_000,
+    show_default=True,
+    help="How many records to write.",
+)
+@click.option("--keep", is_flag=True, help="Keep the data directory, and say where it is.")
+def demo(records: int, keep: bool) -> int:
+    """Write a million records, kill the node in the middle, and prove that nothing was lost.
+
+    Ends by itself; exit status 1 if a single acknowledged record is missing or there twice.
+
+    \b
+    Examples:
+      minikafka demo
+      minikafka demo --records 20000 --keep
+    """
+    directory = Path(tempfile.mkdtemp(prefix="minikafka-demo-"))
+    try:
+        with narration() as narrator:
+            verdict = session.run(Story(directory, records, narrator).tell())
+    finally:
+        if keep:
+            click.echo(f"The data is in {directory / 'node-1'}.")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+    return DONE if verdict.is_good else FAILED
+
+
+class Story:
+    """One run: the node, the ledger, and what was seen on the way."""
+
+    def __init__(self, directory: Path, record_count: int, narrator: Narrator) -> None:
+        self._narrator = narrator
+        self._node = ChildNode(directory / "node-1", "-c", f"num.partitions={PARTITIONS}")
+        self._ledger = Ledger(record_count, read_text())
+        self._in_flight: deque[tuple[int, asyncio.Future[RecordMetadata]]] = deque()
+        self._restart: asyncio.Task[None] | None = None
+
+    async def tell(self) -> Verdict:
+        """Live through it, say what is seen, and clean up also when told to stop."""
+        task = asyncio.current_task()
+        assert task is not None  # A coroutine runs in a task.
+        # SIGTERM would end this process and leave the node behind.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            await self._start()
+            await self._write()
+            await self._read()
+        except asyncio.CancelledError:
+            raise Failure("stopped before the end") from None
+        finally:
+            if self._restart is not None:
+                self._restart.cancel()
+            await self._node.kill()
+        return self._judge()
+
+    async def _start(self) -> None:
+        took_s = await self._node.start()
+        self._narrator.say(
+            f"Node 1 is ready at {self._node.bootstrap} after {took_s * 1000:.0f} ms."
+        )
+
+    async def _write(self) -> None:
+        """Send every record, and await every acknowledgement."""
+        loop, ledger = asyncio.get_running_loop(), self._ledger
+        self._narrator.say(
+            f"Writing {ledger.record_count:,} records, each a numbered line of Python's reference; "
+            f"a record is acknowledged when it is on disk."
+        )
+        began = loop.time()
+        window = min(MAX_IN_FLIGHT, ledger.record_count // IN_FLIGHT_SHARE)
+        async with Producer(bootstrap_servers=self._node.bootstrap) as producer:
+            for id in range(ledger.record_count):
+                if len(self._in_flight) >= window:
+                    await self._settle(window - min(SETTLE_RECORDS, window))
+                self._in_flight.append((id, await producer.send(TOPIC, ledger.record(id))))
+            await self._settle(0)
+        if self._restart is not None:
+            await self._restart
+        self._say_rate("Wrote", ledger.acknowledged_count, loop.time() - began)
+
+    async def _settle(self, in_flight_count: int) -> None:
+        """Await the oldest acknowledgements until so many records are left in flight."""
+        ledger = self._ledger
+        while len(self._in_flight) > in_flight_count:
+            id, future = self._in_flight[0]
+            await future
+            self._in_flight.popleft()
+            ledger.acknowledge(id)
+        self._narrator.progress("written", ledger.acknowledged_count, ledger.record_count)
+        is_due = ledger.acknowledged_count * 100 >= ledger.record_count * KILL_AT_PERCENT
+        if is_due and self._restart is None:
+            await self._kill()
+
+    async def _kill(self) -> None:
+        """Kill the node while requests are on their way, and have it started again."""
+        in_flight = sum(1 for _, future in self._in_flight if not future.done())
+        acknowledged = self._ledger.record_count
+        await self._node.kill()
+        acknowledged = self._ledger.acknowledged_count + len(self._in_flight) - in_flight
+        self._narrator.say(
+            f"kill -9: the node is dead. {acknowledged:,} records are acknowledged, "
+            f"{in_flight:,} are in flight."
+        )
+        self._restart = asyncio.create_task(self._start_again())
+
+    async def _start_again(self) -> None:
+        took_s = await self._node.start()
+        self._narrator.say(
+            f"The node is ready again after {took_s * 1000:.0f} ms, on the same data; "
+            f"the producer goes on by itself."
+        )
+
+    async def _read(self) -> None:
+        """Read all that the topic holds."""
+        loop, ledger = asyncio.get_running_loop(), self._ledger
+        self._narrator.say("Reading everything back.")
+        began = loop.time()
+        names = [TopicPartition(TOPIC, index) for index in range(PARTITIONS)]
+        async with Consumer(
+            TOPIC, bootstrap_servers=self._node.bootstrap, auto_offset_reset="earliest"
+        ) as consumer:
+            total = sum((await consumer.end_offsets(names)).values())
+            while ledger.read_count < total:
+                batches = await consumer.getmany(SILENCE_MS, READ_RECORDS)
+                if not batches:
+                    break
+                for name, records in batches.items():
+                    ledger.read(name.partition, (record.value for record in records))
+                self._narrator.progress("read", ledger.read_count, total)
+        self._say_rate("Read", ledger.read_count, loop.time() - began)
+
+    def _say_rate(self, what: str, count: int, seconds: float) -> None:
+        rate = count / seconds
+        self._narrator.say(f"{what} {count:,} records in {seconds:.1f} s: {rate:,.0f} a second.")
+
+    def _judge(self) -> Verdict:
+        """Say what the ledger found."""
+        verdict = self._ledger.verdict()
+        self._narrator.say(
+            f"Of {self._ledger.acknowledged_count:,} acknowledged records: {verdict.lost:,} lost, "
+            f"{verdict.doubled:,} doubled, {verdict.out_of_order:,} out of order, "
+            f"{verdict.changed:,} changed."
+        )
+        good = "Every acknowledged record is there exactly once, in the order of its partition."
+        self._narrator.say(good if verdict.is_good else "The promise is broken.")
+        return verdict
+
+
+def read_text() -> Sequence[bytes]:
+    """The lines of Python's language reference, as help() shows it (PSF licence)."""
+    from pydoc_data.topics import topics  # 700 KB of source, which only a demo needs.
+
+    lines = (line.strip() for text in topics.values() for line in text.splitlines())
+    return [line.encode() for line in lines if line]

@@ -1,0 +1,225 @@
+"""A start after a crash: a torn end is cut, confirmed bytes never are."""
+
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from minikafka.broker.log.files import Files
+from minikafka.broker.log.log import Log, LogOptions
+from minikafka.broker.log.scan import CorruptLog, holds_batch
+from minikafka.protocol.records import Record, assign_offset, build_batch, read_header
+
+OPTIONS = LogOptions(segment_bytes=600, index_interval_bytes=100)
+LOG = f"{0:020d}.log"
+
+
+def batch_of(offset: int, epoch: int = 0, value: bytes = b"value") -> bytes:
+    """A batch of two records."""
+    batch = build_batch([Record(0, 1000 + offset, b"key", value)] * 2)
+    assign_offset(batch, offset, epoch)
+    return bytes(batch)
+
+
+def write(directory: Path, *segments: tuple[int, bytes]) -> str:
+    """Lay down the files of a log that nobody closed; return the directory."""
+    directory.mkdir(exist_ok=True)
+    for base_offset, data in segments:
+        (directory / f"{base_offset:020d}.log").write_bytes(data)
+    return str(directory)
+
+
+def content(directory: Path) -> dict[str, bytes]:
+    """What each file holds."""
+    return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
+
+
+def recover(directory: Path, recovery_point: int = 0) -> Log:
+    """Open after a crash."""
+    return Log.open(Files(), str(directory), OPTIONS, recovery_point=recovery_point)
+
+
+SOUND = batch_of(0) + batch_of(2) + batch_of(4)
+
+
+def test_a_sound_log_is_untouched_and_trusted(tmp_path: Path) -> None:
+    write(tmp_path, (0, SOUND), (6, batch_of(6)))
+    log = recover(tmp_path, 6)
+    assert (log.log_end_offset, log.flushed_offset, log.was_cut) == (8, 8, False)
+    assert content(tmp_path)[LOG] == SOUND
+
+
+def test_a_torn_tail_is_cut_at_every_byte(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kept = len(SOUND) - len(batch_of(4))
+    for size_bytes in range(kept + 1, len(SOUND)):
+        write(tmp_path, (0, SOUND[:size_bytes]))
+        log = recover(tmp_path, 4)
+        assert (log.log_end_offset, log.was_cut) == (4, True)
+        assert content(tmp_path)[LOG] == SOUND[:kept]
+        log.stage(memoryview(batch_of(4)), read_header(batch_of(4)))
+        log.write()
+        assert recover(tmp_path, 4).log_end_offset == 6
+        assert content(tmp_path)[LOG] == SOUND
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_a_last_batch_with_a_bad_byte_is_cut_wherever_it_is(tmp_path: Path) -> None:
+    """From the length on: a changed base offset looks like the gap that compaction leaves."""
+    kept = len(SOUND) - len(batch_of(4))
+    for position in [*range(kept + 8, kept + 12), *range(kept + 16, len(SOUND))]:
+        damaged = bytearray(SOUND)
+        damaged[position] ^= 0x40
+        write(tmp_path, (0, bytes(damaged)))
+        assert recover(tmp_path, 4).log_end_offset == 4
+        assert content(tmp_path) == {LOG: SOUND[:kept]}
+
+
+@pytest.mark.parametrize("tail", [bytes(3), bytes(5000), b"\x02" * 5000, b"x" * 100])
+def test_zeros_and_noise_behind_the_end_are_cut(tmp_path: Path, tail: bytes) -> None:
+    write(tmp_path, (0, SOUND + tail))
+    assert recover(tmp_path, 6).log_end_offset == 6
+    assert content(tmp_path) == {LOG: SOUND}
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        (batch_of(1), "base offset 1 after offset 1"),
+        (batch_of(2, epoch=4), "leader epoch 4 after 5"),
+        (batch_of(2**31, epoch=5), "too far"),
+    ],
+)
+def test_what_the_crc_does_not_cover_is_checked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, second: bytes, reason: str
+) -> None:
+    write(tmp_path, (0, batch_of(0, epoch=5) + second))
+    assert recover(tmp_path).log_end_offset == 2
+    assert reason in caplog.text
+
+
+def test_valid_batches_behind_damage_are_kept_beside_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = len(batch_of(0))
+    damaged = bytearray(SOUND)
+    damaged[first + 70] ^= 1
+    kept: dict[str, bytes] = {}
+    for name in (f"{0:020d}.cut", f"{0:020d}.cut.cut"):
+        write(tmp_path, (0, bytes(damaged)))
+        log = recover(tmp_path, 2)
+        kept[name] = bytes(damaged[first:])
+        assert (log.log_end_offset, log.was_cut) == (2, True)
+        assert content(tmp_path) == {LOG: SOUND[:first], **kept}
+    assert {record.levelno for record in caplog.records} == {logging.ERROR}
+    assert "0.cut" in caplog.text
+
+
+def test_damage_below_the_recovery_point_changes_nothing(tmp_path: Path) -> None:
+    damaged = bytearray(SOUND)
+    damaged[len(batch_of(0)) + 70] ^= 1
+    write(tmp_path, (0, bytes(damaged)))
+    before = content(tmp_path)
+    with pytest.raises(CorruptLog) as caught:
+        recover(tmp_path, 3)
+    assert caught.value.path == str(tmp_path / LOG)
+    assert caught.value.position == len(batch_of(0))
+    assert caught.value.reason == "the CRC does not match"
+    assert content(tmp_path) == before
+
+
+def test_damage_in_a_closed_segment_changes_nothing(tmp_path: Path) -> None:
+    for torn in (SOUND[:-1], SOUND + b"x", SOUND[:-1] + b"?"):
+        write(tmp_path, (0, torn), (6, batch_of(6)), (8, batch_of(8)[:-1]))
+        before = content(tmp_path)
+        with pytest.raises(CorruptLog, match=LOG):
+            recover(tmp_path, 0)
+        assert content(tmp_path) == before
+
+
+def test_a_torn_segment_with_only_empty_ones_behind_it_is_the_last(tmp_path: Path) -> None:
+    write(tmp_path, (0, SOUND[:-1]), (6, b""))
+    log = recover(tmp_path, 0)
+    assert log.log_end_offset == 4
+    assert list(content(tmp_path)) == [LOG]
+
+
+def test_closed_segments_below_the_recovery_point_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path, (0, SOUND[:-1] + b"?"), (6, batch_of(6)))
+    log = recover(tmp_path, 6)
+    assert log.log_end_offset == 8
+    with pytest.raises(CorruptLog, match=LOG):
+        log.offset_for_time(0, 8)
+
+
+def test_a_segment_that_reaches_into_the_next_is_corrupt(tmp_path: Path) -> None:
+    write(tmp_path, (0, SOUND), (4, batch_of(4)))
+    with pytest.raises(CorruptLog, match="into the next segment"):
+        recover(tmp_path, 0)
+
+
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_log_that_ends_below_the_recovery_point_is_corrupt(tmp_path: Path, clean: bool) -> None:
+    for segments in ([(0, SOUND)], [(0, b"")], []):
+        shutil.rmtree(tmp_path)
+        write(tmp_path, *segments)
+        with pytest.raises(CorruptLog, match="7"):
+            Log.open(Files(), str(tmp_path), OPTIONS, recovery_point=7, clean=clean)
+
+
+def test_recovery_makes_the_index_files_of_closed_segments_anew(tmp_path: Path) -> None:
+    write(tmp_path, (0, SOUND), (6, batch_of(6)))
+    (tmp_path / f"{0:020d}.index").write_bytes(bytes(16))
+    (tmp_path / f"{6:020d}.timeindex").write_bytes(b"stale")
+    recover(tmp_path, 0).close()
+    log = Log.open(Files(), str(tmp_path), OPTIONS, recovery_point=8, clean=True)
+    for offset in range(8):
+        found = log.read(offset, 1, 8)
+        assert found is not None
+        assert read_header(found.read()).base_offset == offset // 2 * 2
+    assert content(tmp_path)[f"{0:020d}.index"] != bytes(16)
+    assert log.max_timestamp(8) == (6, 1006, 0)
+
+
+def test_leftovers_of_an_interrupted_job_are_removed(tmp_path: Path) -> None:
+    write(tmp_path, (0, SOUND))
+    for name in ("checkpoint.tmp", f"{9:020d}.log.deleted", f"{3:020d}.index"):
+        (tmp_path / name).write_bytes(b"x")
+    for name in ("leader-epoch-checkpoint", f"{0:020d}.cut", f"{6:020d}.snapshot"):
+        (tmp_path / name).write_bytes(b"kept")
+    recover(tmp_path, 0)
+    names = {LOG, "leader-epoch-checkpoint", f"{0:020d}.cut", f"{6:020d}.snapshot"}
+    assert set(content(tmp_path)) == names
+
+
+def test_batches_larger_than_a_window_are_checked_whole(tmp_path: Path) -> None:
+    large = batch_of(0, value=bytes(range(256)) * 6000)
+    write(tmp_path, (0, large + batch_of(2)))
+    assert recover(tmp_path, 4).log_end_offset == 4
+    damaged = bytearray(large)
+    damaged[-1000] ^= 1
+    write(tmp_path, (0, bytes(damaged)))
+    assert recover(tmp_path, 0).log_end_offset == 0
+
+
+def test_the_search_behind_damage_ends_on_the_safe_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes made to look like headers may make it dear, but not endless."""
+    path = tmp_path / "log"
+    path.write_bytes(b"\x02" * 100_000)
+    file = Files().open(str(path))
+    assert not holds_batch(file, 0, 0)
+    monkeypatch.setattr("minikafka.broker.log.scan.MAX_SEARCH_BYTES", 50_000 * 1024)
+    assert holds_batch(file, 0, 0)
+
+
+def test_a_batch_is_found_on_the_seam_of_two_windows(tmp_path: Path) -> None:
+    batch = batch_of(9)
+    for position in range(1024 * 1024 - len(batch) - 1, 1024 * 1024 + 2, 7):
+        path = tmp_path / "log"
+        path.write_bytes(b"x" * position + batch + b"y" * 10)
+        file = Files().open(str(path))
+        assert holds_batch(file, 0, 9)
+        assert not holds_batch(file, 0, 10)
+        assert not holds_batch(file, position, 9)

@@ -1,0 +1,87 @@
+"""Real nodes for tests: `minikafka serve` as a child process on a free port of 127.0.0.1."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+START_DEADLINE_S = 20.0
+STOP_DEADLINE_S = 20.0
+_READY = re.compile(r"minikafka node \d+ ready: clients 127\.0\.0\.1:(\d+)")
+
+
+class NodeProcess:
+    """One node; after the first start it keeps its port, so that clients find it again."""
+
+    def __init__(self, data_dir: Path, *options: str) -> None:
+        self.data_dir = data_dir
+        self.options = options
+        self.port = 0
+        self.log = ""
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """HOST:PORT for clients."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running node."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> "NodeProcess":
+        """Start, and return when the node says that it is ready."""
+        command = [sys.executable, "-m", "minikafka.cli.main", "serve", "--node-id", "1"]
+        command += ["--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data_dir)]
+        self._process = subprocess.Popen(
+            [*command, *self.options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+        self._reader = threading.Thread(target=self._read_log, args=(self._process,), daemon=True)
+        self._reader.start()
+        give_up = threading.Timer(START_DEADLINE_S, self._process.kill)
+        give_up.start()
+        assert self._process.stdout is not None
+        ready = _READY.search(self._process.stdout.readline())
+        give_up.cancel()
+        if ready is None:
+            self.kill()
+            raise AssertionError(f"the node did not start: {self.log}")
+        self.port = int(ready[1])
+        return self
+
+    def kill(self) -> None:
+        """`kill -9`: nothing is flushed, no marker is written."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(number)
+        status = process.wait(STOP_DEADLINE_S)
+        if self._reader is not None:
+            self._reader.join(STOP_DEADLINE_S)
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+        return status
+
+    def _read_log(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            self.log += line
