@@ -16,12 +16,13 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from struct import error as struct_error
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..protocol.api import api_name
 from ..protocol.codec import encode
 from ..protocol.header import (
     API_VERSIONS_KEY,
+    REQUEST_START,
     RequestStart,
     decode_client_id,
     decode_request_start,
@@ -31,7 +32,8 @@ from ..protocol.primitives import ProtocolError
 from ..transport.framing import FrameBuffers, FrameReceiver
 from ..transport.outbox import Chunk, Outbox, SocketOutbox, TransportOutbox
 from .handlers.context import Context
-from .handlers.table import SERVED_VERSIONS, Route, find_route
+from .handlers.route import Route
+from .handlers.table import PRODUCE_KEY, SERVED_VERSIONS, find_route
 
 MAX_EXCHANGES = 1000
 """Requests of one connection that have no answer yet."""
@@ -39,6 +41,10 @@ MAX_UNSENT_BYTES = 32 << 20
 FRAME_TIMEOUT_S = 30.0
 """How long a frame may take from its first byte to its last."""
 _LONGEST_IN_LOG = 256
+
+if TYPE_CHECKING:
+    from ..protocol.api.produce import ProduceRequest
+    from .handlers.produce_shortcut import Shortcuts
 
 Waiting = Coroutine[Any, Any, Any]
 
@@ -105,6 +111,11 @@ class RequestExchange:
             ]
         self._connection.answered()
 
+    def answer_frame(self, frame: bytes) -> None:
+        """Send this frame in its turn."""
+        self.chunks = [frame]
+        self._connection.answered()
+
     def answer_nothing(self) -> None:
         """Give up the place in the order."""
         self.chunks = []
@@ -126,6 +137,7 @@ class Connection(asyncio.BufferedProtocol):
             server.buffers, server.context.config.socket_request_max_bytes
         )
         self._exchanges: deque[RequestExchange] = deque()
+        self._shortcuts: Shortcuts | None = None
         self._is_paused = False
         self._is_waiting = False
         self._frame_started_at: float | None = None
@@ -225,6 +237,17 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.close()
 
     def _handle(self, frame: memoryview) -> None:
+        found = self._shortcuts.find(frame) if self._shortcuts is not None else None
+        if found is None:
+            self._handle_request(frame)
+            return
+        shortcut, batch = found
+        correlation_id = REQUEST_START.unpack_from(frame)[2]
+        exchange = RequestExchange(self, shortcut.route, correlation_id, shortcut.route.version)
+        self._exchanges.append(exchange)
+        shortcut.handle(exchange, batch, self._server.context)
+
+    def _handle_request(self, frame: memoryview) -> None:
         start = decode_request_start(frame)
         api_key, version, correlation_id = start
         route = find_route(api_key, version)
@@ -239,12 +262,21 @@ class Connection(asyncio.BufferedProtocol):
         exchange = RequestExchange(self, route, correlation_id, version)
         self._exchanges.append(exchange)
         answer = route.handle(exchange, request, self._server.context)
+        if api_key == PRODUCE_KEY:
+            self._remember(frame, request, route)
         if answer is None:
             return
         if isinstance(answer, Coroutine):
             self._server.run(_answer_later(exchange, cast(Waiting, answer)))
         else:
             exchange.answer(answer)
+
+    def _remember(self, frame: memoryview, request: "ProduceRequest", route: Route) -> None:
+        if self._shortcuts is None:
+            from .handlers.produce_shortcut import Shortcuts
+
+            self._shortcuts = Shortcuts()
+        self._shortcuts.remember(frame, request, route, self._server.context)
 
     def _handle_unsupported(self, frame: memoryview, start: RequestStart) -> None:
         self.client_id, _ = decode_client_id(frame, False)

@@ -17,7 +17,6 @@ import asyncio
 import shutil
 import signal
 import tempfile
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -27,10 +26,10 @@ import click
 from ..client.consumer import Consumer
 from ..client.metadata import TopicPartition
 from ..client.producer import Producer
-from ..client.record import RecordMetadata
 from . import session
 from .child_node import ChildNode
 from .failure import DONE, FAILED, Failure
+from .in_flight import InFlight
 from .ledger import Ledger, Verdict
 from .narration import Narrator, narration
 
@@ -85,7 +84,7 @@ class Story:
         self._narrator = narrator
         self._node = ChildNode(directory / "node-1", "-c", f"num.partitions={PARTITIONS}")
         self._ledger = Ledger(record_count, read_text())
-        self._in_flight: deque[tuple[int, asyncio.Future[RecordMetadata]]] = deque()
+        self._in_flight = InFlight()
         self._restart: asyncio.Task[None] | None = None
 
     async def tell(self) -> Verdict:
@@ -123,22 +122,19 @@ class Story:
         window = min(MAX_IN_FLIGHT, ledger.record_count // IN_FLIGHT_SHARE)
         async with Producer(bootstrap_servers=self._node.bootstrap) as producer:
             for id in range(ledger.record_count):
-                if len(self._in_flight) >= window:
-                    await self._settle(window - min(SETTLE_RECORDS, window))
-                self._in_flight.append((id, await producer.send(TOPIC, ledger.record(id))))
+                self._in_flight.add(await producer.send(TOPIC, ledger.record(id)))
+                if id % SETTLE_RECORDS == 0:
+                    await self._settle(window)
             await self._settle(0)
         if self._restart is not None:
             await self._restart
         self._say_rate("Wrote", ledger.acknowledged_count, loop.time() - began)
 
-    async def _settle(self, in_flight_count: int) -> None:
-        """Await the oldest acknowledgements until so many records are left in flight."""
+    async def _settle(self, in_flight_limit: int) -> None:
+        """Book what is acknowledged, and wait until at most so many records are in flight."""
         ledger = self._ledger
-        while len(self._in_flight) > in_flight_count:
-            id, future = self._in_flight[0]
-            await future
-            self._in_flight.popleft()
-            ledger.acknowledge(id)
+        await self._in_flight.settle(in_flight_limit)
+        self._book()
         self._narrator.progress("written", ledger.acknowledged_count, ledger.record_count)
         is_due = ledger.acknowledged_count * 100 >= ledger.record_count * KILL_AT_PERCENT
         if is_due and self._restart is None:
@@ -146,15 +142,22 @@ class Story:
 
     async def _kill(self) -> None:
         """Kill the node while requests are on their way, and have it started again."""
-        in_flight = sum(1 for _, future in self._in_flight if not future.done())
-        acknowledged = self._ledger.record_count
         await self._node.kill()
-        acknowledged = self._ledger.acknowledged_count + len(self._in_flight) - in_flight
+        self._in_flight.count_answered()
+        self._book()
+        acknowledged, in_flight = self._ledger.acknowledged_count, self._in_flight.unanswered_count
         self._narrator.say(
             f"kill -9: the node is dead. {acknowledged:,} records are acknowledged, "
             f"{in_flight:,} are in flight."
         )
         self._restart = asyncio.create_task(self._start_again())
+
+    def _book(self) -> None:
+        """Enter what was acknowledged since the last time; ids are acknowledged in their order."""
+        if self._in_flight.first_error is not None:
+            raise Failure(f"the producer gave up: {self._in_flight.first_error}")
+        for id in range(self._ledger.acknowledged_count, self._in_flight.acknowledged_count):
+            self._ledger.acknowledge(id)
 
     async def _start_again(self) -> None:
         took_s = await self._node.start()

@@ -3,13 +3,19 @@
     append ──> topic-0: [in flight][in flight][waiting][open]      take from the left
                topic-1: [open]                                     append at the right
 
-A batch is *ready* when it is full, when its linger time is over, or when somebody flushes. At most
-MAX_IN_FLIGHT batches of a partition are on the way when the producer is idempotent, else one: the
-order is then kept by the sequence numbers, and otherwise by waiting.
+A batch is *ready* when it is full, when its linger time is over, or when somebody flushes. Without
+idempotence one batch of a partition is on the way at a time, and the order is kept by waiting.
 
 Sequence numbers (KIP-98). A batch gets the next number of its partition when it is first taken and
-keeps it for every retry. When a numbered batch is dropped (refused for good, or too old), its
-partition has a gap, and the broker refuses all that comes behind it. Then the producer starts anew:
+keeps it for every retry. Two rules keep that safe with a broker that remembers five batches, and
+that takes any number from a producer which it does not know:
+
+- no batch gets a number while it would be more than MAX_IN_FLIGHT - 1 behind the oldest that is not
+  acknowledged: that one could be written already, and the broker must still know it;
+- until a partition has acknowledged a batch, it gets one at a time.
+
+When a numbered batch is dropped (refused for good, or too old), its partition has a gap, and the
+broker refuses all that comes behind it. Then the producer starts anew:
 
     1. no batch gets a number; those which have one are retried until their fate is known: written,
        refused as out of order (surely not written: it gives its number up), or too old;
@@ -59,12 +65,15 @@ class AccumulatorSettings:
 class _Queue:
     """The batches of one partition, oldest first."""
 
-    __slots__ = ("batches", "has_gap", "in_flight", "next_sequence")
+    __slots__ = ("batches", "has_gap", "in_flight", "is_known", "next_sequence", "numbered")
 
     def __init__(self) -> None:
         self.batches: deque[ProducerBatch] = deque()
         self.in_flight = 0
         self.next_sequence = 0
+        self.numbered = 0
+        self.is_known = False
+        """Whether the broker has acknowledged a batch of this producer id."""
         self.has_gap = False
 
 
@@ -76,7 +85,6 @@ class Accumulator:
         self.settings = settings
         self.buffered_bytes = 0
         self._queues: dict[tuple[str, int], _Queue] = {}
-        self._max_in_flight = MAX_IN_FLIGHT if settings.is_idempotent else 1
         self._producer_id = -1
         self._producer_epoch = -1
         self._starts_anew = settings.is_idempotent
@@ -170,12 +178,12 @@ class Accumulator:
     def next_batch(self, partition: TopicPartition) -> ProducerBatch | None:
         """The batch that `take` would take next, whether or not it is ready."""
         queue = self._queues.get(partition)
-        return _first_at_rest(queue) if queue else None
+        return self._next_batch(queue) if queue else None
 
     def take(self, partition: TopicPartition) -> ProducerBatch:
         """Put the partition's next batch, which must be ready, in flight; encoded and numbered."""
         queue = self._queues[partition]
-        batch = _first_at_rest(queue)
+        batch = self._next_batch(queue)
         if batch is None:
             raise LookupError(f"no batch of {partition} is ready")
         if not self.settings.is_idempotent:
@@ -184,6 +192,8 @@ class Accumulator:
         elif not batch.has_number:
             batch.encode(self._producer_id, self._producer_epoch, queue.next_sequence)
             queue.next_sequence = (queue.next_sequence + batch.record_count) & MAX_SEQUENCE
+            batch.ordinal = queue.numbered
+            queue.numbered += 1
         batch.state = BatchState.IN_FLIGHT
         batch.attempts += 1
         queue.in_flight += 1
@@ -191,6 +201,7 @@ class Accumulator:
 
     def acknowledge(self, batch: ProducerBatch) -> None:
         """The broker has it."""
+        self._queues[batch.topic, batch.partition].is_known = True
         self._remove(batch)
 
     def retry(self, batch: ProducerBatch, at_ms: int, *, in_doubt: bool) -> None:
@@ -238,7 +249,8 @@ class Accumulator:
         self._producer_id, self._producer_epoch = producer_id, producer_epoch
         self._starts_anew = False
         for queue in self._queues.values():
-            queue.next_sequence, queue.has_gap = 0, False
+            queue.next_sequence = queue.numbered = 0
+            queue.is_known = queue.has_gap = False
 
     def _open(self, queue: _Queue, topic: str, partition: int, now_ms: int) -> ProducerBatch:
         settings = self.settings
@@ -249,14 +261,29 @@ class Accumulator:
 
     def _ready_at_ms(self, queue: _Queue) -> int:
         """When the next batch of the queue can be taken; NEVER_MS if that hangs on an answer."""
-        batch = _first_at_rest(queue)
-        if batch is None or queue.in_flight >= self._max_in_flight:
-            return NEVER_MS
-        if self._starts_anew and not batch.has_number:
+        batch = self._next_batch(queue)
+        if batch is None or not self._may_leave(queue, batch):
             return NEVER_MS
         if batch.state is BatchState.OPEN:
             return batch.created_ms + self.settings.linger_ms
         return batch.retry_at_ms
+
+    def _next_batch(self, queue: _Queue) -> ProducerBatch | None:
+        """The oldest batch that is not in flight; on a new start, of those with a number."""
+        if not self._starts_anew:
+            return _first_at_rest(queue)
+        numbered = (each for each in queue.batches if each.has_number)
+        return next((each for each in numbered if each.state is not IN_FLIGHT), None)
+
+    def _may_leave(self, queue: _Queue, batch: ProducerBatch) -> bool:
+        """Whether the order of the partition, and the broker's memory, allow it to leave now."""
+        if not self.settings.is_idempotent:
+            return queue.in_flight == 0
+        if batch.has_number:
+            return True
+        oldest = queue.batches[0]
+        window = MAX_IN_FLIGHT if queue.is_known else 1
+        return not oldest.has_number or queue.numbered - oldest.ordinal < window
 
     def _land(self, batch: ProducerBatch) -> _Queue:
         """The batch is no longer in flight."""

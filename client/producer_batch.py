@@ -39,6 +39,7 @@ class ProducerBatch:
         "encoded",
         "futures",
         "is_in_doubt",
+        "ordinal",
         "partition",
         "retry_at_ms",
         "size_bytes",
@@ -62,6 +63,8 @@ class ProducerBatch:
         self.size_bytes = 0
         self.state = BatchState.OPEN
         self.base_sequence = NO_SEQUENCE
+        self.ordinal = 0
+        """The how-manieth numbered batch of its partition it is, while it has a number."""
         self.attempts = 0
         self.retry_at_ms = now_ms
         self.is_in_doubt = False

@@ -15,6 +15,7 @@ class Exchange(Protocol):
     """One request on its way to its answer; answers leave in the order of the requests."""
 
     version: int
+    correlation_id: int
 
     @property
     def local_address(self) -> tuple[str, int]:
@@ -23,6 +24,10 @@ class Exchange(Protocol):
 
     def answer(self, response: Any) -> None:
         """Send this, once."""
+        ...
+
+    def answer_frame(self, frame: bytes) -> None:
+        """Send this frame, which is an encoded answer already."""
         ...
 
     def answer_nothing(self) -> None:

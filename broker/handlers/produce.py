@@ -30,6 +30,7 @@ from .context import Context, Exchange
 from .topics import find_topic
 
 ALL_REPLICAS = -1
+LEADER_ONLY = 1
 FIRST_VERSION_WITH_ZSTD = 7
 ATTRIBUTES_LOW_BYTE = CRC_END + 1  # the lowest three bits of a batch's attributes name the codec
 

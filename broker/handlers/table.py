@@ -6,13 +6,12 @@ starts pays for none of them.
 """
 
 import functools
-from dataclasses import dataclass
 from importlib import import_module
 
 from ...protocol.api import API_MODULES, request_class, response_class
-from ...protocol.codec import Decoder, Encoder, decoder_of, encoder_of
+from ...protocol.codec import decoder_of, encoder_of
 from ...protocol.header import has_flexible_request_header, has_flexible_response_header
-from .context import Handle
+from .route import Route
 
 PRODUCE_KEY = 0
 API_VERSIONS_KEY = 18
@@ -33,18 +32,6 @@ SERVED_VERSIONS: dict[int, tuple[int, int]] = {
 """API key to the first and last version served."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One version of one API: how to read it, who handles it, how to write the answer."""
-
-    request_class: type
-    has_flexible_request: bool
-    has_flexible_response: bool
-    decode: Decoder
-    encode: Encoder
-    handle: Handle
-
-
 def advertised_versions(api_key: int) -> tuple[int, int]:
     """What ApiVersions says. Produce is advertised from 0 although 0 to 2 are refused.
 
@@ -63,7 +50,8 @@ def find_route(api_key: int, version: int) -> Route | None:
         return None
     module = import_module(f".{API_MODULES[api_key]}", __package__)
     return Route(
-        request,
+        api_key,
+        version,
         has_flexible_request_header(request, version),
         has_flexible_response_header(response, version),
         decoder_of(request, version),

@@ -25,7 +25,8 @@ from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ProtocolError
 from ...protocol.records import iterate
 from ..config import TopicConfig
-from ..log.files import DiskFull, StorageError, StorageFailed
+from ..log.files import StorageError, StorageFailed
+from ..log.index import NO_TIMESTAMP
 from ..log.log import FlushPoint, Log
 from ..log.segment import FileSlice
 from .epochs import LeaderEpochs
@@ -113,13 +114,13 @@ class Partition:
         if header.producer_id >= 0:
             verdict = self.producers.check(header)
             if isinstance(verdict, SentBatch):
-                return _duplicate(verdict)
+                return self._duplicate(verdict)
             if verdict:
                 return Appended(verdict, self._sequence_message(header))
         return self._stage(batch, header, now_ms)
 
     def write(self) -> None:
-        """Write what is staged; a full disk fails all of it.
+        """Write what is staged; a full disk, or another shortage that may pass, fails all of it.
 
         Raises StorageFailed when the disk cannot be trusted any more.
         """
@@ -130,8 +131,8 @@ class Partition:
             self.producers.rollback()
             for appended in staged:
                 appended.fail(ErrorCode.KAFKA_STORAGE_ERROR, f"{self}: {error}")
-            if not isinstance(error, DiskFull):
-                raise StorageFailed(str(error)) from error
+            if isinstance(error, StorageFailed):
+                raise
         else:
             self.producers.commit()
 
@@ -159,6 +160,9 @@ class Partition:
         if len(batch) > config.max_message_bytes:
             message = f"a batch of {len(batch)} bytes, {config.max_message_bytes} at most"
             return Appended(ErrorCode.MESSAGE_TOO_LARGE, message)
+        if header.base_offset:
+            message = f"a producer's batch begins at offset 0, not {header.base_offset}"
+            return Appended(ErrorCode.INVALID_RECORD, message)
         if header.is_transactional:
             return Appended(ErrorCode.INVALID_TXN_STATE, "this broker has no transactions")
         if config.message_timestamp_type == "CreateTime":
@@ -167,7 +171,8 @@ class Partition:
             if ahead_ms > config.message_timestamp_after_max_ms:
                 message = f"a timestamp is {ahead_ms} ms ahead of the broker"
                 return Appended(ErrorCode.INVALID_TIMESTAMP, message)
-            if behind_ms > config.message_timestamp_before_max_ms:
+            has_timestamp = header.base_timestamp != NO_TIMESTAMP
+            if has_timestamp and behind_ms > config.message_timestamp_before_max_ms:
                 message = f"a timestamp is {behind_ms} ms behind the broker"
                 return Appended(ErrorCode.INVALID_TIMESTAMP, message)
         return _refuse_keyless(batch, header) if config.is_compacted else None
@@ -187,6 +192,15 @@ class Partition:
         self._staged.append(appended)
         return appended
 
+    def _duplicate(self, original: SentBatch) -> Appended:
+        appended = Appended()
+        appended.base_offset = original.base_offset
+        appended.next_offset = original.last_offset + 1
+        if original.last_offset >= self.log.written_offset:
+            # The original is staged as well: if it cannot be written, neither of them is there.
+            self._staged.append(appended)
+        return appended
+
     def _sequence_message(self, header: BatchHeader) -> str:
         return (
             f"{self}: producer {header.producer_id} epoch {header.producer_epoch} sent sequence "
@@ -195,13 +209,6 @@ class Partition:
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.index}"
-
-
-def _duplicate(original: SentBatch) -> Appended:
-    appended = Appended()
-    appended.base_offset = original.base_offset
-    appended.next_offset = original.last_offset + 1
-    return appended
 
 
 def _refuse_keyless(batch: memoryview, header: BatchHeader) -> Appended | None:

@@ -7,7 +7,10 @@ when `expire` next has something to do.
 
 import heapq
 from collections.abc import Hashable, Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+MIN_HEAP_REBUILT = 1000
+"""Deadlines of finished waits are left in the heap until they are the most, and as many as this."""
 
 
 class Wait(Protocol):
@@ -22,26 +25,34 @@ class Wait(Protocol):
         ...
 
 
+class _Parked(NamedTuple):
+    wait: Wait
+    keys: tuple[Hashable, ...]
+    deadline_ms: int
+
+
 class Purgatory:
     """All waits of one node, by key and by deadline."""
 
     def __init__(self) -> None:
+        self._parked: dict[int, _Parked] = {}
         self._watched: dict[Hashable, dict[int, Wait]] = {}
-        self._keys: dict[int, tuple[Hashable, ...]] = {}
-        self._deadlines: list[tuple[int, int, Wait]] = []
+        self._deadlines: list[tuple[int, int]] = []
         self._last_number = 0
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._parked)
 
     def park(self, wait: Wait, keys: Iterable[Hashable], deadline_ms: int) -> None:
         """Keep `wait` until it is ready or `deadline_ms` (monotonic) has come."""
         self._last_number += 1
         number = self._last_number
-        self._keys[number] = tuple(keys)
-        for key in self._keys[number]:
+        # A request may name one partition twice.
+        parked = _Parked(wait, tuple(dict.fromkeys(keys)), deadline_ms)
+        self._parked[number] = parked
+        for key in parked.keys:
             self._watched.setdefault(key, {})[number] = wait
-        heapq.heappush(self._deadlines, (deadline_ms, number, wait))
+        heapq.heappush(self._deadlines, (deadline_ms, number))
 
     def notify(self, key: Hashable) -> None:
         """Something changed under `key`: finish the waits that are ready now."""
@@ -49,31 +60,35 @@ class Purgatory:
         if not watched:
             return
         for number, wait in list(watched.items()):
-            if number in self._keys and wait.is_ready():
+            if number in self._parked and wait.is_ready():
                 self._forget(number)
                 wait.finish()
 
     def deadline_ms(self) -> int | None:
         """When the next wait expires."""
-        while self._deadlines and self._deadlines[0][1] not in self._keys:
+        while self._deadlines and self._deadlines[0][1] not in self._parked:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
     def expire(self, now_ms: int) -> None:
         """Finish every wait whose deadline has come."""
         while self._deadlines and self._deadlines[0][0] <= now_ms:
-            _, number, wait = heapq.heappop(self._deadlines)
-            if number in self._keys:
-                self._forget(number)
-                wait.finish()
+            _, number = heapq.heappop(self._deadlines)
+            if number in self._parked:
+                self._forget(number).finish()
 
     def finish_all(self) -> None:
         """Finish every wait, ready or not: the node is stopping."""
         self.expire(2**63)
 
-    def _forget(self, number: int) -> None:
-        for key in self._keys.pop(number):
+    def _forget(self, number: int) -> Wait:
+        parked = self._parked.pop(number)
+        for key in parked.keys:
             watched = self._watched[key]
-            watched.pop(number, None)
+            del watched[number]
             if not watched:
                 del self._watched[key]
+        if len(self._deadlines) > MIN_HEAP_REBUILT + 2 * len(self._parked):
+            self._deadlines = [(each.deadline_ms, n) for n, each in self._parked.items()]
+            heapq.heapify(self._deadlines)
+        return parked.wait

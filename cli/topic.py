@@ -1,0 +1,175 @@
+"""`minikafka topic`: create, list, describe and delete topics.
+
+Left out: `alter` and configs in `describe`, which need APIs that are not served yet, and segments,
+which come with the control plane.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import click
+
+from ..client.admin import AdminClient, NewTopic
+from ..client.consumer import Consumer
+from ..client.metadata import NO_LEADER, TopicInfo, TopicPartition
+from . import session
+from .node_options import read_pairs
+from .table import show
+
+DESCRIBE_COLUMNS: Final = (
+    "topic",
+    "partition",
+    "leader",
+    "replicas",
+    "in_sync_replicas",
+    "start_offset",
+    "end_offset",
+)
+
+
+@click.group()
+def topic() -> None:
+    r"""Create, list, describe and delete topics.
+
+    \b
+    Example:
+      minikafka topic create orders --partitions 3 -c retention.ms=3600000
+    """
+
+
+@topic.command()
+@click.argument("name")
+@click.option("--partitions", type=click.IntRange(min=1), help="Default: the cluster's.")
+@click.option("--replication-factor", type=click.IntRange(min=1), help="Default: the cluster's.")
+@click.option("-c", "pairs", metavar="KEY=VALUE", multiple=True, help="An option of the topic.")
+@session.output_option
+@session.cluster_options
+def create(
+    name: str,
+    partitions: int | None,
+    replication_factor: int | None,
+    pairs: tuple[str, ...],
+    output: str,
+    bootstrap: str,
+) -> None:
+    r"""Create the topic NAME.
+
+    \b
+    Example:
+      minikafka topic create orders --partitions 3 --replication-factor 1 -c retention.ms=3600000
+    """
+    new_topic = NewTopic(name, partitions or -1, replication_factor or -1, read_pairs(pairs))
+    session.run(_create(bootstrap, new_topic))
+    _say_done(output, "created", (name,))
+
+
+@topic.command("list")
+@click.option("--internal", is_flag=True, help="Also the cluster's own topics.")
+@session.output_option
+@session.cluster_options
+def list_(internal: bool, output: str, bootstrap: str) -> None:
+    r"""List the topics.
+
+    \b
+    Example:
+      minikafka topic list -o json
+    """
+    topics = session.run(_describe(bootstrap, None))
+    rows = [
+        (each.name, len(each.partitions), _replication_factor(each))
+        for each in topics
+        if internal or not each.is_internal
+    ]
+    show(output, ("topic", "partitions", "replication_factor"), rows)
+
+
+@topic.command()
+@click.argument("names", nargs=-1, required=True)
+@session.output_option
+@session.cluster_options
+def describe(names: tuple[str, ...], output: str, bootstrap: str) -> None:
+    r"""Show the partitions of the topics NAMES: leader, replicas, ISR, offsets.
+
+    A partition holds the offsets from its start up to, and without, its end.
+
+    \b
+    Example:
+      minikafka topic describe orders
+    """
+    topics, starts, ends = session.run(_describe_with_offsets(bootstrap, names))
+    show(output, DESCRIBE_COLUMNS, _partition_rows(topics, starts, ends))
+
+
+@topic.command()
+@click.argument("names", nargs=-1, required=True)
+@session.output_option
+@session.cluster_options
+def delete(names: tuple[str, ...], output: str, bootstrap: str) -> None:
+    r"""Delete the topics NAMES with all their records.
+
+    \b
+    Example:
+      minikafka topic delete orders payments
+    """
+    session.run(_delete(bootstrap, names))
+    _say_done(output, "deleted", names)
+
+
+async def _create(bootstrap: str, new_topic: NewTopic) -> None:
+    async with await session.connect(_admin(bootstrap)) as admin:
+        await admin.create_topics([new_topic])
+
+
+async def _delete(bootstrap: str, names: tuple[str, ...]) -> None:
+    async with await session.connect(_admin(bootstrap)) as admin:
+        await admin.delete_topics(names)
+
+
+async def _describe(bootstrap: str, names: tuple[str, ...] | None) -> list[TopicInfo]:
+    async with await session.connect(_admin(bootstrap)) as admin:
+        return await admin.describe_topics(names)
+
+
+async def _describe_with_offsets(
+    bootstrap: str, names: tuple[str, ...]
+) -> tuple[list[TopicInfo], dict[TopicPartition, int], dict[TopicPartition, int]]:
+    """The topics, and the first and the end offset of each partition that has a leader."""
+    topics = await _describe(bootstrap, names)
+    led = [TopicPartition(each.name, index) for each in topics for index in each.available]
+    consumer = Consumer(
+        bootstrap_servers=bootstrap,
+        allow_auto_create_topics=False,
+        request_timeout_ms=session.REQUEST_TIMEOUT_MS,
+        default_api_timeout_ms=session.REQUEST_TIMEOUT_MS,
+    )
+    async with await session.connect(consumer):
+        return topics, await consumer.beginning_offsets(led), await consumer.end_offsets(led)
+
+
+def _partition_rows(
+    topics: list[TopicInfo], starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]
+) -> Iterator[tuple[Any, ...]]:
+    for each in topics:
+        for partition in each.partitions:
+            name = TopicPartition(each.name, partition.index)
+            leader = None if partition.leader == NO_LEADER else partition.leader
+            replicas, in_sync = partition.replicas, partition.in_sync_replicas
+            yield (*name, leader, replicas, in_sync, starts.get(name), ends.get(name))
+
+
+def _replication_factor(topic: TopicInfo) -> int:
+    """Kafka has one per partition, and gives all of a topic the same."""
+    return max((len(each.replicas) for each in topic.partitions), default=0)
+
+
+def _say_done(output: str, what: str, names: tuple[str, ...]) -> None:
+    """Say that each topic was created or deleted."""
+    if output == "json":
+        show(output, ("topic", what), [(name, True) for name in names])
+        return
+    for name in names:
+        click.echo(f"{what} topic {name}")
+
+
+def _admin(bootstrap: str) -> AdminClient:
+    return AdminClient(bootstrap_servers=bootstrap, request_timeout_ms=session.REQUEST_TIMEOUT_MS)

@@ -1,0 +1,1 @@
+"""Tests of the broker; in_process.py is what they share."""

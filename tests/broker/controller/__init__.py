@@ -1,0 +1,1 @@
+"""Tests of what the cluster is and how it changes."""

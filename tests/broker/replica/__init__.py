@@ -1,0 +1,1 @@
+"""Tests of partitions, their tables and their manager."""

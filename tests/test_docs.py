@@ -1,0 +1,176 @@
+"""What the documents print comes from the code, and the programs in them run.
+
+    <!-- printed: NAME -->                 a table or listing: what PRINTED[NAME] returns
+    <!-- printed: the program above -->    what the ```python block before it prints
+    ...
+    <!-- end -->
+
+After a change that shows in a document, `python tests/test_docs.py` prints it anew.
+"""
+
+import contextlib
+import dataclasses
+import io
+import re
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minikafka.broker.config import BrokerConfig, TopicConfig
+from minikafka.broker.handlers.table import SERVED_VERSIONS
+from minikafka.broker.options import OptionRule, option_names, option_texts
+from minikafka.protocol.api import API_MODULES, api_name, request_class
+from minikafka.protocol.codec import schema_of, source
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+
+PRINTED_PART = re.compile(r"(<!-- printed: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+PROGRAM = re.compile(r"```python\n(.*?)```", re.DOTALL)
+THE_PROGRAM_ABOVE = "the program above"
+OPTION_READ = re.compile(r"config\.(\w+)")
+OPTION_READ_BY_PROPERTY = re.compile(r"self\.(\w+)")
+
+
+def api_table() -> str:
+    """The APIs that the broker serves."""
+    rows = ["| key | API | versions | flexible from | what it asks |", "|---|---|---|---|---|"]
+    for key, (first, last) in sorted(SERVED_VERSIONS.items()):
+        flexible = schema_of(request_of(key)).flexible.first
+        versions = str(first) if first == last else f"{first}-{last}"
+        rows.append(f"| {key} | {api_name(key)} | {versions} | {flexible} | {question(key)} |")
+    return "\n".join(rows)
+
+
+def request_of(key: int) -> type[Any]:
+    """The request's class of an API that is served."""
+    request = request_class(key)
+    assert request is not None
+    return request
+
+
+def question(key: int) -> str:
+    """What the API asks, as the first sentence of its module has it."""
+    module = import_module(f"minikafka.protocol.api.{API_MODULES[key]}")
+    sentence = (module.__doc__ or "").partition("\n\n")[0]
+    return " ".join(sentence.partition("): ")[2].split()).rstrip(".")
+
+
+def generated_source() -> str:
+    """The compiled form of one small message."""
+    return f"```python\n{source(request_of(22), 2).strip()}\n```"
+
+
+def node_options() -> str:
+    """The options of a node."""
+    return option_table(BrokerConfig, option_texts(BrokerConfig()))
+
+
+def topic_options() -> str:
+    """The options of a topic; the default is the node's where there is one."""
+    defaults = option_texts(TopicConfig.of(BrokerConfig(), {}))
+    for name, node_name in node_options_of_topics().items():
+        defaults[name] = f"`{node_name}`"
+    return option_table(TopicConfig, defaults)
+
+
+def option_table(config_class: type, defaults: dict[str, str]) -> str:
+    """One row for each option."""
+    rows = ["| option | default | values | meaning |", "|---|---|---|---|"]
+    read = options_read()
+    for name, field in zip(
+        option_names(config_class), dataclasses.fields(config_class), strict=True
+    ):
+        rule: OptionRule = field.metadata["option"]
+        meaning = rule.meaning if field.name in read else f"{rule.meaning} *(nothing reads it yet)*"
+        rows.append(f"| `{name}` | {defaults[name]} | {values(rule)} | {meaning} |")
+    return "\n".join(rows)
+
+
+def values(rule: OptionRule) -> str:
+    """What an option can be, as far as that is bounded."""
+    if rule.choices:
+        return ", ".join(rule.choices)
+    if rule.minimum is not None and rule.maximum is not None:
+        return f"{rule.minimum} to {rule.maximum}"
+    return "" if rule.minimum is None else f"from {rule.minimum}"
+
+
+def options_read() -> set[str]:
+    """The fields of both classes that some code reads; a node's also by way of a topic's."""
+    paths = [path for folder in ("broker", "cli") for path in (ROOT / folder).rglob("*.py")]
+    read = {name for path in paths for name in OPTION_READ.findall(path.read_text())}
+    read.update(OPTION_READ_BY_PROPERTY.findall((ROOT / "broker/config.py").read_text()))
+    for name, node_name in node_options_of_topics().items():
+        if name.replace(".", "_") in read:
+            read.add(node_name.replace(".", "_"))
+    return read
+
+
+def node_options_of_topics() -> dict[str, str]:
+    """The topic's options that the node has a default for, and the node's name of it."""
+    found: dict[str, str] = {}
+    for node_name, field in zip(
+        option_names(BrokerConfig), dataclasses.fields(BrokerConfig), strict=True
+    ):
+        mark: Any = f"the value of {node_name}"
+        topic = TopicConfig.of(dataclasses.replace(BrokerConfig(), **{field.name: mark}), {})
+        found |= {name: node_name for name, text in option_texts(topic).items() if text == mark}
+    return found
+
+
+PRINTED: dict[str, Callable[[], str]] = {
+    "the APIs served": api_table,
+    "the source of InitProducerIdRequest v2": generated_source,
+    "the options of a node": node_options,
+    "the options of a topic": topic_options,
+}
+
+
+def printed_parts(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """Each printed part of a document, and what it should be."""
+    for part in PRINTED_PART.finditer(text):
+        if part[2] == THE_PROGRAM_ABOVE:
+            yield part, f"```text\n{output_of(program_above(text, part.start()))}```"
+        else:
+            yield part, PRINTED[part[2]]()
+
+
+def program_above(text: str, position: int) -> str:
+    """The last program that ends before this position."""
+    return PROGRAM.findall(text, 0, position)[-1]
+
+
+def output_of(program: str) -> str:
+    """What a program of a document prints."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(compile(program, "<document>", "exec"), {"__name__": "__main__"})  # noqa: S102
+    return output.getvalue()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_documents_print_what_the_code_says(document: Path):
+    for part, expected in printed_parts(document.read_text()):
+        assert part[3] == f"{expected}\n", f"{part[2]}: run `python tests/test_docs.py`"
+
+
+def test_everything_that_can_be_printed_is_in_a_document():
+    text = "".join(document.read_text() for document in DOCUMENTS)
+    assert {part[2] for part in PRINTED_PART.finditer(text)} == {*PRINTED, THE_PROGRAM_ABOVE}
+
+
+def print_documents() -> None:
+    """Write the printed parts of all documents anew."""
+    for document in DOCUMENTS:
+        text = document.read_text()
+        for part, expected in reversed(list(printed_parts(text))):
+            text = f"{text[: part.start(3)]}{expected}\n{text[part.end(3) :]}"
+        document.write_text(text)
+
+
+if __name__ == "__main__":
+    print_documents()
