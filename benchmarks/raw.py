@@ -42,7 +42,7 @@ MEASUREMENTS = (
     Measurement("latency", data_path.latency, data_path.latency_limit),
     Measurement("connections", scale.connections),
     Measurement("partitions", scale.partitions),
-    Measurement("starts", scale.starts),
+    Measurement("starts", scale.starts, scale.starts_limit),
 )
 
 

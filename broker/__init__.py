@@ -1,1 +1,28 @@
-"""The broker."""
+"""The broker: one node, one process, one event loop. The way of a record, a line a file:
+
+server                accepts connections, and ends each readable event;
+connection            makes requests of a socket's bytes, and
+handlers/table        finds who handles their API and version:
+handlers/produce      checks the request, and takes each batch to
+replica/partition     its partition, which checks the batch;
+replica/producers     (was it sent before?)
+log/log               stages it, and at the end of the event writes
+log/segment           all that is staged to the active segment,
+log/index             (noting where the batches lie)
+log/files             with one call to the operating system.
+replica/manager       flushes what was written, moves the high watermark, and so wakes
+replica/purgatory     the requests that wait for it;
+connection            sends their answers, in the order of the requests.
+
+handlers/fetch        asks each partition for what lies from an offset on;
+log/log               finds the segment,
+log/segment           and in it a slice of the file, by
+log/index, log/scan   an index entry and a walk over batch headers;
+connection            sends the slice as it lies on disk.
+
+node                  builds all of them, starts and stops them in order.
+config, options       what can be set.       clock      the time that records carry.
+replica/store, log/recovery, log/checkpoints            what a start finds on disk.
+replica/epochs        which leader wrote what.
+controller/           which topics there are: commands in, records of the metadata log out.
+"""

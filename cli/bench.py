@@ -8,11 +8,11 @@ The client is Python and takes more time than the broker: for the broker's own l
 comparison of brokers, see benchmarks/.
 """
 
-import asyncio
 import json
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from time import perf_counter
 from typing import Any, Final
 
 import click
@@ -25,6 +25,7 @@ from . import session
 from .failure import Failure
 from .in_flight import InFlight
 from .measurement import Measurement
+from .producer_options import acks_option, compression_option
 
 TOPIC: Final = "minikafka-bench"
 MAX_IN_FLIGHT: Final = 100_000
@@ -33,9 +34,6 @@ SILENCE_MS: Final = 5000
 TopicAlreadyExists: Final = error_class(ErrorCode.TOPIC_ALREADY_EXISTS)
 
 topic_option: Final = click.option("--topic", default=TOPIC, show_default=True)
-acks_option: Final = click.option(
-    "--acks", type=click.Choice(["all", "1", "0"]), default="all", show_default=True
-)
 size_option: Final = click.option(
     "--record-bytes",
     type=click.IntRange(min=1, max=1_000_000),
@@ -62,7 +60,7 @@ class Load:
 
 @click.group()
 def bench() -> None:
-    r"""Measure a cluster with this package's own client.
+    """Measure a cluster with this package's own client.
 
     \b
     Example:
@@ -76,17 +74,13 @@ def bench() -> None:
 @click.option("--records", type=click.IntRange(min=1), default=500_000, show_default=True)
 @size_option
 @acks_option
-@click.option(
-    "--compression",
-    type=click.Choice(["none", "gzip", "snappy", "lz4", "zstd"]),
-    default="none",
-)
+@compression_option
 @session.output_option
 @session.cluster_options
 def produce(
     topic: str, partitions: int, records: int, output: str, bootstrap: str, **options: Any
 ) -> None:
-    r"""Send records as fast as the cluster acknowledges them.
+    """Send records as fast as the cluster acknowledges them.
 
     \b
     Example:
@@ -96,7 +90,7 @@ def produce(
         topic,
         records,
         options["record_bytes"],
-        _acks(options["acks"]),
+        options["acks"],
         options["compression"],
         partitions,
     )
@@ -109,7 +103,7 @@ def produce(
 @session.output_option
 @session.cluster_options
 def consume(topic: str, records: int, output: str, bootstrap: str) -> None:
-    r"""Read the records of a topic from its beginning, until its end or --records.
+    """Read the records of a topic from its beginning, until its end or --records.
 
     \b
     Example:
@@ -126,15 +120,15 @@ def consume(topic: str, records: int, output: str, bootstrap: str) -> None:
 @session.output_option
 @session.cluster_options
 def latency(
-    topic: str, records: int, record_bytes: int, acks: str, output: str, bootstrap: str
+    topic: str, records: int, record_bytes: int, acks: Acks, output: str, bootstrap: str
 ) -> None:
-    r"""Send one record at a time: until it is acknowledged, and until it is received.
+    """Send one record at a time: until it is acknowledged, and until it is received.
 
     \b
     Example:
       minikafka bench latency --records 10000 -o json
     """
-    load = Load(topic, records, record_bytes, _acks(acks))
+    load = Load(topic, records, record_bytes, acks)
     session.run(_latency(bootstrap, load, output))
 
 
@@ -144,15 +138,14 @@ async def _produce(bootstrap: str, load: Load, output: str) -> None:
         bootstrap_servers=bootstrap, acks=load.acks, compression_type=load.compression
     )
     async with await session.connect(producer):
-        time = asyncio.get_running_loop().time
-        measurement = Measurement("sent", load.record_count, time())
+        measurement = Measurement("sent", load.record_count, perf_counter())
         in_flight, value = InFlight(), load.value()
 
         def answered(sent_s: float, _future: object) -> None:
-            measurement.add_latency((time() - sent_s) * 1000)
+            measurement.add_latency((perf_counter() - sent_s) * 1000)
 
         for index in range(load.record_count):
-            sent_s = time()
+            sent_s = perf_counter()
             future = await producer.send(load.topic, value)
             in_flight.add(future)
             if index % measurement.sample_every == 0:
@@ -160,13 +153,13 @@ async def _produce(bootstrap: str, load: Load, output: str) -> None:
             if index % BATCH_RECORDS == BATCH_RECORDS - 1:
                 await in_flight.settle(MAX_IN_FLIGHT)
                 measurement.add(BATCH_RECORDS, BATCH_RECORDS * len(value))
-                _tell_window(measurement, time(), output)
+                _tell_window(measurement, perf_counter(), output)
         await in_flight.settle(0)
         rest = load.record_count - measurement.record_count
         measurement.add(rest, rest * len(value))
         if in_flight.first_error is not None:
             raise Failure(f"{in_flight.failed_count} records failed: {in_flight.first_error}")
-        _tell(measurement, time(), output)
+        _tell(measurement, perf_counter(), output)
 
 
 async def _consume(bootstrap: str, topic: str, record_count: int, output: str) -> None:
@@ -177,13 +170,12 @@ async def _consume(bootstrap: str, topic: str, record_count: int, output: str) -
         allow_auto_create_topics=False,
     )
     async with await session.connect(consumer):
-        time = asyncio.get_running_loop().time
         ends = await consumer.end_offsets(sorted(consumer.assignment()))
         starts = await consumer.beginning_offsets(sorted(consumer.assignment()))
         wanted = min(record_count, sum(ends.values()) - sum(starts.values()))
         if wanted == 0:
             raise Failure(f"topic {topic} is empty: run `minikafka bench produce` first")
-        measurement = Measurement("received", wanted, time())
+        measurement = Measurement("received", wanted, perf_counter())
         while measurement.record_count < wanted:
             room = min(BATCH_RECORDS, wanted - measurement.record_count)
             batches = await consumer.getmany(SILENCE_MS, room)
@@ -192,8 +184,8 @@ async def _consume(bootstrap: str, topic: str, record_count: int, output: str) -
             for records in batches.values():
                 size_bytes = sum(len(each.key or b"") + len(each.value or b"") for each in records)
                 measurement.add(len(records), size_bytes)
-            _tell_window(measurement, time(), output)
-        _tell(measurement, time(), output)
+            _tell_window(measurement, perf_counter(), output)
+        _tell(measurement, perf_counter(), output)
 
 
 async def _latency(bootstrap: str, load: Load, output: str) -> None:
@@ -201,19 +193,19 @@ async def _latency(bootstrap: str, load: Load, output: str) -> None:
     producer = Producer(bootstrap_servers=bootstrap, acks=load.acks, linger_ms=0)
     consumer = Consumer(load.topic, bootstrap_servers=bootstrap, auto_offset_reset="latest")
     async with await session.connect(producer), await session.connect(consumer):
-        time, value = asyncio.get_running_loop().time, load.value()
-        acknowledged = Measurement("acknowledged", load.record_count, time())
-        received = Measurement("received", load.record_count, time())
+        value = load.value()
+        acknowledged = Measurement("acknowledged", load.record_count, perf_counter())
+        received = Measurement("received", load.record_count, perf_counter())
         for _ in range(load.record_count):
-            sent_s = time()
+            sent_s = perf_counter()
             await producer.send_and_wait(load.topic, value)
             acknowledged.add(1, len(value))
-            acknowledged.add_latency((time() - sent_s) * 1000)
+            acknowledged.add_latency((perf_counter() - sent_s) * 1000)
             await consumer.getone(SILENCE_MS)
             received.add(1, len(value))
-            received.add_latency((time() - sent_s) * 1000)
+            received.add_latency((perf_counter() - sent_s) * 1000)
         for measurement in (acknowledged, received):
-            _tell(measurement, time(), output)
+            _tell(measurement, perf_counter(), output)
 
 
 async def _create_topic(bootstrap: str, topic: str, partitions: int) -> None:
@@ -223,17 +215,6 @@ async def _create_topic(bootstrap: str, topic: str, partitions: int) -> None:
             await admin.create_topics([NewTopic(topic, num_partitions=partitions)])
         except TopicAlreadyExists:
             return
-
-
-def _acks(text: str) -> Acks:
-    """The choice on the command line as the producer takes it."""
-    match text:
-        case "1":
-            return 1
-        case "0":
-            return 0
-        case _:
-            return "all"
 
 
 def _tell_window(measurement: Measurement, now_s: float, output: str) -> None:

@@ -10,6 +10,7 @@ Ctrl-C reaches the command, and the command ends the child.
 """
 
 import asyncio
+import contextlib
 import re
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -78,12 +79,11 @@ class ChildNode:
 
     async def _read_port(self, process: Process) -> int:
         """The port in the ready line, which is the first line on stdout."""
-        assert process.stdout is not None  # It was asked to be a pipe.
-        try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                ready = READY_LINE.match(await process.stdout.readline())
-        except TimeoutError:
-            ready = None
+        ready = None
+        if process.stdout is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(START_TIMEOUT_S):
+                    ready = READY_LINE.match(await process.stdout.readline())
         if ready is None:
             await self.kill()
             raise Failure(f"the node did not start: {self._log_tail()}")

@@ -17,7 +17,7 @@ from .table import show
 @session.output_option
 @session.cluster_options
 def cluster_info(output: str, bootstrap: str) -> None:
-    r"""Show the cluster: its brokers, its controller, under-replicated partitions.
+    """Show the cluster: its brokers, its controller, under-replicated partitions.
 
     \b
     Example:

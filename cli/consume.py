@@ -62,11 +62,11 @@ def consume(
     output: str,
     bootstrap: str,
 ) -> None:
-    r"""Read the records of TOPICS.
+    """Read the records of TOPICS.
 
     \b
     Examples:
-      minikafka consume orders --exit-at-end --format '%t [%p] %o %k %v\n'
+      minikafka consume orders --exit-at-end --format '%t [%p] %o %k %v\\n'
       minikafka consume orders payments --from -10 -o json
       minikafka consume orders --from @2026-01-31T12:00:00Z --max 5
     """

@@ -39,7 +39,7 @@ MIN_RECORDS: Final = 1000
 KILL_AT_PERCENT: Final = 40
 MAX_IN_FLIGHT: Final = 50_000
 IN_FLIGHT_SHARE: Final = 10
-"""A tenth of the records at most is on its way, so that a small run is also killed in its middle."""
+"""At most a tenth of the records is in flight, so that a small run is also killed in its middle."""
 SETTLE_RECORDS: Final = 500
 READ_RECORDS: Final = 5000
 SILENCE_MS: Final = 10_000
@@ -90,15 +90,13 @@ class Story:
     async def tell(self) -> Verdict:
         """Live through it, say what is seen, and clean up also when told to stop."""
         task = asyncio.current_task()
-        assert task is not None  # A coroutine runs in a task.
-        # SIGTERM would end this process and leave the node behind.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        if task is not None:
+            # SIGTERM alone would end this process and leave the node behind.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             await self._start()
             await self._write()
             await self._read()
-        except asyncio.CancelledError:
-            raise Failure("stopped before the end") from None
         finally:
             if self._restart is not None:
                 self._restart.cancel()

@@ -23,6 +23,10 @@ INTERRUPTED: Final = 130
 class Failure(click.ClickException):
     """The command failed; `message` is one sentence for the user."""
 
-    def __init__(self, message: str, exit_code: int = FAILED) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = FAILED
+
+
+class NoBroker(Failure):
+    """No broker can be reached."""
+
+    exit_code = CANNOT_CONNECT

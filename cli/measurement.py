@@ -106,5 +106,3 @@ def _average(latencies_ms: "array[float]") -> float:
 def _rank(share: float, count: int) -> int:
     """The index of a percentile in `count` ordered values (the nearest rank)."""
     return max(-(-int(share * 10) * count // 1000) - 1, 0)
-
-

@@ -9,7 +9,7 @@ loaded for a terminal only.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -68,7 +68,7 @@ class BarNarrator:
 
 
 @contextmanager
-def narration() -> Iterator[Narrator]:
+def narration() -> Generator[Narrator]:
     """A narrator that suits stdout."""
     if not sys.stdout.isatty():
         yield LineNarrator()
@@ -76,5 +76,5 @@ def narration() -> Iterator[Narrator]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (TextColumn("  {task.description:>8}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns) as bars:
+    with Progress(*columns, transient=True) as bars:
         yield BarNarrator(bars)

@@ -12,7 +12,7 @@ meanings. A wrong name or value is refused with the source that it came from.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import click
 
@@ -81,7 +81,7 @@ def _flatten(table: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, str]]
     """A table's keys with dots, and its values as texts: {a: {b: true}} gives (a.b, "true")."""
     for name, value in table.items():
         if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{name}.")
+            yield from _flatten(cast(dict[str, Any], value), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", _text(value)
 
@@ -90,5 +90,5 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return ",".join(map(_text, value))
+        return ",".join(map(_text, cast(list[Any], value)))
     return str(value)

@@ -7,7 +7,7 @@ memory it takes. The count goes to stderr; the exit status is 1 if a single reco
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +20,7 @@ from . import session
 from .byte_lines import byte_lines
 from .failure import Failure
 from .in_flight import InFlight
+from .producer_options import acks_option, compression_option
 
 MAX_IN_FLIGHT: Final = 50_000
 SETTLE_RECORDS: Final = 500
@@ -43,13 +44,8 @@ class Task:
 @click.option("--key-delimiter", metavar="TEXT", help="What stands between key and value.")
 @click.option("--header", "headers", metavar="NAME=VALUE", multiple=True, help="On each record.")
 @click.option("--partition", type=click.IntRange(min=0), help="Default: by the key.")
-@click.option("--acks", type=click.Choice(["all", "1", "0"]), default="all", show_default=True)
-@click.option(
-    "--compression",
-    type=click.Choice(["none", "gzip", "snappy", "lz4", "zstd"]),
-    default="none",
-    show_default=True,
-)
+@acks_option
+@compression_option
 @click.option("--file", metavar="FILE", help="Read this file in place of stdin.")
 @session.cluster_options
 def produce(
@@ -60,7 +56,7 @@ def produce(
     bootstrap: str,
     **options: Any,
 ) -> None:
-    r"""Write a record to TOPIC for each line.
+    """Write a record to TOPIC for each line.
 
     A line without the key delimiter is a record without a key.
 
@@ -69,13 +65,12 @@ def produce(
       echo hello | minikafka produce greetings
       minikafka produce orders --file orders.txt --key-delimiter : --compression lz4
     """
-    acks = options["acks"]
     task = Task(
         topic,
         key_delimiter.encode() if key_delimiter else None,
         tuple(_header(text) for text in headers),
         options["partition"],
-        "all" if acks == "all" else int(acks),
+        options["acks"],
         options["compression"],
     )
     with _open(file) as descriptor:
@@ -101,9 +96,7 @@ async def _produce(bootstrap: str, task: Task, descriptor: int) -> None:
         raise Failure(f"{in_flight.failed_count} records failed: {in_flight.first_error}")
 
 
-async def _send_lines(
-    producer: Producer, task: Task, descriptor: int, in_flight: InFlight
-) -> None:
+async def _send_lines(producer: Producer, task: Task, descriptor: int, in_flight: InFlight) -> None:
     line_count = 0
     async for line in byte_lines(descriptor):
         key, value = _split(line, task.key_delimiter)
@@ -135,7 +128,7 @@ def _header(text: str) -> tuple[str, bytes]:
 
 
 @contextmanager
-def _open(file: str | None) -> Iterator[int]:
+def _open(file: str | None) -> Generator[int]:
     """The descriptor of a file, or of stdin; raises click.UsageError."""
     if file is None:
         yield sys.stdin.fileno()

@@ -14,7 +14,7 @@ import click
 
 from ..client.errors import CannotConnect, KafkaError, KafkaTimeout
 from ..client.settings import parse_servers
-from .failure import CANNOT_CONNECT, Failure
+from .failure import Failure, NoBroker
 
 REQUEST_TIMEOUT_MS: Final = 10_000
 """What a person at a terminal waits for an answer; the client's own default suits programs."""
@@ -35,12 +35,17 @@ C = TypeVar("C", bound=Client)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` on a fresh event loop; raises Failure where Kafka says no."""
+    """Run `work` on a fresh event loop; raises Failure where Kafka says no.
+
+    Ctrl-C cancels `work`, as does a signal that a command handles: both end in KeyboardInterrupt.
+    """
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(work)
+    except asyncio.CancelledError as error:
+        raise KeyboardInterrupt from error
     except CannotConnect as error:
-        raise Failure(str(error), CANNOT_CONNECT) from error
+        raise NoBroker(str(error)) from error
     except KafkaError as error:
         raise Failure(str(error)) from error
 

@@ -10,7 +10,7 @@ rich's, which is loaded when one is drawn; off a terminal it is as wide as it ne
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import click
 
@@ -47,5 +47,5 @@ def _cell(value: Any) -> str:
     from rich.markup import escape
 
     if isinstance(value, (list, tuple)):
-        return ",".join(map(str, value)) or "-"
+        return ",".join(map(str, cast(Sequence[Any], value))) or "-"
     return "-" if value is None else escape(str(value))

@@ -29,7 +29,7 @@ DESCRIBE_COLUMNS: Final = (
 
 @click.group()
 def topic() -> None:
-    r"""Create, list, describe and delete topics.
+    """Create, list, describe and delete topics.
 
     \b
     Example:
@@ -52,7 +52,7 @@ def create(
     output: str,
     bootstrap: str,
 ) -> None:
-    r"""Create the topic NAME.
+    """Create the topic NAME.
 
     \b
     Example:
@@ -68,7 +68,7 @@ def create(
 @session.output_option
 @session.cluster_options
 def list_(internal: bool, output: str, bootstrap: str) -> None:
-    r"""List the topics.
+    """List the topics.
 
     \b
     Example:
@@ -88,7 +88,7 @@ def list_(internal: bool, output: str, bootstrap: str) -> None:
 @session.output_option
 @session.cluster_options
 def describe(names: tuple[str, ...], output: str, bootstrap: str) -> None:
-    r"""Show the partitions of the topics NAMES: leader, replicas, ISR, offsets.
+    """Show the partitions of the topics NAMES: leader, replicas, ISR, offsets.
 
     A partition holds the offsets from its start up to, and without, its end.
 
@@ -105,7 +105,7 @@ def describe(names: tuple[str, ...], output: str, bootstrap: str) -> None:
 @session.output_option
 @session.cluster_options
 def delete(names: tuple[str, ...], output: str, bootstrap: str) -> None:
-    r"""Delete the topics NAMES with all their records.
+    """Delete the topics NAMES with all their records.
 
     \b
     Example:

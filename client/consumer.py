@@ -162,8 +162,7 @@ class Consumer:
             raise ValueError("this consumer reads whole topics: give none, and then assign")
         names = [TopicPartition(*each) for each in partitions]
         if self._network is not None:
-            self._network.metadata.want(name.topic for name in names)
-            self._network.request_refresh()
+            self._network.want(name.topic for name in names)
         self._begin(self._subscription.assign(names), self._fetcher_settings.reset_to)
         self._wake()
 

@@ -10,9 +10,10 @@ Invariants:
 - An answer that is older than what is known does not count: a partition keeps the leader of the
   highest leader epoch seen, as long as the topic keeps its id (KIP-320). A topic that was deleted
   and made anew has another id, and begins anew.
-- The table is refreshed when somebody asks (`request_refresh`), when an answer left something open,
-  and when it is older than `max_age_ms`; after `backoff_ms` at the earliest, doubled with each try
-  that leaves something open, up to MAX_BACKOFF_MS.
+- The table is refreshed at once when somebody wants another topic. It is refreshed as well when
+  somebody asks (`request_refresh`), when an answer left something open, and when it is older than
+  `max_age_ms`; then after `backoff_ms` at the earliest, doubled with each try that leaves something
+  open, up to MAX_BACKOFF_MS.
 - Only topics that somebody wants are asked for: a cluster may have more than a client can hold.
 """
 
@@ -105,6 +106,7 @@ class Metadata:
         self._allow_auto_create = allow_auto_create
         self._wanted: set[str] = set()
         self._refresh_requested = False
+        self._wants_more = False
         self._updated_ms: int | None = None
         self._tried_ms: int | None = None
         self._open_tries = 0
@@ -116,7 +118,7 @@ class Metadata:
             raise ValueError(f"one client follows at most {MAX_WANTED_TOPICS} topics")
         if new:
             self._wanted |= new
-            self._refresh_requested = True
+            self._wants_more = True
 
     def request_refresh(self) -> None:
         """What is known turned out to be wrong: ask again soon."""
@@ -124,7 +126,7 @@ class Metadata:
 
     def refresh_at_ms(self, now_ms: int) -> int:
         """When the next refresh is due; at or before `now_ms` if it is due now."""
-        if self._tried_ms is None:
+        if self._tried_ms is None or self._wants_more:
             return now_ms
         backoff_ms = self._backoff_ms << min(self._open_tries, 10)
         not_before_ms = self._tried_ms + min(backoff_ms, MAX_BACKOFF_MS)
@@ -135,7 +137,7 @@ class Metadata:
     def request(self, now_ms: int) -> MetadataRequest:
         """The question for the next refresh, which is thereby tried at `now_ms`."""
         self._tried_ms = now_ms
-        self._refresh_requested = False
+        self._refresh_requested = self._wants_more = False
         return MetadataRequest(
             topics=[MetadataRequestTopic(name=name) for name in sorted(self._wanted)],
             allow_auto_topic_creation=self._allow_auto_create,
@@ -182,7 +184,7 @@ class Metadata:
         info = _newer(self.topics.get(topic.name), topic_of(topic))
         self.errors.pop(topic.name, None)
         self.topics[topic.name] = info
-        return len(info.available) < len(info.partitions)
+        return any(partition.leader not in self.brokers for partition in info.partitions)
 
 
 def error_code_of(code: int) -> ErrorCode:

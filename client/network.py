@@ -16,7 +16,7 @@ Left out: TLS and SASL; a preference for near racks (KIP-392).
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Final, TypeVar
 
@@ -103,6 +103,12 @@ class Network:
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
         self._channels.clear()
 
+    def want(self, topics: Iterable[str]) -> None:
+        """Ask for these topics too, from now on."""
+        self.metadata.want(topics)
+        if self._wakeup is not None:
+            self._wakeup.set()
+
     def request_refresh(self) -> None:
         """Metadata turned out to be wrong: ask again soon."""
         self.metadata.request_refresh()
@@ -139,25 +145,23 @@ class Network:
 
     async def topic(self, name: str, timeout_ms: int) -> TopicInfo:
         """The topic, waited for if it is new or being created; raises what keeps it unknown."""
-        now_ms = self.now_ms()
-        grace_end_ms = now_ms + min(timeout_ms, UNKNOWN_TOPIC_GRACE_MS)
+        grace_end_ms = self.now_ms() + min(timeout_ms, UNKNOWN_TOPIC_GRACE_MS)
+        deadline_ms = self.now_ms() + timeout_ms
         if name not in self.metadata.topics:
-            self.metadata.want([name])
+            self.metadata.errors.pop(name, None)
+            self.want([name])
             self.request_refresh()
         while (known := self.metadata.topics.get(name)) is None:
-            self._raise_if_hopeless(name, self.now_ms() >= grace_end_ms)
-            if not await self.changed.wait(now_ms + timeout_ms):
+            now_ms = self.now_ms()
+            error = self.metadata.errors.get(name)
+            is_unknown = error is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            patient_until_ms = grace_end_ms if is_unknown else deadline_ms
+            if error is not None and (not error.retriable or now_ms >= patient_until_ms):
+                raise KafkaError.of(error, _unknown_topic(name, error))
+            if now_ms >= deadline_ms:
                 raise KafkaTimeout(f"no metadata of topic {name!r} within {timeout_ms} ms")
+            await self.changed.wait(patient_until_ms)
         return known
-
-    def _raise_if_hopeless(self, name: str, grace_is_over: bool) -> None:
-        """Raise the error that keeps a topic unknown, if waiting longer is no use."""
-        error = self.metadata.errors.get(name)
-        if error is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION and grace_is_over:
-            remedy = "create it, or let the broker create topics"
-            raise KafkaError.of(error, f"the cluster has no topic {name!r}: {remedy}")
-        if error is not None and not error.retriable:
-            raise KafkaError.of(error, f"topic {name!r}: {error.message}")
 
     async def _bootstrap(self) -> None:
         """Ask the bootstrap servers one by one for metadata, until one answers."""
@@ -262,3 +266,10 @@ class Network:
 def _bootstrap_id(index: int) -> int:
     """The node id that stands for a bootstrap server (-2, -3, ...), and the way back."""
     return -2 - index
+
+
+def _unknown_topic(name: str, error: ErrorCode) -> str:
+    """The sentence for a topic that is not to be had."""
+    if error is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+        return f"the cluster has no topic {name!r}: create it, or let the broker create topics"
+    return f"topic {name!r}: {error.message}"

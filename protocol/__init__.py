@@ -1,1 +1,10 @@
-"""Bytes to objects and back: the leaf of the house; it touches no clock, file or socket."""
+"""Bytes to objects and back: the leaf of the house; it touches no clock, file or socket.
+
+primitives            integers, strings, arrays: how each lies on the wire, within bounds
+codec, compiler       a message is declared once, and compiled to Python for each version
+header                what stands before a message, and the frame around it
+api/                  the messages, one file per API
+errors                the table of errors
+batch, records        the record batch from outside, and the records in it
+compression, crc32c   what a batch is compressed and checked with
+"""

@@ -1,17 +1,24 @@
-"""What the documents print comes from the code, and the programs in them run.
+"""What the documents print comes from the code, and what the README tells people to type works.
 
     <!-- printed: NAME -->                 a table or listing: what PRINTED[NAME] returns
     <!-- printed: the program above -->    what the ```python block before it prints
     ...
     <!-- end -->
 
-After a change that shows in a document, `python tests/test_docs.py` prints it anew.
+After a change that shows in a document, `python -m tests.test_docs` prints it anew.
+
+In the README each `$ ` line of a ```console block is typed into a shell, and the lines behind it
+are what is expected, in any order; each ```python block is run. Both meet a fresh node.
 """
 
 import contextlib
 import dataclasses
 import io
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -25,11 +32,18 @@ from minikafka.broker.options import OptionRule, option_names, option_texts
 from minikafka.protocol.api import API_MODULES, api_name, request_class
 from minikafka.protocol.codec import schema_of, source
 
+from .nodes import NodeProcess
+
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+README = ROOT / "README.md"
+DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")))
+DEFAULT_ADDRESS = "127.0.0.1:9092"
+COMMAND_DEADLINE_S = 20.0
 
 PRINTED_PART = re.compile(r"(<!-- printed: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 PROGRAM = re.compile(r"```python\n(.*?)```", re.DOTALL)
+SESSION = re.compile(r"```console\n(.*?)```", re.DOTALL)
+COMMAND = re.compile(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 THE_PROGRAM_ABOVE = "the program above"
 OPTION_READ = re.compile(r"config\.(\w+)")
 OPTION_READ_BY_PROPERTY = re.compile(r"self\.(\w+)")
@@ -122,7 +136,17 @@ def node_options_of_topics() -> dict[str, str]:
     return found
 
 
+def decisions() -> str:
+    """The pages about decisions, by their titles."""
+    paths = sorted((ROOT / "docs/decisions").glob("*.md"))
+    titles = [path.read_text().splitlines()[0].removeprefix("# ") for path in paths]
+    return "\n".join(
+        f"- [{title}](decisions/{path.name})" for title, path in zip(titles, paths, strict=True)
+    )
+
+
 PRINTED: dict[str, Callable[[], str]] = {
+    "the decisions": decisions,
     "the APIs served": api_table,
     "the source of InitProducerIdRequest v2": generated_source,
     "the options of a node": node_options,
@@ -155,12 +179,43 @@ def output_of(program: str) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documents_print_what_the_code_says(document: Path):
     for part, expected in printed_parts(document.read_text()):
-        assert part[3] == f"{expected}\n", f"{part[2]}: run `python tests/test_docs.py`"
+        assert part[3] == f"{expected}\n", f"{part[2]}: run `python -m tests.test_docs`"
 
 
 def test_everything_that_can_be_printed_is_in_a_document():
     text = "".join(document.read_text() for document in DOCUMENTS)
     assert {part[2] for part in PRINTED_PART.finditer(text)} == {*PRINTED, THE_PROGRAM_ABOVE}
+
+
+def test_what_the_readme_types_works(broker: NodeProcess):
+    for session in SESSION.findall(README.read_text()):
+        for command, expected in COMMAND.findall(session):
+            if command.startswith("pip ") or (
+                " kcat " in f" {command}" and not shutil.which("kcat")
+            ):
+                continue
+            assert sorted(typed(command, broker)) == sorted(expected.splitlines()), command
+
+
+def typed(command: str, broker: NodeProcess) -> list[str]:
+    """The lines that a command prints when it is typed into a shell; it must succeed."""
+    here = Path(sys.executable).parent
+    return subprocess.run(
+        command.replace(DEFAULT_ADDRESS, broker.bootstrap),
+        shell=True,
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=COMMAND_DEADLINE_S,
+        env=os.environ
+        | {"MINIKAFKA_BOOTSTRAP": broker.bootstrap, "PATH": f"{here}:{os.environ['PATH']}"},
+    ).stdout.splitlines()
+
+
+def test_the_programs_of_the_readme_run(broker: NodeProcess):
+    for program in PROGRAM.findall(README.read_text()):
+        assert output_of(program.replace(DEFAULT_ADDRESS, broker.bootstrap))
 
 
 def print_documents() -> None:

@@ -11,6 +11,8 @@ it (KIP-74).
 Left out: fetch sessions. Every answer says session 0, which a client takes as "none" (KIP-227).
 """
 
+import logging
+
 from ...protocol.api.fetch import (
     FetchRequest,
     FetchRequestPartition,
@@ -20,14 +22,18 @@ from ...protocol.api.fetch import (
 )
 from ...protocol.errors import ErrorCode
 from ..controller.image import TopicImage
+from ..log.files import StorageError
 from ..log.log import OffsetOutOfRange
+from ..log.scan import CorruptLog
 from ..replica.partition import Partition
 from .context import Context, Exchange
-from .topics import find_topic
+from .topics import find_topic, unreadable
 
 NO_OFFSET = -1
 MAX_WAIT_MS = 3_600_000
 NO_SESSION_EPOCHS = (-1, 0)
+
+log = logging.getLogger("minikafka.fetch")
 
 
 class FetchWait:
@@ -71,7 +77,8 @@ class Reading:
             self.response.responses.append(
                 FetchResponseTopic(topic=topic.topic, topic_id=topic.topic_id, partitions=answers)
             )
-        self.is_enough |= self._read_bytes >= request.min_bytes or not self.partitions
+        min_bytes = min(request.min_bytes, request.max_bytes, context.config.fetch_max_bytes)
+        self.is_enough |= self._read_bytes >= min_bytes or not self.partitions
 
     def _read(
         self, found: TopicImage | ErrorCode, wanted: FetchRequestPartition, context: Context
@@ -94,6 +101,12 @@ class Reading:
             answer = self._error(wanted, ErrorCode.OFFSET_OUT_OF_RANGE)
             answer.log_start_offset = partition.log.log_start_offset
             return answer
+        except (CorruptLog, StorageError) as error:
+            log.error("%s cannot be read at offset %d: %s", partition, wanted.fetch_offset, error)
+            return self._error(wanted, unreadable(error))
+        if records is not None and wanted.fetch_offset < partition.log.segments[-1].base_offset:
+            # One read ends with its segment: there is more behind, and nothing to wait for.
+            self.is_enough = True
         size = len(records) if records is not None else 0
         self._read_bytes += size
         self._left_bytes = max(self._left_bytes - size, 0)

@@ -6,6 +6,8 @@ record at or after the time is no error: offset and timestamp are -1.
 A lone node keeps every replica itself, so the high watermark is never unknown after a start.
 """
 
+import logging
+
 from ...protocol.api.list_offsets import (
     EARLIEST_LOCAL_TIMESTAMP,
     EARLIEST_PENDING_UPLOAD_TIMESTAMP,
@@ -21,8 +23,13 @@ from ...protocol.api.list_offsets import (
 )
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ProtocolError
+from ..log.files import StorageError
+from ..log.scan import CorruptLog
 from ..replica.partition import Partition
 from .context import Context, Exchange
+from .topics import unreadable
+
+log = logging.getLogger("minikafka.list_offsets")
 
 _NOTHING_TIERED = (LATEST_TIERED_TIMESTAMP, EARLIEST_PENDING_UPLOAD_TIMESTAMP)
 _FIRST_VERSION_OF = {
@@ -71,6 +78,9 @@ def _answer(
         except ProtocolError:
             # The batch that the time leads to cannot be opened: its producer sent it so.
             answer.error_code = ErrorCode.CORRUPT_MESSAGE
+        except (CorruptLog, StorageError) as error:
+            log.error("%s cannot be read by time: %s", partition, error)
+            answer.error_code = unreadable(error)
     return answer
 
 

@@ -242,12 +242,11 @@ class Segment:
     def truncate_to(self, offset: int) -> None:
         """Cut the first batch that ends at or after `offset` and all behind it; be active.
 
-        The index files go first: after a crash they must not speak of what is not there.
+        Index files that are there now say too much, but nobody believes them: those of an active
+        segment are written anew when it is closed, and made anew by recovery when it is not.
         """
         position, indexes, file = self._find(offset), self.indexes, self.file
-        self._unlink_indexes()
         self._cursors.clear()
-        self._first_timestamp = None
         file.truncate(position)
         indexes.truncate(offset)
         self._walk_tail(indexes, file)
@@ -279,7 +278,6 @@ class Segment:
 
     def cut(self, position: int) -> None:
         """Cut what recover() found damaged, from `position` on."""
-        self._unlink_indexes()
         self.file.truncate(position)
 
     def save_indexes(self) -> list[str]:

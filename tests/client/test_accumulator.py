@@ -42,7 +42,7 @@ def make(**options: Any) -> Accumulator:
 
 
 def make_known(**options: Any) -> Accumulator:
-    """The same, after a record was acknowledged in partition 0: it may send five batches at once."""
+    """The same, after partition 0 has acknowledged a record: five batches may leave at once."""
     accumulator = make(**options)
     add(accumulator, b"0")
     accumulator.close_open()

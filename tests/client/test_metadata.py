@@ -99,6 +99,8 @@ def test_the_table_is_refreshed_at_once_then_when_old_or_asked():
     assert metadata.refresh_at_ms(61) == 60
     metadata.request(70)
     assert metadata.refresh_at_ms(71) == 1060
+    metadata.want(["another"])
+    assert metadata.refresh_at_ms(71) == 71
 
 
 def test_open_questions_are_asked_again_with_a_growing_backoff():
@@ -106,7 +108,7 @@ def test_open_questions_are_asked_again_with_a_growing_backoff():
     waits: list[int] = []
     for _ in range(12):
         metadata.request(0)
-        metadata.update(answer(partition(0, -1)), 0)
+        metadata.update(answer(partition(0, 9)), 0)
         waits.append(metadata.refresh_at_ms(0))
     assert waits[:4] == [20, 40, 80, 160]
     assert waits[-1] == MAX_BACKOFF_MS

@@ -23,7 +23,7 @@ class AiokafkaClient:
 
     name = "aiokafka"
     codecs = ("none", "gzip", "snappy", "lz4", "zstd")
-    sets_timestamps = True
+    lacks = ()
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap

@@ -53,7 +53,8 @@ class Client(Protocol):
 
     name: ClassVar[str]
     codecs: ClassVar[Sequence[str]]
-    sets_timestamps: ClassVar[bool]
+    lacks: ClassVar[Sequence[str]]
+    """Which of "timestamps" and "null headers" its producer cannot send."""
 
     def __init__(self, bootstrap: str) -> None:
         """A client of the cluster at this address."""
@@ -123,6 +124,11 @@ def contents(
 ) -> list[tuple[bytes | None, bytes | None, tuple[RecordHeader, ...]]]:
     """What must be the same on both sides: all but the offset and a time that was not given."""
     return [(each.key, each.value, each.headers) for each in records]
+
+
+def compressed(codec: str) -> dict[str, Setting]:
+    """The setting for a codec; "none" is no setting, since not every client knows the word."""
+    return {} if codec == "none" else {"compression.type": codec}
 
 
 def pythonic(settings: Mapping[str, Setting] | None) -> dict[str, Setting]:

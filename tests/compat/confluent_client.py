@@ -1,9 +1,11 @@
 """confluent-kafka: librdkafka in Python.
 
-A consumer must be given a group id, even if it never joins a group.
+A consumer must be given a group id even if it never joins a group, and then commits its offsets
+when it is closed unless it is told not to.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -21,7 +23,7 @@ class ConfluentClient:
 
     name = "confluent"
     codecs = ("none", "gzip", "snappy", "lz4", "zstd")
-    sets_timestamps = True
+    lacks = ()
 
     def __init__(self, bootstrap: str) -> None:
         self._address = {"bootstrap.servers": bootstrap}
@@ -81,7 +83,7 @@ class ConfluentClient:
     def partitions(self, topic: str) -> dict[int, PartitionView]:
         """By DescribeTopics, which is Metadata on the wire."""
         names = confluent.TopicCollection([topic])
-        described = self._finish(self._admin().describe_topics(names))
+        described = self._finish(self._admin.describe_topics(names))
         return {
             each.id: PartitionView(
                 each.leader.id, [node.id for node in each.replicas], [node.id for node in each.isr]
@@ -91,11 +93,11 @@ class ConfluentClient:
 
     def topics(self) -> set[str]:
         """By Metadata."""
-        return set(self._admin().list_topics(timeout=DEADLINE_S).topics)
+        return set(self._admin.list_topics(timeout=DEADLINE_S).topics)
 
     def cluster(self) -> Cluster:
         """By DescribeCluster, which is Metadata on the wire."""
-        found = self._admin().describe_cluster().result(DEADLINE_S)
+        found = self._admin.describe_cluster().result(DEADLINE_S)
         addresses = {node.id: f"{node.host}:{node.port}" for node in found.nodes}
         return Cluster(found.cluster_id, found.controller.id, addresses)
 
@@ -104,13 +106,15 @@ class ConfluentClient:
     ) -> None:
         """By CreateTopics."""
         new = admin.NewTopic(topic, partitions, 1, config=dict(configs or {}))
-        self._finish(self._admin().create_topics([new]))
+        self._finish(self._admin.create_topics([new]))
 
     def delete_topic(self, topic: str) -> None:
         """By DeleteTopics."""
-        self._finish(self._admin().delete_topics([topic]))
+        self._finish(self._admin.delete_topics([topic]))
 
+    @cached_property
     def _admin(self) -> Any:
+        """Kept, since its futures end when it is collected."""
         return admin.AdminClient(self._address)
 
     def _finish(self, futures: dict[str, Any]) -> Any:
@@ -126,7 +130,8 @@ class _Consumer:
     """A consumer that is closed, whatever happens."""
 
     def __init__(self, address: dict[str, str]) -> None:
-        self._consumer = confluent.Consumer({**address, "group.id": "assigned"})
+        settings = {**address, "group.id": "assigned", "enable.auto.commit": False}
+        self._consumer = confluent.Consumer(settings)
 
     def __enter__(self) -> Any:
         return self._consumer

@@ -26,16 +26,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give `client`, `writer` and `reader` every client, `admin` those that change the cluster.
+    """Run a test once for each client, or for each pair of `writer` and `reader`.
 
-    A test that asks for a `codec` as well gets those of its client.
+    A test that asks for a `codec` as well gets those of its client; `admin` is a client that can
+    change the cluster.
     """
     if "codec" in metafunc.fixturenames:
         pairs = [(each, codec) for each in CLIENTS for codec in each.codecs]
         names = [f"{each.name}-{codec}" for each, codec in pairs]
         metafunc.parametrize(("client", "codec"), pairs, ids=names, indirect=["client"])
         return
-    for fixture in {"client", "writer", "reader", "admin"} & set(metafunc.fixturenames):
+    for fixture in {"client", "stranger", "writer", "reader", "admin"} & set(metafunc.fixturenames):
         classes = ADMIN_CLIENTS if fixture == "admin" else CLIENTS
         metafunc.parametrize(fixture, classes, ids=lambda each: each.name, indirect=True)
 
@@ -74,6 +75,12 @@ def anybody(shared_broker: NodeProcess) -> AdminClient:
 def topic(request: pytest.FixtureRequest) -> str:
     """The name of a topic that no other test uses; it is not created."""
     return "".join(each if each.isalnum() else "-" for each in request.node.name)
+
+
+@pytest.fixture
+def stranger(request: pytest.FixtureRequest, strict_broker: NodeProcess) -> Client:
+    """Each client in turn, where topics are not created by asking for them."""
+    return request.param(strict_broker.bootstrap)
 
 
 @pytest.fixture(scope="session")

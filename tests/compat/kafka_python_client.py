@@ -25,7 +25,7 @@ class KafkaPythonClient:
         "none",
         *(name for name in ("gzip", "snappy", "lz4", "zstd") if getattr(codec, f"has_{name}")()),
     )
-    sets_timestamps = True
+    lacks = ("null headers",)
 
     def __init__(self, bootstrap: str) -> None:
         self._address = {"bootstrap_servers": bootstrap}

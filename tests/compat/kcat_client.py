@@ -35,7 +35,7 @@ class KcatClient:
 
     name = "kcat"
     codecs = ("none", "gzip", "snappy", "lz4", "zstd")
-    sets_timestamps = False
+    lacks = ("timestamps",)
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -78,6 +78,8 @@ class KcatClient:
     def partitions(self, topic: str) -> dict[int, PartitionView]:
         """By Metadata."""
         (described,) = self._metadata("-t", topic)["topics"]
+        if "error" in described:
+            raise Refused(_TEXTS[described["error"]], topic)
         return {
             each["partition"]: PartitionView(
                 each["leader"],

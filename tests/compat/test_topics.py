@@ -5,7 +5,8 @@ import pytest
 from minikafka.protocol.errors import ErrorCode
 
 from ..nodes import NodeProcess
-from .clients import AdminClient, Client, Refused, record
+from .clients import DEADLINE_S, AdminClient, Client, Refused, record
+from .confluent_client import confluent
 
 
 def test_a_topic_is_created_by_writing_to_it(client: Client, topic: str):
@@ -67,6 +68,29 @@ def test_a_topic_created_again_under_its_name_is_empty(admin: AdminClient, topic
     admin.send(topic, [record(b"new")])
     assert [(each.offset, each.value) for each in admin.read(topic, 1)] == [(0, b"new")]
     assert list(admin.partitions(topic)) == [0]
+
+
+def test_an_idempotent_producer_goes_on_after_its_topic_was_created_again(
+    anybody: AdminClient, shared_broker: NodeProcess, topic: str
+):
+    settings = {"bootstrap.servers": shared_broker.bootstrap, "enable.idempotence": True}
+    producer = confluent.Producer(settings)
+    for value in (b"old", b"new"):
+        anybody.create_topic(topic)
+        for _ in range(3):
+            producer.produce(topic, value, partition=0)
+        assert producer.flush(DEADLINE_S) == 0
+        assert [each.value for each in anybody.read(topic, 3)] == [value] * 3
+        anybody.delete_topic(topic)
+
+
+def test_a_node_that_does_not_create_topics_names_an_unknown_one_unknown(
+    stranger: Client, topic: str
+):
+    with pytest.raises(Refused) as refused:
+        stranger.partitions(topic)
+    assert refused.value.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    assert topic not in stranger.topics()
 
 
 def test_each_client_sees_the_cluster(client: Client, shared_broker: NodeProcess):

@@ -362,6 +362,9 @@ def test_hostile_bodies_give_only_protocol_errors(body: bytes, count: int) -> No
     "body",
     [
         "12 00 00 00 02 6b 02 76 00",  # its length says nine bytes, it has eight
+        "0e 00 00 00 02 6b 02 76 00",  # its length says seven
+        "1e 00 00 00 02 6b 02 76 02 02 68 0a 01 01",  # a header's value that is cut
+        "24 00 80 80 80 80 80 80 80 80 80 80 00 00 02 6b 02 76 00",  # a varint of eleven bytes
         "10 00 00 00 03 02 76 00 00",  # a key of length -2
         "10 00 00 00 02 6b 02 76 03",  # minus two headers
         "10 00 00 00 02 6b 02 76 7e",  # sixty-three headers

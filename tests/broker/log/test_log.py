@@ -124,6 +124,13 @@ def test_rolls_when_record_time_has_passed_the_first_batch_by_segment_ms(directo
     assert bases(reopened) == [0, 4, 6]
 
 
+def test_a_log_without_timestamps_does_not_roll_by_time(directory: str) -> None:
+    log = Log.open(Files(), directory, LogOptions(segment_ms=1000))
+    for time in (-1, 5000, 9000):
+        append(log, time)
+    assert bases(log) == [0]
+
+
 def test_rolls_when_an_offset_is_too_far_from_the_base(directory: str) -> None:
     log = Log.open(Files(), directory, LogOptions())
     append(log, 1000)
@@ -162,17 +169,16 @@ def test_rolling_onto_an_empty_segment_does_nothing(directory: str) -> None:
 
 def test_closed_segments_have_kafkas_index_files(directory: str) -> None:
     """An entry for the first batch after more than the interval, of its last offset and place."""
-    log = Log.open(Files(), directory, LogOptions(index_interval_bytes=100))
-    for time in (5000, 4000, 7000, 6000, 8000, 8500):  # 75 bytes each, two records
-        append(log, time, time - 1, value=b"")
+    log = Log.open(Files(), directory, LogOptions(index_interval_bytes=150))
+    for time in (5000, 7000, 6000, 6500, 6600, 8000, 8500):
+        assert len(append(log, time, time - 1, value=b"")) == 75
     assert not Path(directory, f"{0:020d}.index").exists()
     log.roll()
-    step = log.segments[0].size_bytes // 6
     assert Path(directory, f"{0:020d}.index").read_bytes() == struct.pack(
-        ">iiii", 5, 2 * step, 9, 4 * step
+        ">iiii", 7, 3 * 75, 13, 6 * 75
     )
     assert Path(directory, f"{0:020d}.timeindex").read_bytes() == struct.pack(
-        ">qiqiqi", 7000, 5, 8000, 9, 8500, 11
+        ">qiqi", 7000, 3, 8500, 13
     )
 
 
@@ -219,8 +225,11 @@ def test_overlapping_flushes_confirm_each_their_own(directory: str) -> None:
         append(log, 1000)
     second = log.begin_flush()
     log.flushed(second)
-    log.flushed(first)
     assert (log.flushed_offset, log.unflushed_bytes, log.begin_flush().files) == (9, 0, [])
+    log.roll()
+    log.flushed(first)
+    assert (log.flushed_offset, log.unflushed_bytes) == (9, 0)
+    assert len(log.begin_flush().files) == 4
 
 
 def test_a_flush_overtaken_by_a_truncation_confirms_nothing(directory: str) -> None:
@@ -316,6 +325,88 @@ def test_few_closed_segments_stay_open(directory: str) -> None:
     assert len(list(log.headers(0))) == 80
     assert sum(segment.is_open for segment in log.segments[:-1]) == MAX_WARM_SEGMENTS
     assert held.read() == b"".join(batches[:4])
+
+
+def test_every_read_of_a_small_log(directory: str) -> None:
+    """All offsets, ends and sizes: the batches that fit, up to the end of a segment."""
+    options = LogOptions(segment_bytes=500, index_interval_bytes=100)
+    log = Log.open(Files(), directory, options)
+    batches = [
+        (log.written_offset, log.written_offset + count, append(log, *[1000] * count))
+        for count in (1, 3, 1, 1, 2, 5, 1, 1, 1, 2, 1)
+    ]
+    segment_bases = bases(log)[1:]
+    assert len(segment_bases) == 1
+    sizes = {0, 1, 5000} | {
+        sum(len(data) for *_, data in batches[:count]) + more
+        for count in range(1, 7)
+        for more in (-1, 0, 1)
+    }
+    for offset in range(batches[-1][1]):
+        for end_offset in range(offset, batches[-1][1] + 2):
+            for max_bytes in sizes:
+                expected = b""
+                for base_offset, next_offset, data in batches:
+                    if next_offset <= offset:
+                        continue
+                    too_large = len(expected) + len(data) > max_bytes and expected
+                    if next_offset > end_offset or too_large:
+                        break
+                    if base_offset in segment_bases and expected:
+                        break
+                    expected += data
+                found = log.read(offset, max_bytes, end_offset)
+                assert (found.read() if found else b"") == expected
+                found = log.read(offset, max_bytes, end_offset, at_least_one=False)
+                small_enough = expected if len(expected) <= max_bytes else b""
+                assert (found.read() if found else b"") == small_enough
+
+
+def test_a_read_after_a_truncation_forgets_where_reads_ended(directory: str) -> None:
+    log = Log.open(Files(), directory, LogOptions())
+    for _ in range(3):
+        append(log, 1000)
+        assert log.read(0, 1000, log.log_end_offset) is not None
+    log.truncate_to(1)
+    append(log, 1000, value=b"longer than before")
+    third = append(log, 1000)
+    found = log.read(2, 1000, 3)
+    assert found is not None
+    assert found.read() == third
+
+
+def test_a_closed_segment_that_a_truncation_makes_active_stays_so(directory: str) -> None:
+    log = Log.open(Files(), directory, SMALL)
+    for _ in range(7 * 4):
+        append(log, 1000)
+    assert log.read(20, 1000, 28) is not None
+    log.truncate_to(21)
+    batches = [append(log, 2000) for _ in range(3)]
+    for offset in (0, 4, 8, 12, 16):
+        assert log.read(offset, 1000, 24) is not None
+    found = log.read(21, 1000, 24)
+    assert found is not None
+    assert found.read() == b"".join(batches)
+    assert log.max_timestamp(24) == (21, 2000, 0)
+
+
+def test_a_gap_at_the_end_of_a_closed_segment_leads_to_the_next(directory: str) -> None:
+    """Compaction leaves such gaps; here the segment in the middle has lost its end."""
+    log = Log.open(Files(), directory, SMALL)
+    for _ in range(9):
+        append(log, 1000)
+    batch = Path(directory, f"{8:020d}.log").read_bytes()
+    log.close()
+    closed = Path(directory, f"{4:020d}.log")
+    closed.write_bytes(closed.read_bytes()[:73])
+    for suffix in ("index", "timeindex"):
+        Path(directory, f"{4:020d}.{suffix}").unlink()
+    log = Log.open(Files(), directory, SMALL, clean=True)
+    for offset in (5, 6, 7, 8):
+        found = log.read(offset, 1000, 9)
+        assert found is not None
+        assert found.read() == batch
+    assert log.read(5, 10, 9, at_least_one=False) is None
 
 
 def test_a_slice_outlives_its_segment(directory: str) -> None:
@@ -415,6 +506,7 @@ def test_time_look_ups_see_append_time_compressed_and_unreadable_batches(directo
     assert log.offset_for_time(1250, 8) == (4, 1300, 7)
     assert log.offset_for_time(1301, 8) == (7, 2000, 7)
     assert log.offset_for_time(1301, 7) is None
+    assert log.offset_for_time(1250, 4) is None
     assert log.offset_for_time(2001, 8) is None
     assert log.max_timestamp(8) == (7, 2000, 7)
     assert log.max_timestamp(7) == (4, 1300, 7)
