@@ -1,9 +1,11 @@
-"""Many of each: memory, connections, partitions, starts. Most have no limit but the row beside.
+"""Many of each: memory, connections, partitions, starts.
 
-memory        resident memory: idle, per connection, per partition
-connections   one active among many idle; a request each on few and on many
-partitions    one partition alone and among many; many in one request; an idle poll; a restart
-starts        process start to first accepted produce; its limit is the interpreter that does nothing
+    memory        resident memory: idle, per connection, per partition
+    connections   one active among many idle; a request each on few and on many
+    partitions    one partition alone and among many; many in one request; an idle poll
+    starts        process start to first accepted produce, fresh and restarted
+
+Most have no limit but the row beside; that of a start is the interpreter with nothing to do.
 """
 
 import statistics

@@ -4,6 +4,7 @@ server                accepts connections, and ends each readable event;
 connection            makes requests of a socket's bytes, and
 handlers/table        finds who handles their API and version:
 handlers/produce      checks the request, and takes each batch to
+ produce_shortcut     (a request like an earlier one is not decoded again)
 replica/partition     its partition, which checks the batch;
 replica/producers     (was it sent before?)
 log/log               stages it, and at the end of the event writes

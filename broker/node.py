@@ -27,7 +27,7 @@ from .controller.image import PartitionImage, Record, TopicImage
 from .controller.producer_ids import ProducerIds
 from .controller.service import Controller
 from .handlers.context import Context
-from .log import checkpoints
+from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError
 from .log.scan import CorruptLog
 from .options import ConfigError
@@ -156,7 +156,10 @@ class Node:
         identity = self._load_identity()
         is_clean = checkpoints.take_clean_shutdown(files, data_dir) is not None
         self._controller = Controller.open(files, data_dir, self._clock, self._random, is_clean)
-        await self._join_cluster(identity, is_clean)
+        boot_id = files.boot_id()
+        is_lossless = is_clean or last_run.load(files, data_dir).is_lossless(boot_id)
+        last_run.save(files, data_dir, last_run.LastRun(self.config.flush, boot_id))
+        await self._join_cluster(identity, is_lossless)
         self._replicas = ReplicaManager(files, loop)
         self._replicas.on_failure = self._stop_soon
         flush = cast(Literal["fsync", "os"], self.config.flush)
@@ -178,7 +181,7 @@ class Node:
         return identity
 
     async def _join_cluster(
-        self, identity: checkpoints.MetaProperties | None, is_clean: bool
+        self, identity: checkpoints.MetaProperties | None, is_lossless: bool
     ) -> None:
         """Create the cluster if there is none, and register this broker with its controller."""
         controller, node_id = self._controller, self.config.node_id
@@ -191,7 +194,7 @@ class Node:
             path = f"{self.data_dir}/{checkpoints.META_PROPERTIES}"
             self._files.write_atomically(path, checkpoints.encode_meta_properties(meta))
         epoch = controller.end_offset
-        await controller.submit(lambda image: register_broker(image, node_id, epoch, is_clean))
+        await controller.submit(lambda image: register_broker(image, node_id, epoch, is_lossless))
 
     def _apply(self, record: Record) -> None:
         """A change of the cluster was committed: open and remove partitions as it says."""

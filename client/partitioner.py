@@ -16,9 +16,11 @@ leader or not. Randomness is handed in.
 
 import zlib
 from collections.abc import Callable, Sequence
-from random import Random
 from struct import Struct
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+if TYPE_CHECKING:
+    from random import Random
 
 PartitionerName = Literal["murmur2", "consistent_random", "round_robin"]
 PartitionFunction = Callable[[bytes | None, Sequence[int], Sequence[int]], int]
@@ -61,7 +63,7 @@ def murmur2(key: bytes) -> int:
 class Murmur2Partitioner:
     """Java's default; sticky for records without a key."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: "Random") -> None:
         """Draw from `random`."""
         self._random = random
         self._sticky: dict[str, tuple[Sequence[int], int]] = {}
@@ -85,7 +87,7 @@ class Murmur2Partitioner:
 class ConsistentRandomPartitioner:
     """librdkafka's default."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: "Random") -> None:
         """Draw from `random`."""
         self._random = random
 
@@ -132,7 +134,7 @@ class FunctionPartitioner:
         """Functions remember nothing."""
 
 
-def make_partitioner(kind: PartitionerName | PartitionFunction, random: Random) -> Partitioner:
+def make_partitioner(kind: PartitionerName | PartitionFunction, random: "Random") -> Partitioner:
     """The partitioner of this name, or around this function; raises ValueError."""
     if callable(kind):
         return FunctionPartitioner(kind)
@@ -147,5 +149,5 @@ def make_partitioner(kind: PartitionerName | PartitionFunction, random: Random) 
     raise ValueError(f"partitioner {kind!r} is neither a function nor {names}")
 
 
-def _any(random: Random, count: int, available: Sequence[int]) -> int:
+def _any(random: "Random", count: int, available: Sequence[int]) -> int:
     return random.choice(available) if available else random.randrange(count)

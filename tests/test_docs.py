@@ -190,9 +190,7 @@ def test_everything_that_can_be_printed_is_in_a_document():
 def test_what_the_readme_types_works(broker: NodeProcess):
     for session in SESSION.findall(README.read_text()):
         for command, expected in COMMAND.findall(session):
-            if command.startswith("pip ") or (
-                " kcat " in f" {command}" and not shutil.which("kcat")
-            ):
+            if "kcat " in command and not shutil.which("kcat"):
                 continue
             assert sorted(typed(command, broker)) == sorted(expected.splitlines()), command
 

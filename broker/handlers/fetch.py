@@ -1,8 +1,8 @@
 """Fetch: slices of the log as they lie on disk, or a parked request until there are some.
 
-A request is answered at once if it has `min_bytes`, if some partition has an error, if it names no
-partition, or if it does not want to wait. Otherwise it is parked and read again whenever one of
-its partitions moves, until `max_wait_ms` has passed.
+A request is answered at once if it has `min_bytes`, if some partition has an error or is read in an
+older segment, if it names no partition, or if it does not want to wait. Otherwise it is parked and
+read again whenever one of its partitions moves, until `max_wait_ms` has passed.
 
 Partitions are read in the order in which the client names them (it rotates them itself); the first
 batch found is sent whole even if it is larger than the limits, or the client could never get past

@@ -14,6 +14,7 @@ simulator is another object with the same methods, so they are few and this is t
                                   content, never a mixture, whenever the power fails
     fsync_directory               creations, renames and removals in it become durable
     lock                          an exclusive lock that ends with the process
+    boot_id                       names this boot of the machine; empty where nobody knows
     await flush(files)            fdatasync of many files, and of files and directories given by
                                   their paths, in one worker thread
     flush_now(files)              the same, blocking: for start and stop
@@ -41,6 +42,7 @@ from ...protocol.primitives import Buffer
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
+BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id"
 MAX_CHUNKS = 1024
 """Buffers in one writev: IOV_MAX of Linux and macOS."""
 
@@ -242,6 +244,17 @@ class Files:
         """Make the content of `files` durable, off the event loop; a string is a path."""
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._executor, self.flush_now, files)
+
+    def boot_id(self) -> str:
+        """Return an id that changes when the machine boots (Linux), or nothing."""
+        try:
+            descriptor = os.open(BOOT_ID_PATH, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return ""
+        try:
+            return os.read(descriptor, 64).decode("ascii", "replace").strip()
+        finally:
+            os.close(descriptor)
 
     def flush_now(self, files: Sequence[File | str]) -> None:
         """Make the content of `files` durable, blocking; StorageFailed, then and ever after."""

@@ -152,18 +152,18 @@ class Log:
         self = cls(files, directory, options, segments)
         self.was_cut = was_cut
         self.log_start_offset = max(self.log_start_offset, log_start_offset)
-        self._distrust(recovery_point, flush_now=not clean or options.flush_on_write == "fsync")
+        self._distrust(recovery_point, clean)
         if self.log_start_offset > self.written_offset:
             self.restart_at(self.log_start_offset)
         return self
 
-    def _distrust(self, recovery_point: int, flush_now: bool) -> None:
+    def _distrust(self, recovery_point: int, clean: bool) -> None:
         """Flush what an earlier run wrote at or above `recovery_point`, now or with the next."""
         segments = self._segments
         unsure = [one.path("log") for one in segments if one.next_offset > recovery_point]
-        if unsure or not segments[-1].size_bytes:  # A new, empty segment has a name to lose.
-            unsure.append(self._directory)
-        if flush_now:
+        if unsure or not (clean or segments[-1].size_bytes):
+            unsure.append(self._directory)  # A new, empty segment has a name to lose.
+        if not clean or self.options.flush_on_write == "fsync":
             self._files.flush_now(unsure)
         else:
             self._unflushed += unsure

@@ -1,10 +1,10 @@
 """aiokafka: the client for asyncio. Each question runs in an event loop of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from minikafka.protocol.records import Record
 
@@ -21,9 +21,9 @@ T = TypeVar("T")
 class AiokafkaClient:
     """A new producer, consumer or admin client for each question."""
 
-    name = "aiokafka"
-    codecs = ("none", "gzip", "snappy", "lz4", "zstd")
-    lacks = ()
+    name: ClassVar[str] = "aiokafka"
+    codecs: ClassVar[Sequence[str]] = ("none", "gzip", "snappy", "lz4", "zstd")
+    lacks: ClassVar[Sequence[str]] = ()
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -167,7 +167,7 @@ class AiokafkaClient:
 
 
 @asynccontextmanager
-async def _started(client: Any) -> AsyncIterator[None]:
+async def _started(client: Any) -> AsyncGenerator[None]:
     await client.start()
     try:
         yield
@@ -177,7 +177,7 @@ async def _started(client: Any) -> AsyncIterator[None]:
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> Generator[None]:
     try:
         yield
     except errors.BrokerResponseError as error:

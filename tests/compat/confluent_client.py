@@ -7,7 +7,7 @@ when it is closed unless it is told not to.
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 from minikafka.protocol.records import Record
 
@@ -21,9 +21,9 @@ admin: Any = import_module("confluent_kafka.admin")
 class ConfluentClient:
     """A new producer, consumer or admin client for each question."""
 
-    name = "confluent"
-    codecs = ("none", "gzip", "snappy", "lz4", "zstd")
-    lacks = ()
+    name: ClassVar[str] = "confluent"
+    codecs: ClassVar[Sequence[str]] = ("none", "gzip", "snappy", "lz4", "zstd")
+    lacks: ClassVar[Sequence[str]] = ()
 
     def __init__(self, bootstrap: str) -> None:
         self._address = {"bootstrap.servers": bootstrap}

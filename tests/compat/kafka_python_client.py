@@ -1,10 +1,10 @@
 """kafka-python: the oldest client, in pure Python. Its producer is idempotent by default."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 from minikafka.protocol.records import Record
 
@@ -20,12 +20,12 @@ with warnings.catch_warnings():
 class KafkaPythonClient:
     """A new producer, consumer or admin client for each question."""
 
-    name = "kafka-python"
-    codecs = (
+    name: ClassVar[str] = "kafka-python"
+    codecs: ClassVar[Sequence[str]] = (
         "none",
         *(name for name in ("gzip", "snappy", "lz4", "zstd") if getattr(codec, f"has_{name}")()),
     )
-    lacks = ("null headers",)
+    lacks: ClassVar[Sequence[str]] = ("null headers",)
 
     def __init__(self, bootstrap: str) -> None:
         self._address = {"bootstrap_servers": bootstrap}
@@ -120,7 +120,7 @@ class KafkaPythonClient:
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> Generator[None]:
     try:
         yield
     except kafka.errors.BrokerResponseError as error:

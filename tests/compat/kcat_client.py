@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, ClassVar
 
 from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.records import Record, RecordHeader
@@ -33,9 +33,9 @@ _TEXTS = {
 class KcatClient:
     """A process for each question."""
 
-    name = "kcat"
-    codecs = ("none", "gzip", "snappy", "lz4", "zstd")
-    lacks = ("timestamps",)
+    name: ClassVar[str] = "kcat"
+    codecs: ClassVar[Sequence[str]] = ("none", "gzip", "snappy", "lz4", "zstd")
+    lacks: ClassVar[Sequence[str]] = ("timestamps",)
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap

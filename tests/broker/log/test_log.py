@@ -329,7 +329,7 @@ def test_few_closed_segments_stay_open(directory: str) -> None:
 
 def test_every_read_of_a_small_log(directory: str) -> None:
     """All offsets, ends and sizes: the batches that fit, up to the end of a segment."""
-    options = LogOptions(segment_bytes=500, index_interval_bytes=100)
+    options = LogOptions(segment_bytes=500, index_interval_bytes=250)
     log = Log.open(Files(), directory, options)
     batches = [
         (log.written_offset, log.written_offset + count, append(log, *[1000] * count))
@@ -360,6 +360,14 @@ def test_every_read_of_a_small_log(directory: str) -> None:
                 found = log.read(offset, max_bytes, end_offset, at_least_one=False)
                 small_enough = expected if len(expected) <= max_bytes else b""
                 assert (found.read() if found else b"") == small_enough
+
+
+def test_a_batch_that_does_not_fit_is_not_skipped_for_one_that_does(directory: str) -> None:
+    log = Log.open(Files(), directory, SMALL)
+    append(log, 1000, value=b"x" * 200)
+    log.roll()
+    append(log, 1000)
+    assert log.read(0, 100, 2, at_least_one=False) is None
 
 
 def test_a_read_after_a_truncation_forgets_where_reads_ended(directory: str) -> None:

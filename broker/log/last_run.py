@@ -1,0 +1,40 @@
+"""How the last run of this node wrote, and on which boot of the machine: `last-run` (JSON).
+
+A stop that was not clean has lost nothing that anybody saw, if every acknowledged or readable
+record had to be on disk first (`--flush fsync`), or if the machine has been up ever since: a
+process that is killed leaves what it wrote in the page cache. Otherwise, records that were read
+may be gone, and whoever has read them must be able to tell (a new leader epoch, KIP-320).
+"""
+
+import json
+from typing import Any, NamedTuple, cast
+
+from .files import Files
+
+LAST_RUN = "last-run"
+
+
+class LastRun(NamedTuple):
+    """The flush mode, and the machine's boot id, empty where there is none."""
+
+    flush: str
+    boot_id: str
+
+    def is_lossless(self, boot_id: str) -> bool:
+        """Whether a crash of that run, seen on the boot `boot_id`, took nothing that was seen."""
+        return self.flush == "fsync" or (self.boot_id == boot_id != "")
+
+
+def load(files: Files, data_dir: str) -> LastRun:
+    """What the last run said; one that said nothing promised nothing."""
+    try:
+        said: Any = json.loads(files.read_bytes(f"{data_dir}/{LAST_RUN}"))
+    except (FileNotFoundError, ValueError):
+        return LastRun("os", "")
+    run = cast(dict[str, str], said) if isinstance(said, dict) else {}
+    return LastRun(run.get("flush", "os"), run.get("boot_id", ""))
+
+
+def save(files: Files, data_dir: str, run: LastRun) -> None:
+    """Say it before anything is written."""
+    files.write_atomically(f"{data_dir}/{LAST_RUN}", json.dumps(run._asdict()).encode())

@@ -1,0 +1,36 @@
+"""DescribeCluster: the nodes and the controller (KIP-700)."""
+
+import pytest
+
+from minikafka.protocol.api.describe_cluster import (
+    CONTROLLER_ENDPOINT,
+    OPERATIONS_NOT_REQUESTED,
+    DescribeClusterRequest,
+)
+from minikafka.protocol.errors import ErrorCode
+
+from ..in_process import ServedNode
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+async def test_every_version_tells_the_node_that_the_client_reached(
+    node: ServedNode, version: int
+) -> None:
+    answer = await node.call(DescribeClusterRequest(), version)
+    host, port = node.address
+    assert answer.error_code == ErrorCode.NONE
+    assert (answer.cluster_id, answer.controller_id) == (node.node._controller.image.cluster_id, 1)
+    assert [(each.broker_id, each.host, each.port) for each in answer.brokers] == [(1, host, port)]
+    assert answer.cluster_authorized_operations == OPERATIONS_NOT_REQUESTED
+
+
+async def test_authorized_operations_are_told_to_who_asks(node: ServedNode) -> None:
+    request = DescribeClusterRequest(include_cluster_authorized_operations=True)
+    assert (await node.call(request, 2)).cluster_authorized_operations > 0
+
+
+@pytest.mark.parametrize("endpoint_type", [CONTROLLER_ENDPOINT, 0, 9])
+async def test_only_brokers_can_be_described(node: ServedNode, endpoint_type: int) -> None:
+    answer = await node.call(DescribeClusterRequest(endpoint_type=endpoint_type), 1)
+    assert answer.error_code == ErrorCode.MISMATCHED_ENDPOINT_TYPE
+    assert answer.brokers == []

@@ -1,0 +1,1 @@
+"""Faults of the real world against real processes."""

@@ -1,0 +1,105 @@
+"""Producers that go on until they are told to stop, whatever happens to the node.
+
+Each is a function that runs in a thread of its own: it takes numbers from its ledger, sends them
+with acks=all and settles them, and at the end waits for everything that is under way. Beside that,
+only how soon a client connects again is set, so that a test of a hundred kills does not wait.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeAlias
+
+from minikafka.client.producer import Producer
+
+from ..compat.confluent_client import confluent
+from ..compat.kafka_python_client import kafka
+from .ledger import PARTITIONS, Ledger
+
+TURN_S = 0.05
+FLUSH_DEADLINE_S = 60.0
+RECONNECT_MAX_MS = 200
+
+Produce: TypeAlias = Callable[[str, str, Ledger, bool, threading.Event], None]
+"""(bootstrap, topic, ledger, is_idempotent, stop)"""
+
+
+def produce_with_confluent(
+    bootstrap: str, topic: str, ledger: Ledger, is_idempotent: bool, stop: threading.Event
+) -> None:
+    """Librdkafka calls back from poll()."""
+    producer = confluent.Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": is_idempotent,
+            "reconnect.backoff.max.ms": RECONNECT_MAX_MS,
+        }
+    )
+    while not stop.is_set():
+        number = ledger.take_number(0)
+        if number is None:
+            producer.poll(TURN_S)
+            continue
+        producer.produce(
+            topic,
+            ledger.value(number),
+            partition=number % PARTITIONS,
+            on_delivery=lambda error, _, number=number: ledger.settle(number, error),
+        )
+        producer.poll(0)
+    producer.flush(FLUSH_DEADLINE_S)
+
+
+def produce_with_kafka_python(
+    bootstrap: str, topic: str, ledger: Ledger, is_idempotent: bool, stop: threading.Event
+) -> None:
+    """kafka-python calls back from its own thread."""
+    producer = kafka.KafkaProducer(
+        bootstrap_servers=bootstrap,
+        enable_idempotence=is_idempotent,
+        acks="all",
+        reconnect_backoff_max_ms=RECONNECT_MAX_MS,
+    )
+    while not stop.is_set():
+        number = ledger.take_number(TURN_S)
+        if number is not None:
+            future = producer.send(
+                topic, ledger.value(number), partition=number % PARTITIONS
+            )
+            future.add_callback(lambda _, number=number: ledger.settle(number, None))
+            future.add_errback(partial(ledger.settle, number))
+    producer.flush(FLUSH_DEADLINE_S)
+    producer.close()
+
+
+def produce_with_minikafka(
+    bootstrap: str, topic: str, ledger: Ledger, is_idempotent: bool, stop: threading.Event
+) -> None:
+    """Our own producer, in an event loop of its own."""
+
+    def settle(number: int, future: asyncio.Future[object]) -> None:
+        ledger.settle(number, future.exception())
+
+    async def run() -> None:
+        producer = Producer(bootstrap_servers=bootstrap, enable_idempotence=is_idempotent)
+        async with producer:
+            while not stop.is_set():
+                number = ledger.take_number(0)
+                if number is None:
+                    await asyncio.sleep(0.001)
+                    continue
+                future = await producer.send(
+                    topic, ledger.value(number), partition=number % PARTITIONS
+                )
+                future.add_done_callback(partial(settle, number))
+
+    asyncio.run(run())
+
+
+PRODUCERS: Mapping[str, Produce] = {
+    "confluent": produce_with_confluent,
+    "confluent-2": produce_with_confluent,
+    "kafka-python": produce_with_kafka_python,
+    "minikafka": produce_with_minikafka,
+}

@@ -1,0 +1,48 @@
+"""The demo: a node killed in the middle, and nothing lost."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import DEADLINE_S, run_process
+
+RECORDS = 20_000
+
+
+def test_a_killed_node_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    outcome = run_process("demo", "--records", str(RECORDS), TMPDIR=str(tmp_path))
+    assert (outcome.status, outcome.err) == (0, "")
+    killed = re.search(r"node is dead. ([\d,]+) records are acknowledged, ([\d,]+)", outcome.out)
+    assert killed is not None
+    acknowledged, in_flight = (int(number.replace(",", "")) for number in killed.groups())
+    assert 0.4 * RECORDS <= acknowledged < RECORDS
+    assert 0 < in_flight < RECORDS
+    assert "ready again after" in outcome.out
+    assert "Of 20,000 acknowledged records: 0 lost, 0 doubled, 0 out of order" in outcome.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_keep_keeps_the_data_and_says_where(tmp_path: Path) -> None:
+    outcome = run_process("demo", "--records", "1000", "--keep", TMPDIR=str(tmp_path))
+    place = re.search(r"The data is in (\S+)\.\n", outcome.out)
+    assert place is not None
+    assert (Path(place[1]) / "demo-0").is_dir()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_demo_and_its_node(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "minikafka.cli.main", "demo"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as demo:
+        assert demo.stdout is not None
+        address = re.search(rb"ready at (\S+) after", demo.stdout.readline())
+        demo.send_signal(number)
+        assert demo.wait(DEADLINE_S) == 130
+    assert address is not None
+    assert run_process("topic", "list", "-b", address[1].decode()).status == 3
+    assert list(tmp_path.iterdir()) == []

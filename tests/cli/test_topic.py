@@ -1,0 +1,77 @@
+"""`minikafka topic` and `cluster-info` against a real broker."""
+
+import json
+
+from ..nodes import NodeProcess
+from .conftest import Command
+
+
+def test_a_topic_is_created_listed_described_and_deleted(on_broker: Command) -> None:
+    outcome = on_broker(
+        "topic", "create", "life", "--partitions", "3", "-c", "retention.ms=3600000"
+    )
+    assert outcome == (0, "created topic life\n", "")
+    rows = [json.loads(line) for line in on_broker("topic", "list", "-o", "json").out.splitlines()]
+    assert {"topic": "life", "partitions": 3, "replication_factor": 1} in rows
+    described = on_broker("topic", "describe", "life", "-o", "json").out.splitlines()
+    assert [json.loads(line) for line in described] == [
+        {
+            "topic": "life",
+            "partition": index,
+            "leader": 1,
+            "replicas": [1],
+            "in_sync_replicas": [1],
+            "start_offset": 0,
+            "end_offset": 0,
+        }
+        for index in range(3)
+    ]
+    assert on_broker("topic", "delete", "life") == (0, "deleted topic life\n", "")
+    assert "life" not in on_broker("topic", "list").out
+
+
+def test_a_table_has_a_header_and_a_line_for_each_row(on_broker: Command) -> None:
+    on_broker("topic", "create", "table", "--partitions", "2")
+    header, *rows = on_broker("topic", "describe", "table").out.splitlines()
+    assert header.split()[:4] == ["TOPIC", "PARTITION", "LEADER", "REPLICAS"]
+    assert [row.split() for row in rows] == [
+        ["table", "0", "1", "1", "1", "0", "0"],
+        ["table", "1", "1", "1", "1", "0", "0"],
+    ]
+
+
+def test_a_topic_that_exists_is_refused(on_broker: Command) -> None:
+    on_broker("topic", "create", "twice")
+    outcome = on_broker("topic", "create", "twice")
+    assert outcome.status == 1
+    assert "topic 'twice'" in outcome.err
+    assert "exists already" in outcome.err
+
+
+def test_a_wrong_option_of_a_topic_is_refused_by_name(on_broker: Command) -> None:
+    outcome = on_broker("topic", "create", "wrong", "-c", "retention.m=1")
+    assert outcome.status == 1
+    assert "retention.m" in outcome.err
+    assert "wrong" not in on_broker("topic", "list").out
+
+
+def test_a_topic_that_is_not_there_is_status_1(on_broker: Command) -> None:
+    for command in (("topic", "describe"), ("topic", "delete"), ("consume",), ("bench", "consume")):
+        outcome = on_broker(*command, "nowhere" if command[0] != "bench" else "--topic=nowhere")
+        assert outcome.status == 1
+        assert "'nowhere'" in outcome.err
+        assert outcome.err.count("\n") == 1
+    assert "nowhere" not in on_broker("topic", "list").out
+
+
+def test_cluster_info_names_the_broker_and_the_controller(
+    on_broker: Command, shared_broker: NodeProcess
+) -> None:
+    info = json.loads(on_broker("cluster-info", "-o", "json").out)
+    broker = {"broker": 1, "host": "127.0.0.1", "port": shared_broker.port, "rack": None}
+    assert info["brokers"] == [broker | {"is_controller": True}]
+    assert info["controller_id"] == 1
+    assert info["under_replicated"] == []
+    table = on_broker("cluster-info").out
+    assert f"cluster {info['cluster_id']}" in table
+    assert str(shared_broker.port) in table
