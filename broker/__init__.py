@@ -22,8 +22,13 @@ log/index, log/scan   an index entry and a walk over batch headers;
 connection            sends the slice as it lies on disk.
 
 node                  builds all of them, starts and stops them in order.
-config, options       what can be set.       clock      the time that records carry.
-replica/store, log/recovery, log/checkpoints            what a start finds on disk.
-replica/epochs        which leader wrote what.
-controller/           which topics there are: commands in, records of the metadata log out.
+
+config, options       what can be set
+clock                 the time that records carry
+handlers/             the other APIs, a file each
+log/time_lookup       from a time to an offset
+replica/epochs        which leader wrote what
+replica/store         a partition on disk, with all that is kept beside its log:
+log/checkpoints, log/producer_snapshot, log/last_run, log/recovery
+controller/           which topics there are: commands in, records of the metadata log out
 """

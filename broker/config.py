@@ -123,7 +123,7 @@ class TopicConfig:
     message_timestamp_type: str = option(
         "CreateTime", "whose time a record carries", choices=_TIMESTAMP_TYPES
     )
-    min_cleanable_dirty_ratio: str = option("0.5", "share of dirty log that starts compaction")
+    min_cleanable_dirty_ratio: float = option(0.5, "share of dirty log that starts compaction")
     min_compaction_lag_ms: int = option(0, "how long a record stays uncompacted", minimum=0)
     min_insync_replicas: int = option(1, "replicas in sync that acks=all needs", minimum=1)
     preallocate: bool = option(False, "reserve a segment's space ahead")

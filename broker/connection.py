@@ -217,6 +217,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def fail(self, reason: str) -> None:
         """End this connection, with one line that says why."""
+        if self._transport.is_closing():
+            return
         log.warning("connection %s client %r: %s", self.name, _shortened(self.client_id), reason)
         self._transport.abort()
 
@@ -323,14 +325,19 @@ class Connection(asyncio.BufferedProtocol):
 
 
 async def _answer_later(exchange: RequestExchange, answer: Waiting) -> None:
-    exchange.answer(await answer)
+    try:
+        exchange.answer(await answer)
+    except Exception as error:
+        # Without this answer, none behind it could ever be sent.
+        exchange.close(f"its request cannot be answered: {type(error).__name__}")
+        raise
 
 
 def _located(error: Exception, start: RequestStart, frame_bytes: int) -> ProtocolError:
     """The error of a decoder, with the API and the byte position in the frame."""
     position = getattr(error, "position", None)
-    what = f"{api_name(start.api_key)} v{start.api_version} of {frame_bytes} bytes"
-    reason = str(error) if position is not None else f"cut short ({error})"
+    what = f"{api_name(start.api_key)} v{start.api_version}"
+    reason = str(error) if position is not None else f"it is cut short (at byte {frame_bytes})"
     return ProtocolError(f"{what} cannot be read: {reason}")
 
 

@@ -23,12 +23,12 @@ from typing import Literal, cast
 from .clock import WallClock
 from .config import BrokerConfig, TopicConfig, parse_address
 from .controller.decide import create_cluster, register_broker
-from .controller.image import PartitionImage, Record, TopicImage
+from .controller.image import PartitionImage, Record, TopicImage, UnknownRecord
 from .controller.producer_ids import ProducerIds
-from .controller.service import Controller
+from .controller.service import Command, Controller
 from .handlers.context import Context
 from .log import checkpoints, last_run
-from .log.files import File, Files, StorageError
+from .log.files import File, Files, StorageError, StorageFailed
 from .log.scan import CorruptLog
 from .options import ConfigError
 from .replica.manager import ReplicaManager
@@ -36,6 +36,8 @@ from .replica.store import PartitionIdentity, PartitionStore
 from .server import Server
 
 LOCK_FILE = ".lock"
+_UNUSABLE = (StorageError, CorruptLog, checkpoints.CorruptCheckpoint)
+"""What is wrong with files that cannot be used."""
 
 log = logging.getLogger("minikafka.node")
 
@@ -63,7 +65,7 @@ class Node:
         self._random = random or SystemRandom()
         self._stopping: asyncio.Future[Exception | None]
         self._checkpoint_timer: asyncio.TimerHandle | None = None
-        self._lock: File
+        self._lock: File | None = None
         self._server: Server
         self._replicas: ReplicaManager
         self._controller: Controller
@@ -78,8 +80,12 @@ class Node:
         await self._bind()
         try:
             await self._open(loop)
-        except (StorageError, CorruptLog, checkpoints.CorruptCheckpoint, OSError) as error:
+        except (NodeError, UnknownRecord, *_UNUSABLE, OSError) as error:
             await self._server.stop_reading()
+            if self._lock is not None:
+                self._lock.close()
+            if isinstance(error, NodeError):
+                raise
             raise NodeError(f"data directory {self.data_dir}: {error}") from error
         producer_ids = ProducerIds(self._controller, self.config.node_id)
         await self._server.serve(
@@ -103,7 +109,8 @@ class Node:
         self._store.checkpoint(self._replicas.partitions.values())
         marker = checkpoints.encode_clean_shutdown(self._controller.end_offset)
         self._files.write_atomically(f"{self.data_dir}/{checkpoints.CLEAN_SHUTDOWN}", marker)
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     async def run(self) -> int:
         """Start, say so on stdout, serve until SIGTERM, SIGINT or a failure; the exit status."""
@@ -168,6 +175,7 @@ class Node:
             for partition in topic.partitions.values():
                 self._serve_partition(topic, partition)
         self._controller.on_record = self._apply
+        self._controller.on_failure = self._stop_soon
 
     def _load_identity(self) -> checkpoints.MetaProperties | None:
         """Whose directory this is; another node's is refused."""
@@ -187,26 +195,40 @@ class Node:
         controller, node_id = self._controller, self.config.node_id
         if not controller.image.cluster_id:
             cluster_id = checkpoints.encode_uuid(self._random.randbytes(16))
-            await controller.submit(lambda image: create_cluster(cluster_id, node_id))
+            await self._change(lambda image: create_cluster(cluster_id, node_id))
         if identity is None:
             directory_id = self._random.randbytes(16)
             meta = checkpoints.MetaProperties(controller.image.cluster_id, node_id, directory_id)
             path = f"{self.data_dir}/{checkpoints.META_PROPERTIES}"
             self._files.write_atomically(path, checkpoints.encode_meta_properties(meta))
         epoch = controller.end_offset
-        await controller.submit(lambda image: register_broker(image, node_id, epoch, is_lossless))
+        await self._change(lambda image: register_broker(image, node_id, epoch, is_lossless))
+
+    async def _change(self, command: Command) -> None:
+        decision = await self._controller.submit(command)
+        if decision.error_code:
+            raise StorageError(decision.message)
 
     def _apply(self, record: Record) -> None:
-        """A change of the cluster was committed: open and remove partitions as it says."""
+        """A change of the cluster was committed: whatever happens here, it is what holds now."""
+        try:
+            self._follow(record)
+        except StorageFailed as error:
+            self._stop_soon(error)
+        except _UNUSABLE as error:
+            log.error("not served until the next start: %s: %s", record["type"], error)
+
+    def _follow(self, record: Record) -> None:
+        """Open and remove partitions as the record says."""
         image = self._controller.image
         match record["type"]:
             case "PartitionCreated":
                 topic = image.topics[image.topic_names[record["topic_id"]]]
                 self._serve_partition(topic, topic.partitions[record["index"]])
             case "TopicDeleted":
-                for name, index in list(self._replicas.partitions):
-                    if name not in image.topics:
-                        self._remove_partition(name, index)
+                keys = [key for key in self._replicas.partitions if key[0] not in image.topics]
+                removed = [self._replicas.remove(*key) for key in keys]
+                self._store.delete([each for each in removed if each is not None])
             case _:
                 pass
 
@@ -217,11 +239,6 @@ class Node:
         config = TopicConfig.of(self.config, topic.configs)
         self._replicas.add(self._store.open(identity, config))
 
-    def _remove_partition(self, topic: str, index: int) -> None:
-        removed = self._replicas.remove(topic, index)
-        if removed is not None:
-            self._store.delete(removed)
-
     def _checkpoint_later(self) -> None:
         interval_ms = self.config.log_flush_offset_checkpoint_interval_ms
         loop = asyncio.get_running_loop()
@@ -231,6 +248,8 @@ class Node:
         partitions = self._replicas.partitions.values()
         try:
             self._store.checkpoint(partitions)
+        except StorageFailed as error:
+            self._stop_soon(error)
         except (StorageError, OSError) as error:
             log.error("checkpoints were not written, the next start will read more: %s", error)
         oldest_ms = self._clock.now_ms() - self.config.producer_id_expiration_ms

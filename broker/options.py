@@ -7,11 +7,16 @@ the environment or CreateTopics, and is checked here, once.
 
 import dataclasses
 import difflib
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 _TRUE_OR_FALSE = {"true": True, "false": False}
+_NUMBER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_LARGEST_NUMBER = 2**63 - 1
+_LONGEST_SHOWN = 80
 
 
 class ConfigError(ValueError):
@@ -72,7 +77,12 @@ def option_texts(config: Any) -> dict[str, str]:
 def unknown_option(name: str, known: Iterable[str]) -> str:
     """The sentence for a name that nobody knows, with the nearest that somebody does."""
     nearest = difflib.get_close_matches(name, list(known), n=1)
-    return f"unknown option {name!r}" + (f", did you mean {nearest[0]!r}?" if nearest else "")
+    return f"unknown option {shown(name)}" + (f", did you mean {nearest[0]!r}?" if nearest else "")
+
+
+def shown(text: str) -> str:
+    """A text of a user's as a message quotes it: its beginning, if it is long."""
+    return repr(text) if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]!r}..."
 
 
 def _dotted(field_name: str) -> str:
@@ -89,29 +99,41 @@ def _read(name: str, text: str | None, kind: type, rule: OptionRule) -> Any:
     value: Any = text
     if kind is bool:
         if text.lower() not in _TRUE_OR_FALSE:
-            raise ConfigError(f"option {name!r} is true or false, not {text!r}")
+            raise ConfigError(f"option {name!r} is true or false, not {shown(text)}")
         value = _TRUE_OR_FALSE[text.lower()]
     elif kind is int:
-        value = _read_number(name, text, rule)
+        value = _read_number(name, text.strip(), rule)
+    elif kind is float:
+        value = _read_ratio(name, text)
     elif rule.choices:
         _check_choices(name, text, rule)
     return value
 
 
 def _read_number(name: str, text: str, rule: OptionRule) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise ConfigError(f"option {name!r} is a whole number, not {text!r}") from None
+    if not _NUMBER.fullmatch(text):
+        raise ConfigError(f"option {name!r} is a whole number, not {shown(text)}")
+    number = int(text)
+    maximum = _LARGEST_NUMBER if rule.maximum is None else rule.maximum
     if rule.minimum is not None and number < rule.minimum:
         raise ConfigError(f"option {name!r} is {rule.minimum} at least, not {number}")
-    if rule.maximum is not None and number > rule.maximum:
-        raise ConfigError(f"option {name!r} is {rule.maximum} at most, not {number}")
+    if number > maximum:
+        raise ConfigError(f"option {name!r} is {maximum} at most, not {number}")
     return number
+
+
+def _read_ratio(name: str, text: str) -> float:
+    try:
+        ratio = float(text)
+    except ValueError:
+        ratio = math.nan
+    if not 0 <= ratio <= 1:
+        raise ConfigError(f"option {name!r} is a number from 0 to 1, not {shown(text)}")
+    return ratio
 
 
 def _check_choices(name: str, text: str, rule: OptionRule) -> None:
     for part in text.split(",") if rule.is_list else [text]:
         if part.strip() not in rule.choices:
             allowed = ", ".join(rule.choices)
-            raise ConfigError(f"option {name!r} is one of {allowed}, not {part.strip()!r}")
+            raise ConfigError(f"option {name!r} is one of {allowed}, not {shown(part.strip())}")

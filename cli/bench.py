@@ -107,7 +107,7 @@ def consume(topic: str, records: int, output: str, bootstrap: str) -> None:
 
     \b
     Example:
-      minikafka bench produce && minikafka bench consume
+      minikafka bench consume --records 100000
     """
     session.run(_consume(bootstrap, topic, records, output))
 

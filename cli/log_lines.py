@@ -4,6 +4,7 @@
 {"time": "2026-11-23T12:30:01.123Z", "level": "warning", "logger": "minikafka.server", ...}
 """
 
+import json
 import logging
 import sys
 import time
@@ -25,8 +26,6 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
-        import json  # Only who asks for JSON pays for it: start-up is imports.
-
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         fields = {
             "time": f"{seconds}.{int(record.msecs):03d}Z",

@@ -46,6 +46,18 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f".{module_name}", __package__)
         return getattr(module, module_name)
 
+    def invoke(self, ctx: click.Context) -> int:
+        """Run the command; its exit status. Click has other answers to Ctrl-C and a closed pipe."""
+        try:
+            status = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _forget_stdout()
+            return DONE
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        return status if isinstance(status, int) else DONE
+
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="minikafka", message="minikafka %(version)s")
@@ -68,19 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status, after a sentence on stderr if it is not 0."""
     try:
-        status = cli.main(arguments, prog_name="minikafka", standalone_mode=False)
-        sys.stdout.flush()
-        return status if isinstance(status, int) else DONE
+        return cli.main(arguments, prog_name="minikafka", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code
     except click.ClickException as error:
         click.echo(f"minikafka: {_sentence(error)}", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        _forget_stdout()
-        return DONE
-    except (KeyboardInterrupt, click.Abort):
+    except click.Abort:
         return INTERRUPTED
 
 

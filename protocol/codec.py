@@ -16,6 +16,7 @@ Left out: `about` texts, entity types and map keys of Kafka's schema files: they
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from struct import error as struct_error
@@ -73,8 +74,8 @@ class FieldDeclaration:
     ignorable: bool
 
     def fresh_default(self) -> Any:
-        """The default, as a new object where it is mutable."""
-        return _fresh(self.type) if self.default is ZERO else self.default
+        """The default: a new list for an array, the shared instance for a structure."""
+        return _zero(self.type) if self.default is ZERO else self.default
 
 
 @dataclass(slots=True)
@@ -113,14 +114,15 @@ def field(
     `default` is what an absent field decodes to (the zero of its type unless given); to the type
     checker, a field without one must be given. A `tag` makes it a tagged field, omitted while it
     has its default; `ignorable` drops it silently in versions that lack it.
+
+    A structure that is a default is one object for all messages: assign another, never change it.
     """
     declaration = FieldDeclaration(
         "", type, Versions.parse(versions), Versions.parse(nullable), default, tag, ignorable
     )
     metadata = {"kafka": declaration}
-    if default is ZERO and not isinstance(type, Fixed | Variable):
-        factory = cast(Callable[[], Any], list if isinstance(type, Array) else type)
-        return dataclasses.field(default_factory=factory, metadata=metadata)
+    if default is ZERO and isinstance(type, Array):
+        return dataclasses.field(default_factory=list[Any], metadata=metadata)
     return dataclasses.field(default=declaration.fresh_default(), metadata=metadata)
 
 
@@ -206,6 +208,8 @@ def _compile(cls: type, version: int) -> tuple[Encoder, Decoder]:
 
 
 def _declare(cls: type[T], make: Callable[[str, tuple[FieldDeclaration, ...]], Schema]) -> type[T]:
+    # Compared by value, hashed by identity: dataclasses take defaults only if they have a hash.
+    setattr(cls, "__hash__", object.__hash__)  # noqa: B010
     declared = dataclass(slots=True)(cls)
     fields = tuple(
         dataclasses.replace(
@@ -225,11 +229,16 @@ def _constant_default(declaration: FieldDeclaration) -> Any:
     return ZERO if declaration.default is ZERO and mutable else declaration.fresh_default()
 
 
-def _fresh(type: FieldType) -> Any:
+def _zero(type: FieldType) -> Any:
     match type:
         case Fixed() | Variable():
             return type.zero
         case Array():
             return []
         case _:
-            return type()
+            return _shared_default(type)
+
+
+@functools.cache
+def _shared_default(structure: type) -> Any:
+    return structure()

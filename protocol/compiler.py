@@ -156,7 +156,8 @@ class _Encoder(_Source):
         if default is None:
             return f"{value} is not None"
         if isinstance(field.type, type):
-            return f"{value} != {self.constant(f'default_{field.type.__name__}', default)}"
+            shared = self.constant(f"default_{field.type.__name__}", default)
+            return f"{value} is not {shared} and {value} != {shared}"
         return f"{value} != {default!r}"
 
     def field(self, field: FieldDeclaration, value: str, append: str) -> None:
@@ -260,7 +261,7 @@ class _Decoder(_Source):
         if isinstance(field.type, Array) and field.default is not None:
             return "[]"
         if isinstance(field.type, type) and field.default is not None:
-            return f"{self.constant(field.type.__name__, field.type)}()"
+            return self.constant(f"default_{field.type.__name__}", field.fresh_default())
         return repr(field.fresh_default())
 
     def field(self, field: FieldDeclaration, name: str) -> None:

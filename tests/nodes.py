@@ -35,8 +35,8 @@ class NodeProcess:
         assert self._process is not None
         return self._process.pid
 
-    def start(self) -> "NodeProcess":
-        """Start, and return when the node says that it is ready."""
+    def launch(self) -> subprocess.Popen[str]:
+        """Begin to start, and return without waiting."""
         command = [sys.executable, "-m", "minikafka.cli.main", "serve", "--node-id", "1"]
         command += ["--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data_dir)]
         self._process = subprocess.Popen(
@@ -49,10 +49,15 @@ class NodeProcess:
         )
         self._reader = threading.Thread(target=self._read_log, args=(self._process,), daemon=True)
         self._reader.start()
-        give_up = threading.Timer(START_DEADLINE_S, self._process.kill)
+        return self._process
+
+    def start(self) -> "NodeProcess":
+        """Start, and return when the node says that it is ready."""
+        process = self.launch()
+        give_up = threading.Timer(START_DEADLINE_S, process.kill)
         give_up.start()
-        assert self._process.stdout is not None
-        ready = _READY.search(self._process.stdout.readline())
+        assert process.stdout is not None
+        ready = _READY.search(process.stdout.readline())
         give_up.cancel()
         if ready is None:
             self.kill()

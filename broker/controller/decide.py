@@ -147,8 +147,9 @@ def _refuse_name(image: Image, name: str) -> Decision | None:
 def _refuse_shape(image: Image, config: BrokerConfig, topic: NewTopic) -> Decision | None:
     if topic.assignments:
         return _refuse_assignments(image, topic)
-    if topic.partitions != -1 and not 1 <= topic.partitions <= MAX_PARTITIONS_PER_TOPIC:
-        message = f"{topic.partitions} partitions; 1 to {MAX_PARTITIONS_PER_TOPIC} are possible"
+    count = config.num_partitions if topic.partitions == -1 else topic.partitions
+    if not 1 <= count <= MAX_PARTITIONS_PER_TOPIC:
+        message = f"{count} partitions; 1 to {MAX_PARTITIONS_PER_TOPIC} are possible"
         return Decision([], ErrorCode.INVALID_PARTITIONS, message)
     factor = topic.replication_factor
     if factor != -1 and not 1 <= factor <= len(image.brokers):
@@ -163,7 +164,9 @@ def _refuse_assignments(image: Image, topic: NewTopic) -> Decision | None:
     if topic.partitions != -1 or topic.replication_factor != -1:
         message = "with assignments, partitions and replication factor must both be -1"
         return Decision([], ErrorCode.INVALID_REQUEST, message)
-    if sorted(assignments) != list(range(len(assignments))):
+    if len(assignments) > MAX_PARTITIONS_PER_TOPIC:
+        message = f"{len(assignments)} partitions; {MAX_PARTITIONS_PER_TOPIC} are possible"
+    elif sorted(assignments) != list(range(len(assignments))):
         message = "assigned partitions must be numbered from 0 without a gap"
     elif any(
         not replicas or len(set(replicas)) != len(replicas) for replicas in assignments.values()

@@ -20,6 +20,10 @@ from typing import Any, cast
 Record = Mapping[str, Any]
 
 
+class UnknownRecord(Exception):
+    """A newer version of minikafka wrote this log; to go on without the record would be wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionImage:
     """One partition as the controller decided it."""
@@ -59,7 +63,7 @@ class Image:
         return None if name is None else self.topics[name]
 
     def apply(self, record: Record) -> None:
-        """Take one committed record in; an unknown type raises ValueError."""
+        """Take one committed record in; an unknown type raises UnknownRecord."""
         match record["type"]:
             case "ClusterCreated":
                 self.cluster_id = record["cluster_id"]
@@ -74,7 +78,7 @@ class Image:
             case "ProducerIdsReserved":
                 self.next_producer_id = record["next_producer_id"]
             case unknown:
-                raise ValueError(f"the metadata log holds a record of unknown type {unknown!r}")
+                raise UnknownRecord(f"the metadata log holds a record of unknown type {unknown!r}")
 
     def _create_topic(self, record: Record) -> None:
         topic = TopicImage(record["name"], record["topic_id"], dict(record["configs"]))

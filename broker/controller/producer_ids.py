@@ -1,5 +1,8 @@
 """Producer ids for this node's clients: taken from blocks which the controller has committed."""
 
+import asyncio
+
+from ...protocol.errors import ErrorCode
 from .decide import PRODUCER_IDS_PER_BLOCK, reserve_producer_ids
 from .service import Controller
 
@@ -12,16 +15,18 @@ class ProducerIds:
         self._broker_id = broker_id
         self._next = 0
         self._end = 0
+        self._taking = asyncio.Lock()
 
-    async def take(self) -> int:
-        """An id that nobody has had."""
-        while self._next == self._end:
-            decision = await self._controller.submit(
-                lambda image: reserve_producer_ids(image, self._broker_id)
-            )
-            # Another caller may have brought a block meanwhile: then this one goes unused.
+    async def take(self) -> int | ErrorCode:
+        """An id that nobody has had, or the error that kept the controller from giving a block."""
+        async with self._taking:  # Those who come while a block is on its way share it.
             if self._next == self._end:
-                self._next = decision.value
-                self._end = decision.value + PRODUCER_IDS_PER_BLOCK
-        self._next += 1
-        return self._next - 1
+                decision = await self._controller.submit(
+                    lambda image: reserve_producer_ids(image, self._broker_id)
+                )
+                if decision.error_code:
+                    return decision.error_code
+                self._next = int(decision.value)
+                self._end = self._next + PRODUCER_IDS_PER_BLOCK
+            self._next += 1
+            return self._next - 1

@@ -17,10 +17,11 @@ from typing import Any, cast
 import msgpack
 
 from ...protocol.batch import read_header
+from ...protocol.errors import ErrorCode
 from ...protocol.records import Record as LogRecord
 from ...protocol.records import build_batch, iterate
 from ..clock import WallClock
-from ..log.files import Files
+from ..log.files import Files, StorageError, StorageFailed
 from ..log.log import Log, LogOptions
 from .decide import METADATA_TOPIC, Decision
 from .image import Image, Record
@@ -39,6 +40,7 @@ class Controller:
         self.image = Image()
         self.random = random
         self.on_record: Listener = lambda record: None
+        self.on_failure: Callable[[StorageFailed], None] = _stop_loudly
         self._files = files
         self._log = log
         self._clock = clock
@@ -86,8 +88,7 @@ class Controller:
             while self._queue:
                 command, answer = self._queue.popleft()
                 try:
-                    decision = command(self.image)
-                    await self._commit(decision.records)
+                    decision = await self._carry_out(command)
                 except Exception as error:  # noqa: BLE001 - it is the caller's to handle
                     answer.set_exception(error)
                 else:
@@ -95,9 +96,24 @@ class Controller:
         finally:
             self._working = None
 
+    async def _carry_out(self, command: Command) -> Decision:
+        decision = command(self.image)
+        if not decision.records:
+            return decision
+        try:
+            await self._commit(decision.records)
+        except StorageFailed as error:
+            self.on_failure(error)
+            raise
+        except StorageError as error:
+            # Nothing of it is in the metadata log, so nothing has happened.
+            return Decision([], ErrorCode.KAFKA_STORAGE_ERROR, str(error))
+        for record in decision.records:
+            self.image.apply(record)
+            self.on_record(record)
+        return decision
+
     async def _commit(self, records: list[Record]) -> None:
-        if not records:
-            return
         now_ms = self._clock.now_ms()
         values = [LogRecord(0, now_ms, None, _pack(record)) for record in records]
         batch = build_batch(values, base_offset=self._log.log_end_offset, leader_epoch=self.epoch)
@@ -106,9 +122,6 @@ class Controller:
         point = self._log.begin_flush()
         await self._files.flush(point.files)
         self._log.flushed(point)
-        for record in records:
-            self.image.apply(record)
-            self.on_record(record)
 
     def _replay(self) -> None:
         for record in self._read(self._log.log_start_offset):
@@ -127,6 +140,10 @@ class Controller:
                 records += iterate(data[position:end], header)
                 position, offset = end, header.next_offset
         return records
+
+
+def _stop_loudly(error: StorageFailed) -> None:
+    raise error
 
 
 def _pack(record: Record) -> bytes:

@@ -10,10 +10,11 @@ from ...protocol.api.create_topics import (
     CreateTopicsResponseTopic,
 )
 from ...protocol.errors import ErrorCode
+from ...protocol.primitives import ZERO_UUID
 from ..config import TopicConfig
 from ..controller.decide import Decision, NewTopic, create_topic
-from ..controller.image import Image
-from ..options import option_texts
+from ..controller.image import Image, Record
+from ..options import option_texts, shown
 from .context import Context, Exchange
 
 _TOPIC_CONFIG = 1
@@ -29,7 +30,7 @@ async def handle(
     answers: list[CreateTopicsResponseTopic] = []
     for name, topic in {topic.name: topic for topic in request.topics}.items():
         if count[name] > 1:
-            message = f"topic {name!r} is named {count[name]} times in one request"
+            message = f"topic {shown(name)} is named {count[name]} times in one request"
             answers.append(_refused(name, ErrorCode.INVALID_REQUEST, message))
         else:
             answers.append(await _create(topic, request.validate_only, context))
@@ -40,18 +41,23 @@ async def _create(
     topic: CreateTopicsRequestTopic, validate_only: bool, context: Context
 ) -> CreateTopicsResponseTopic:
     if len({config.name for config in topic.configs}) != len(topic.configs):
-        message = f"topic {topic.name!r} has one option twice"
+        message = f"topic {shown(topic.name)} has one option twice"
         return _refused(topic.name, ErrorCode.INVALID_REQUEST, message)
     new = _new_topic(topic)
 
     def decide(image: Image) -> Decision:
         decision = create_topic(image, context.config, new, context.controller.random)
-        return Decision([], decision.error_code, decision.message) if validate_only else decision
+        # What the records say is the answer, whether they are committed or not.
+        committed = [] if validate_only else decision.records
+        return Decision(committed, decision.error_code, decision.message, value=decision.records)
 
     decision = await context.controller.submit(decide)
     if decision.error_code:
         return _refused(topic.name, decision.error_code, decision.message)
-    return _created(topic, decision, new, context)
+    answer = _created(decision.value, new, context)
+    if validate_only:
+        answer.topic_id = ZERO_UUID
+    return answer
 
 
 def _new_topic(topic: CreateTopicsRequestTopic) -> NewTopic:
@@ -62,23 +68,16 @@ def _new_topic(topic: CreateTopicsRequestTopic) -> NewTopic:
     )
 
 
-def _created(
-    topic: CreateTopicsRequestTopic, decision: Decision, new: NewTopic, context: Context
-) -> CreateTopicsResponseTopic:
-    answer = CreateTopicsResponseTopic(
-        name=topic.name,
+def _created(records: list[Record], new: NewTopic, context: Context) -> CreateTopicsResponseTopic:
+    created, *partitions = records
+    return CreateTopicsResponseTopic(
+        name=new.name,
+        topic_id=created["topic_id"],
         error_code=ErrorCode.NONE,
-        num_partitions=topic.num_partitions,
-        replication_factor=topic.replication_factor,
+        num_partitions=len(partitions),
+        replication_factor=len(partitions[0]["replicas"]),
         configs=_describe_configs(new, context),
     )
-    image = context.controller.image
-    created = image.topic_by_id(decision.value) if decision.value else None
-    if created is not None:
-        answer.topic_id = created.topic_id
-        answer.num_partitions = len(created.partitions)
-        answer.replication_factor = len(created.partitions[0].replicas)
-    return answer
 
 
 def _describe_configs(new: NewTopic, context: Context) -> list[CreateTopicsResponseConfig]:

@@ -33,6 +33,8 @@ def handle(
 
 async def _give(context: Context) -> InitProducerIdResponse:
     producer_id = await context.producer_ids.take()
+    if isinstance(producer_id, ErrorCode):
+        return _refuse(producer_id)
     return InitProducerIdResponse(
         error_code=ErrorCode.NONE, producer_id=producer_id, producer_epoch=FIRST_EPOCH
     )

@@ -27,7 +27,12 @@ from ...protocol.api.produce import (
 from ...protocol.batch import HEADER_BYTES
 from ...protocol.codec import encode
 from ...protocol.errors import ErrorCode
-from ...protocol.primitives import decode_compact_length, decode_length, encode_varint
+from ...protocol.primitives import (
+    ProtocolError,
+    decode_compact_length,
+    decode_length,
+    encode_varint,
+)
 from ..controller.decide import INTERNAL_TOPICS
 from ..replica.partition import Appended, Partition
 from .context import Context, Exchange
@@ -197,13 +202,16 @@ def _batch(frame: memoryview, position: int, version: int) -> memoryview | None:
     end = len(frame)
     if end - position < HEADER_BYTES:
         return None
-    if version < FIRST_FLEXIBLE_VERSION:
-        length, position = decode_length(frame, position)
-    else:
-        length, position = decode_compact_length(frame, position)
-        end -= len(_TAGS)
-        if bytes(frame[end:]) != _TAGS:
-            return None
+    try:
+        if version < FIRST_FLEXIBLE_VERSION:
+            length, position = decode_length(frame, position)
+        else:
+            length, position = decode_compact_length(frame, position)
+            end -= len(_TAGS)
+    except ProtocolError:
+        return None  # The long way says what is wrong, and in which request.
+    if version >= FIRST_FLEXIBLE_VERSION and bytes(frame[end:]) != _TAGS:
+        return None
     return frame[position:end] if length == end - position else None
 
 

@@ -30,6 +30,8 @@ SERVED_VERSIONS: dict[int, tuple[int, int]] = {
     75: (0, 0),  # DescribeTopicPartitions
 }
 """API key to the first and last version served."""
+MAX_ROUTES = 1024
+"""More than there are, so that only what peers ask for in vain is ever forgotten."""
 
 
 def advertised_versions(api_key: int) -> tuple[int, int]:
@@ -41,7 +43,7 @@ def advertised_versions(api_key: int) -> tuple[int, int]:
     return (0 if api_key == PRODUCE_KEY else first), last
 
 
-@functools.cache
+@functools.lru_cache(MAX_ROUTES)
 def find_route(api_key: int, version: int) -> Route | None:
     """The route of a request, or None for an API or version that is not served."""
     first, last = SERVED_VERSIONS.get(api_key, (0, -1))

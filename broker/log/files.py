@@ -16,7 +16,7 @@ simulator is another object with the same methods, so they are few and this is t
     lock                          an exclusive lock that ends with the process
     boot_id                       names this boot of the machine; empty where nobody knows
     await flush(files)            fdatasync of many files, and of files and directories given by
-                                  their paths, in one worker thread
+                                  their paths, in worker threads
     flush_now(files)              the same, blocking: for start and stop
 
 Invariants:
@@ -43,6 +43,8 @@ from ...protocol.primitives import Buffer
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
 BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id"
+FLUSH_THREADS = 8
+"""Flushes at one time: the file system writes its journal once for all of them."""
 MAX_CHUNKS = 1024
 """Buffers in one writev: IOV_MAX of Linux and macOS."""
 
@@ -144,7 +146,7 @@ class Files:
     """The operating system's files; see the module for the contract."""
 
     def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="flush")
+        self._executor = ThreadPoolExecutor(FLUSH_THREADS, thread_name_prefix="flush")
         self._failure: str | None = None
 
     def open(self, path: str, *, create: bool = False) -> File:
@@ -243,7 +245,11 @@ class Files:
     async def flush(self, files: Sequence[File | str]) -> None:
         """Make the content of `files` durable, off the event loop; a string is a path."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, self.flush_now, files)
+        threads = max(1, min(len(files), FLUSH_THREADS))
+        shares = [files[first::threads] for first in range(threads)]
+        await asyncio.gather(
+            *(loop.run_in_executor(self._executor, self.flush_now, share) for share in shares)
+        )
 
     def boot_id(self) -> str:
         """Return an id that changes when the machine boots (Linux), or nothing."""
@@ -269,7 +275,7 @@ class Files:
                 raise StorageFailed(self._failure) from error
 
     def close(self) -> None:
-        """End the worker thread, after the flushes that it was given."""
+        """End the worker threads, after the flushes that it was given."""
         self._executor.shutdown()
 
 

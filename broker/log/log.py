@@ -38,6 +38,8 @@ from .recovery import load_segments
 from .segment import Batch, FileSlice, Segment
 from .time_lookup import FoundOffset
 
+DELETED_ENDING = "-delete"
+MAX_NAME_BYTES = 255
 MAX_WARM_SEGMENTS = 4
 """Closed segments of one log that keep a file open and their indexes in memory."""
 
@@ -424,9 +426,10 @@ class Log:
         """Remove the log with its directory, which is renamed first to <directory>-delete.
 
         So a half removed log is never taken for a log; who lists logs removes such directories.
+        The name is cut where the ending would make it longer than file systems take.
         """
-        doomed = self._directory + "-delete"
-        parent = os.path.dirname(self._directory)
+        parent, name = os.path.split(self._directory)
+        doomed = os.path.join(parent, name[: MAX_NAME_BYTES - len(DELETED_ENDING)] + DELETED_ENDING)
         self._files.rename(self._directory, doomed)
         self._files.fsync_directory(parent)
         for segment in self._segments:

@@ -32,6 +32,14 @@ class FoundOffset(NamedTuple):
     leader_epoch: int
 
 
+class Place(NamedTuple):
+    """Where a batch lies."""
+
+    segment: Segment
+    position: int
+    header: BatchHeader
+
+
 def first_at_or_after(
     segments: Sequence[Segment], timestamp_ms: int, start_offset: int, end_offset: int
 ) -> FoundOffset | None:
@@ -56,40 +64,47 @@ def first_at_or_after(
 def latest(segments: Sequence[Segment], start_offset: int, end_offset: int) -> FoundOffset | None:
     """Return the record with the largest timestamp in [start_offset, end_offset).
 
-    The first of several that have it; None when no record has a timestamp.
+    The first of several that have it; None when there is no record with a timestamp.
     """
-    best: tuple[Segment, int, BatchHeader] | None = None
+    best: Place | None = None
+    divided: list[Place] = []
     for segment in segments:
         if segment.base_offset >= end_offset or segment.next_offset <= start_offset:
             continue
-        best_timestamp = best[2].max_timestamp if best else NO_TIMESTAMP
-        if segment.largest.timestamp <= best_timestamp:
+        if best is not None and segment.largest.timestamp <= best.header.max_timestamp:
             continue
-        for position, header in _latest_candidates(segment, start_offset, end_offset):
-            if header.max_timestamp > best_timestamp:
-                best, best_timestamp = (segment, position, header), header.max_timestamp
-    if best is None:
-        return None
-    records = [one for one in _records(*best) if start_offset <= one.offset < end_offset]
-    return max(records, key=lambda found: found.timestamp, default=None)
+        for place in _latest_candidates(segment, start_offset, end_offset):
+            header = place.header
+            if header.base_offset < start_offset or header.next_offset > end_offset:
+                divided.append(place)  # Its max timestamp may be that of a record outside.
+            elif header.max_timestamp > (best.header.max_timestamp if best else NO_TIMESTAMP):
+                best = place
+    found = [
+        record
+        for place in ([*divided, best] if best else divided)
+        for record in _records(*place)
+        if start_offset <= record.offset < end_offset and record.timestamp > NO_TIMESTAMP
+    ]
+    return max(found, key=lambda record: (record.timestamp, -record.offset), default=None)
 
 
-def _latest_candidates(
-    segment: Segment, start_offset: int, end_offset: int
-) -> Iterator[tuple[int, BatchHeader]]:
+def _latest_candidates(segment: Segment, start_offset: int, end_offset: int) -> Iterator[Place]:
     """Yield the batches among which is the latest of the segment between the two offsets.
 
-    That is one, if the batch which the whole segment's time index calls the latest lies between
-    them; else each, which happens only where the high watermark or the log's start divides it.
+    That is one, if the batch which the segment's time index calls the latest lies between them;
+    else each, which happens only where the high watermark or the log's start divides the segment.
     """
-    from_offset = segment.largest.offset
-    whole = start_offset <= from_offset < end_offset
-    for position, header in segment.headers(from_offset if whole else start_offset):
+    largest_offset = segment.largest.offset
+    if start_offset <= largest_offset < end_offset:
+        for position, header in segment.headers(largest_offset):
+            if header.base_offset < start_offset:
+                break
+            yield Place(segment, position, header)
+            return
+    for position, header in segment.headers(start_offset):
         if header.base_offset >= end_offset:
             return
-        yield position, header
-        if whole:
-            return
+        yield Place(segment, position, header)
 
 
 def _records(segment: Segment, position: int, header: BatchHeader) -> Iterator[FoundOffset]:

@@ -11,7 +11,7 @@ start reads the active segment at most.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,14 +19,13 @@ from ...protocol.batch import MAX_SEQUENCE
 from ..config import TopicConfig
 from ..log import checkpoints
 from ..log.files import Files
-from ..log.log import Log, LogOptions
+from ..log.log import DELETED_ENDING, MAX_NAME_BYTES, Log, LogOptions
 from ..log.producer_snapshot import ProducerEntry, decode_snapshot, encode_snapshot, snapshot_name
 from .epochs import LeaderEpochs
 from .partition import Partition
 from .producers import Producers, SentBatch
 
 SNAPSHOT_ENDING = ".snapshot"
-DELETED_ENDING = "-delete"
 STRAY_ENDING = "-stray"
 KEPT_SNAPSHOTS = 2
 
@@ -65,6 +64,7 @@ class PartitionStore:
         self._is_clean = is_clean
         path = f"{data_dir}/{checkpoints.RECOVERY_POINT}"
         self._recovery_points = checkpoints.load(files, path, checkpoints.decode_offsets) or {}
+        """As the checkpoint on disk has them."""
         self._remove_deleted()
 
     def open(self, identity: PartitionIdentity, config: TopicConfig) -> Partition:
@@ -95,12 +95,14 @@ class PartitionStore:
         """Flush and close; a snapshot of the producers saves the next start reading."""
         partition.log.close(sync=True)
         directory = f"{self._data_dir}/{partition}"
-        if len(partition.producers):
+        if partition.log.log_end_offset > partition.log.log_start_offset:
             self._save_producers(directory, partition.producers, partition.log.log_end_offset)
 
-    def delete(self, partition: Partition) -> None:
-        """Remove its data."""
-        partition.log.delete()
+    def delete(self, partitions: Sequence[Partition]) -> None:
+        """Remove their data."""
+        self._forget_recovery_points([(each.topic, each.index) for each in partitions])
+        for partition in partitions:
+            partition.log.delete()
 
     def checkpoint(self, partitions: Iterable[Partition]) -> None:
         """Save up to where each log is on disk, and each high watermark; never more than that."""
@@ -110,8 +112,15 @@ class PartitionStore:
             key = partition.topic, partition.index
             recovery[key] = partition.log.recovery_point
             high_watermarks[key] = min(partition.high_watermark, partition.log.recovery_point)
+        self._recovery_points = recovery
         self._write_offsets(checkpoints.RECOVERY_POINT, recovery)
         self._write_offsets(checkpoints.HIGH_WATERMARK, high_watermarks)
+
+    def _forget_recovery_points(self, keys: Sequence[tuple[str, int]]) -> None:
+        """A topic of the same name may come: what was confirmed of this one is none of its own."""
+        known = [key for key in keys if self._recovery_points.pop(key, None) is not None]
+        if known:
+            self._write_offsets(checkpoints.RECOVERY_POINT, self._recovery_points)
 
     def _write_offsets(self, name: str, offsets: dict[tuple[str, int], int]) -> None:
         path = f"{self._data_dir}/{name}"
@@ -128,7 +137,10 @@ class PartitionStore:
         path = f"{directory}/{checkpoints.PARTITION_METADATA}"
         found = checkpoints.load(self._files, path, checkpoints.decode_partition_metadata)
         if found is not None and found != identity.topic_id:
-            stray = f"{directory}.{checkpoints.encode_uuid(found)}{STRAY_ENDING}"
+            ending = f".{checkpoints.encode_uuid(found)}{STRAY_ENDING}"
+            kept_name = identity.directory_name[: MAX_NAME_BYTES - len(ending)] + ending
+            stray = f"{self._data_dir}/{kept_name}"
+            self._forget_recovery_points([(identity.topic, identity.index)])
             log.error("%s belongs to another topic of that name; kept as %s", directory, stray)
             self._files.rename(directory, stray)
             self._files.fsync_directory(self._data_dir)

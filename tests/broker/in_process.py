@@ -66,6 +66,17 @@ class SetClock(WallClock):
         return self.now
 
 
+class Rebooted(Files):
+    """The files after the machine has booted again: what was not flushed may be gone."""
+
+    def __init__(self, boot_id: str = "another boot") -> None:
+        super().__init__()
+        self._boot_id = boot_id
+
+    def boot_id(self) -> str:
+        return self._boot_id
+
+
 class RawClient:
     """One connection."""
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TypeAlias
 
 from minikafka.client.producer import Producer
+from minikafka.client.record import RecordMetadata
 
 from ..compat.confluent_client import confluent
 from ..compat.kafka_python_client import kafka
@@ -29,6 +30,11 @@ def produce_with_confluent(
     bootstrap: str, topic: str, ledger: Ledger, is_idempotent: bool, stop: threading.Event
 ) -> None:
     """Librdkafka calls back from poll()."""
+
+    def delivered(number: int, error: object, message: object) -> None:
+        del message
+        ledger.settle(number, error)
+
     producer = confluent.Producer(
         {
             "bootstrap.servers": bootstrap,
@@ -45,7 +51,7 @@ def produce_with_confluent(
             topic,
             ledger.value(number),
             partition=number % PARTITIONS,
-            on_delivery=lambda error, _, number=number: ledger.settle(number, error),
+            on_delivery=partial(delivered, number),
         )
         producer.poll(0)
     producer.flush(FLUSH_DEADLINE_S)
@@ -55,6 +61,11 @@ def produce_with_kafka_python(
     bootstrap: str, topic: str, ledger: Ledger, is_idempotent: bool, stop: threading.Event
 ) -> None:
     """kafka-python calls back from its own thread."""
+
+    def written(number: int, metadata: object) -> None:
+        del metadata
+        ledger.settle(number, None)
+
     producer = kafka.KafkaProducer(
         bootstrap_servers=bootstrap,
         enable_idempotence=is_idempotent,
@@ -64,10 +75,8 @@ def produce_with_kafka_python(
     while not stop.is_set():
         number = ledger.take_number(TURN_S)
         if number is not None:
-            future = producer.send(
-                topic, ledger.value(number), partition=number % PARTITIONS
-            )
-            future.add_callback(lambda _, number=number: ledger.settle(number, None))
+            future = producer.send(topic, ledger.value(number), partition=number % PARTITIONS)
+            future.add_callback(partial(written, number))
             future.add_errback(partial(ledger.settle, number))
     producer.flush(FLUSH_DEADLINE_S)
     producer.close()
@@ -78,7 +87,7 @@ def produce_with_minikafka(
 ) -> None:
     """Our own producer, in an event loop of its own."""
 
-    def settle(number: int, future: asyncio.Future[object]) -> None:
+    def settle(number: int, future: asyncio.Future[RecordMetadata]) -> None:
         ledger.settle(number, future.exception())
 
     async def run() -> None:

@@ -63,7 +63,7 @@ def test_a_wrong_name_is_refused_with_its_source_and_the_nearest_name(tmp_path: 
 
 
 def test_a_file_that_is_not_toml_is_refused_with_the_place(tmp_path: Path) -> None:
-    with pytest.raises(click.UsageError, match="is not TOML: .*line 1"):
+    with pytest.raises(click.UsageError, match=r"is not TOML: .*line 1"):
         read_file(_file(tmp_path, "log.segment.bytes=\n"))
 
 

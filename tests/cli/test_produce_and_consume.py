@@ -1,15 +1,15 @@
 """Records from stdin into the broker and back to stdout."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from ..nodes import NodeProcess
 from .conftest import DEADLINE_S, Command, run_process
 
 FORMAT = r"%t [%p] %o %k %v %K %S %h\n"
@@ -94,8 +94,8 @@ def test_a_partition_that_is_not_there_fails(on_broker: Command, tmp_path: Path)
 
 @pytest.mark.usefixtures("on_broker")
 def test_a_reader_that_leaves_ends_consume_quietly() -> None:
-    run_process("produce", "head", stdin=b"line\n" * 100_000)
-    with _start("consume", "head") as consume:
+    run_process("produce", "head", stdin=b"line\n" * 50_000)
+    with _started("consume", "head") as consume:
         assert consume.stdout is not None
         assert consume.stdout.readline() == b"line\n"
         consume.stdout.close()
@@ -107,7 +107,7 @@ def test_a_reader_that_leaves_ends_consume_quietly() -> None:
 @pytest.mark.usefixtures("on_broker")
 def test_ctrl_c_ends_consume_with_status_130() -> None:
     run_process("produce", "ctrl-c", stdin=b"line\n")
-    with _start("consume", "ctrl-c") as consume:
+    with _started("consume", "ctrl-c") as consume:
         assert consume.stdout is not None
         assert consume.stdout.readline() == b"line\n"
         consume.send_signal(signal.SIGINT)
@@ -116,9 +116,9 @@ def test_ctrl_c_ends_consume_with_status_130() -> None:
 
 
 @pytest.mark.usefixtures("on_broker")
-def test_ctrl_c_ends_produce_and_delivers_what_it_read(shared_broker: NodeProcess) -> None:
+def test_ctrl_c_ends_produce_and_delivers_what_it_read() -> None:
     run_process("topic", "create", "ctrl-c-2")
-    with _start("consume", "ctrl-c-2") as consume, _start("produce", "ctrl-c-2") as produce:
+    with _started("consume", "ctrl-c-2") as consume, _started("produce", "ctrl-c-2") as produce:
         assert produce.stdin is not None
         produce.stdin.write(b"one\n")
         produce.stdin.flush()
@@ -128,14 +128,19 @@ def test_ctrl_c_ends_produce_and_delivers_what_it_read(shared_broker: NodeProces
         assert produce.wait(DEADLINE_S) == 130
         assert produce.stderr is not None
         assert produce.stderr.read() == b"1 records acknowledged\n"
-        consume.kill()
 
 
-def _start(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+@contextmanager
+def _started(*arguments: str) -> Generator[subprocess.Popen[bytes]]:
+    """A command as a process, which is killed at the end if it still runs."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "minikafka.cli.main", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=os.environ,
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()

@@ -16,7 +16,6 @@ FORBIDDEN_AT_START = (
     "minikafka.client",
     "rich",
     "tomllib",
-    "json",
     "hypothesis",
     "importlib.metadata",
     "concurrent.futures.process",

@@ -56,8 +56,8 @@ def test_a_wrong_option_of_a_topic_is_refused_by_name(on_broker: Command) -> Non
 
 
 def test_a_topic_that_is_not_there_is_status_1(on_broker: Command) -> None:
-    for command in (("topic", "describe"), ("topic", "delete"), ("consume",), ("bench", "consume")):
-        outcome = on_broker(*command, "nowhere" if command[0] != "bench" else "--topic=nowhere")
+    for command in (("topic", "describe"), ("topic", "delete"), ("consume",)):
+        outcome = on_broker(*command, "nowhere")
         assert outcome.status == 1
         assert "'nowhere'" in outcome.err
         assert outcome.err.count("\n") == 1

@@ -110,7 +110,7 @@ def test_a_record_above_the_limit_is_refused_and_one_above_the_batch_size_travel
 def test_a_record_of_the_wrong_type_leaves_nothing_behind():
     accumulator = make()
     with pytest.raises(TypeError):
-        accumulator.append("t", 0, 1000, None, "text", (), None, 0)  # pyright: ignore[reportArgumentType]
+        accumulator.append("t", 0, 1000, None, "text", (), None, 0)
     assert list(accumulator.batches()) == []
     assert accumulator.ready(0) == []
     add(accumulator, b"good")

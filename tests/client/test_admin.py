@@ -95,12 +95,12 @@ async def test_a_change_goes_on_to_the_new_controller():
             return handle
 
         def metadata(asked: object, controller_id: int) -> object:
-            response = cluster.metadata(asked)  # pyright: ignore[reportArgumentType]
+            response = cluster.metadata(asked)
             response.controller_id = controller_id
             return response
 
-        old.handlers[CREATE_TOPICS] = answer(ErrorCode.NOT_CONTROLLER, 2)  # pyright: ignore[reportArgumentType]
-        new.handlers[CREATE_TOPICS] = answer(ErrorCode.NONE, 2)  # pyright: ignore[reportArgumentType]
+        old.handlers[CREATE_TOPICS] = answer(ErrorCode.NOT_CONTROLLER, 2)
+        new.handlers[CREATE_TOPICS] = answer(ErrorCode.NONE, 2)
         async with AdminClient(bootstrap_servers=old.bootstrap, retry_backoff_ms=1) as admin:
             await admin.create_topics([NewTopic("t", 1, 1)])
         assert len(new.requests_of(CREATE_TOPICS)) == 1

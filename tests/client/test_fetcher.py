@@ -223,7 +223,7 @@ async def test_an_answer_to_a_position_that_was_left_does_not_count(broker: Scri
     def seek_meanwhile(request: FetchRequest) -> Any:
         broker.handlers[FETCH] = fetch_with(batch_at(20, b"20"))
         consumer.seek(("t", 0), 20)
-        return fetch_with(batch_at(7, b"7"))(request)
+        return fetch_with(batch_at(7, *[b"old"] * 90))(request)
 
     broker.handlers[FETCH] = seek_meanwhile
     async with consumer:

@@ -33,7 +33,7 @@ async def broker() -> AsyncIterator[ScriptedBroker]:
 def producer_of(broker: ScriptedBroker, **options: object) -> Producer:
     """A producer that does not linger."""
     defaults: dict[str, object] = {"linger_ms": 0, "retry_backoff_ms": 1}
-    return Producer(bootstrap_servers=broker.bootstrap, **defaults | options)  # pyright: ignore[reportArgumentType]
+    return Producer(bootstrap_servers=broker.bootstrap, **defaults | options)
 
 
 async def test_a_record_gets_its_place(broker: ScriptedBroker):

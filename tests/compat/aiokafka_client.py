@@ -80,11 +80,11 @@ class AiokafkaClient:
 
         return self._run(read, aiokafka.AIOKafkaConsumer)
 
-    def watermarks(self, topic: str) -> tuple[int, int]:
+    def watermarks(self, topic: str, partition: int = 0) -> tuple[int, int]:
         """Two questions."""
 
         async def watermarks(consumer: Any) -> tuple[int, int]:
-            wanted = aiokafka.TopicPartition(topic, 0)
+            wanted = aiokafka.TopicPartition(topic, partition)
             first = await consumer.beginning_offsets([wanted])
             end = await consumer.end_offsets([wanted])
             return first[wanted], end[wanted]

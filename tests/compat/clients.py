@@ -78,8 +78,8 @@ class Client(Protocol):
         """Return `count` records of partition 0 from the first that is as new as this."""
         ...
 
-    def watermarks(self, topic: str) -> tuple[int, int]:
-        """Return the first offset of partition 0 and the one after its last."""
+    def watermarks(self, topic: str, partition: int = 0) -> tuple[int, int]:
+        """Return the first offset of a partition and the one after its last."""
         ...
 
     def partitions(self, topic: str) -> dict[int, PartitionView]:

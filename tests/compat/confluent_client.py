@@ -74,10 +74,10 @@ class ConfluentClient:
             consumer.assign(consumer.offsets_for_times([wanted], timeout=DEADLINE_S))
             return _poll(consumer, count)
 
-    def watermarks(self, topic: str) -> tuple[int, int]:
+    def watermarks(self, topic: str, partition: int = 0) -> tuple[int, int]:
         """Ask the broker, not the cache."""
         with _Consumer(self._address) as consumer:
-            wanted = confluent.TopicPartition(topic, 0)
+            wanted = confluent.TopicPartition(topic, partition)
             return consumer.get_watermark_offsets(wanted, timeout=DEADLINE_S)
 
     def partitions(self, topic: str) -> dict[int, PartitionView]:

@@ -71,10 +71,10 @@ class KafkaPythonClient:
             consumer.seek(wanted, found.offset)
             return _poll(consumer, count)
 
-    def watermarks(self, topic: str) -> tuple[int, int]:
+    def watermarks(self, topic: str, partition: int = 0) -> tuple[int, int]:
         """Two questions."""
         with closing(kafka.KafkaConsumer(**self._address)) as consumer:
-            wanted = kafka.TopicPartition(topic, 0)
+            wanted = kafka.TopicPartition(topic, partition)
             first = consumer.beginning_offsets([wanted])[wanted]
             return first, consumer.end_offsets([wanted])[wanted]
 

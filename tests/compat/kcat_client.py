@@ -70,10 +70,10 @@ class KcatClient:
         """Consume from the time."""
         return self._consume(topic, count, 0, f"s@{timestamp_ms}")
 
-    def watermarks(self, topic: str) -> tuple[int, int]:
+    def watermarks(self, topic: str, partition: int = 0) -> tuple[int, int]:
         """Two questions."""
-        first, end = (self._run("-Q", "-t", f"{topic}:0:{place}").split() for place in (-2, -1))
-        return int(first[-1]), int(end[-1])
+        first, end = (self._run("-Q", "-t", f"{topic}:{partition}:{place}") for place in (-2, -1))
+        return int(first.split()[-1]), int(end.split()[-1])
 
     def partitions(self, topic: str) -> dict[int, PartitionView]:
         """By Metadata."""

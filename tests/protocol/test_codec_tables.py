@@ -388,11 +388,18 @@ def test_an_ignorable_field_is_dropped_from_older_versions():
     )
 
 
-def test_defaults_are_never_shared_between_messages():
-    one = fetched().responses[0].partitions[0]
-    other = fetched().responses[0].partitions[0]
-    assert one.current_leader == other.current_leader
-    assert one.current_leader is not other.current_leader
+def test_a_default_array_is_never_shared_between_messages():
+    one, other = (
+        FetchRequest(max_wait_ms=0, min_bytes=0, topics=[]),
+        FetchRequest(max_wait_ms=0, min_bytes=0, topics=[]),
+    )
+    assert one.forgotten_topics_data == other.forgotten_topics_data == []
+    assert one.forgotten_topics_data is not other.forgotten_topics_data
+
+
+def test_a_structure_equal_to_its_default_is_omitted_like_the_default():
+    one, other = fetched(), fetched(current_leader=CurrentLeader(leader_id=-1, leader_epoch=-1))
+    assert b"".join(encode(one, 12)) == b"".join(encode(other, 12))
 
 
 def test_every_key_of_the_map_leads_to_its_classes():

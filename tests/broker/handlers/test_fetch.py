@@ -16,6 +16,7 @@ from minikafka.protocol.records import iterate_batches
 
 from ..in_process import (
     RawClient,
+    Rebooted,
     ServedNode,
     as_after_kill,
     batch_of,
@@ -247,11 +248,11 @@ async def test_the_log_end_is_a_place_to_wait_and_no_error(node: ServedNode) -> 
 async def test_a_reader_in_another_leader_epoch_is_fenced(
     tmp_path: Path, epoch: int, error_code: ErrorCode
 ) -> None:
-    async with serving(tmp_path / "node") as node:
+    async with serving(tmp_path / "node", flush="os") as node:
         await node.create("orders")
         await node.produce("orders", batch_of())
         killed = as_after_kill(tmp_path / "node")
-    async with serving(killed) as node:  # a restart that may have lost something
+    async with serving(killed, files=Rebooted()) as node:
         answer = await node.fetch("orders", 0, leader_epoch=epoch)
         assert ErrorCode(answer.error_code) is error_code
 

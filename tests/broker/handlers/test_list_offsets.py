@@ -15,7 +15,7 @@ from minikafka.protocol.compression import CompressionType
 from minikafka.protocol.crc32c import crc32c
 from minikafka.protocol.errors import ErrorCode
 
-from ..in_process import ServedNode, as_after_kill, batch_of, serving
+from ..in_process import Rebooted, ServedNode, as_after_kill, batch_of, serving
 
 LATEST, EARLIEST, MAX, EARLIEST_LOCAL, TIERED, PENDING_UPLOAD = -1, -2, -3, -4, -5, -6
 
@@ -132,10 +132,10 @@ async def test_a_sentinel_is_refused_before_its_version(
 
 
 async def test_the_answer_tells_the_leader_epoch_of_the_record(tmp_path: Path) -> None:
-    async with serving(tmp_path / "node") as node:
+    async with serving(tmp_path / "node", flush="os") as node:
         await with_times(node, (10,))
         killed = as_after_kill(tmp_path / "node")
-    async with serving(killed) as node:
+    async with serving(killed, files=Rebooted()) as node:
         await node.produce("orders", batch_of(timestamps=(20,)))
         epochs = [(await offset_at(node, at)).leader_epoch for at in (10, 20, LATEST, EARLIEST)]
         assert epochs == [0, 1, 1, 0]

@@ -11,7 +11,7 @@ from minikafka.protocol.api.offset_for_leader_epoch import (
 )
 from minikafka.protocol.errors import ErrorCode
 
-from ..in_process import ServedNode, as_after_kill, batch_of, serving
+from ..in_process import Rebooted, ServedNode, as_after_kill, batch_of, serving
 
 
 async def end_of(
@@ -37,14 +37,14 @@ async def test_the_current_epoch_ends_at_the_log_end(node: ServedNode, version: 
 async def test_an_epoch_ends_where_the_next_begins(tmp_path: Path) -> None:
     data_dir = tmp_path / "node"
     for count in (2, 0, 3):  # epochs 0, 1 and 2; nothing is written in epoch 1
-        async with serving(data_dir) as node:
+        async with serving(data_dir, files=Rebooted(f"boot {count}"), flush="os") as node:
             if count == 2:
                 await node.create("orders")
             for _ in range(count):
                 await node.produce("orders", batch_of())
             killed = as_after_kill(data_dir)
         data_dir = killed
-    async with serving(data_dir) as node:
+    async with serving(data_dir, files=Rebooted()) as node:
         none = ErrorCode.NONE
         assert [await end_of(node, epoch) for epoch in range(-1, 5)] == [
             (none, -1, -1),

@@ -8,7 +8,7 @@ import pytest
 
 from minikafka.broker.log.files import Files
 from minikafka.broker.log.log import Log, LogOptions
-from minikafka.broker.log.scan import CorruptLog, holds_batch
+from minikafka.broker.log.scan import CorruptLog
 from minikafka.protocol.records import Record, assign_offset, build_batch, read_header
 
 OPTIONS = LogOptions(segment_bytes=600, index_interval_bytes=100)
@@ -200,26 +200,3 @@ def test_batches_larger_than_a_window_are_checked_whole(tmp_path: Path) -> None:
     damaged[-1000] ^= 1
     write(tmp_path, (0, bytes(damaged)))
     assert recover(tmp_path, 0).log_end_offset == 0
-
-
-def test_the_search_behind_damage_ends_on_the_safe_side(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Bytes made to look like headers may make it dear, but not endless."""
-    path = tmp_path / "log"
-    path.write_bytes(b"\x02" * 100_000)
-    file = Files().open(str(path))
-    assert not holds_batch(file, 0, 0)
-    monkeypatch.setattr("minikafka.broker.log.scan.MAX_SEARCH_BYTES", 50_000 * 1024)
-    assert holds_batch(file, 0, 0)
-
-
-def test_a_batch_is_found_on_the_seam_of_two_windows(tmp_path: Path) -> None:
-    batch = batch_of(9)
-    for position in range(1024 * 1024 - len(batch) - 1, 1024 * 1024 + 2, 7):
-        path = tmp_path / "log"
-        path.write_bytes(b"x" * position + batch + b"y" * 10)
-        file = Files().open(str(path))
-        assert holds_batch(file, 0, 9)
-        assert not holds_batch(file, 0, 10)
-        assert not holds_batch(file, position, 9)
