@@ -20,6 +20,28 @@ _TIMESTAMP_TYPES = ("CreateTime", "LogAppendTime")
 _CLEANUP_POLICIES = ("delete", "compact")
 _COMPRESSION_TYPES = ("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd")
 
+STORED_ONLY = frozenset(
+    {
+        "compression.type",
+        "delete.retention.ms",
+        "file.delete.delay.ms",
+        "flush.messages",
+        "flush.ms",
+        "log.retention.bytes",
+        "log.retention.ms",
+        "max.compaction.lag.ms",
+        "min.cleanable.dirty.ratio",
+        "min.compaction.lag.ms",
+        "min.insync.replicas",
+        "preallocate",
+        "retention.bytes",
+        "retention.ms",
+        "segment.index.bytes",
+        "segment.jitter.ms",
+    }
+)
+"""Options that are checked and kept, and that nothing acts on yet: who sets one is warned."""
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerConfig:

@@ -21,7 +21,7 @@ from random import Random, SystemRandom
 from typing import Literal, cast
 
 from .clock import WallClock
-from .config import BrokerConfig, TopicConfig, parse_address
+from .config import STORED_ONLY, BrokerConfig, TopicConfig, parse_address
 from .controller.decide import create_cluster, register_broker
 from .controller.image import PartitionImage, Record, TopicImage, UnknownRecord
 from .controller.producer_ids import ProducerIds
@@ -30,7 +30,7 @@ from .handlers.context import Context
 from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError, StorageFailed
 from .log.scan import CorruptLog
-from .options import ConfigError
+from .options import ConfigError, option_texts
 from .replica.manager import ReplicaManager
 from .replica.store import PartitionIdentity, PartitionStore
 from .server import Server
@@ -75,6 +75,7 @@ class Node:
         """Start to serve; raises ConfigError or NodeError with nothing changed on disk."""
         loop = asyncio.get_running_loop()
         self._stopping = loop.create_future()
+        self._warn_of_options()
         self._server = Server(self.config, loop)
         advertised = self._check_addresses()
         await self._bind()
@@ -134,6 +135,13 @@ class Node:
     def _stop_soon(self, failure: Exception | None) -> None:
         if not self._stopping.done():
             self._stopping.set_result(failure)
+
+    def _warn_of_options(self) -> None:
+        """Say which of the options set do nothing yet."""
+        texts, defaults = option_texts(self.config), option_texts(BrokerConfig())
+        for name in sorted(STORED_ONLY & set(texts)):
+            if texts[name] != defaults[name]:
+                log.warning("option %s is kept, but nothing acts on it yet", name)
 
     def _check_addresses(self) -> tuple[str, int] | None:
         host, _ = parse_address(self.config.listen, "listen")

@@ -45,7 +45,7 @@ class NodeProcess:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=_environment(),
         )
         self._reader = threading.Thread(target=self._read_log, args=(self._process,), daemon=True)
         self._reader.start()
@@ -90,3 +90,9 @@ class NodeProcess:
         assert process.stderr is not None
         for line in process.stderr:
             self.log += line
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what the node would take for its options."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("MINIKAFKA_")}
+    return ours | {"PYTHONUNBUFFERED": "1"}

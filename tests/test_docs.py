@@ -26,7 +26,7 @@ from typing import Any
 
 import pytest
 
-from minikafka.broker.config import BrokerConfig, TopicConfig
+from minikafka.broker.config import STORED_ONLY, BrokerConfig, TopicConfig
 from minikafka.broker.handlers.table import SERVED_VERSIONS
 from minikafka.broker.options import OptionRule, option_names, option_texts
 from minikafka.protocol.api import API_MODULES, api_name, request_class
@@ -94,12 +94,13 @@ def topic_options() -> str:
 def option_table(config_class: type, defaults: dict[str, str]) -> str:
     """One row for each option."""
     rows = ["| option | default | values | meaning |", "|---|---|---|---|"]
-    read = options_read()
     for name, field in zip(
         option_names(config_class), dataclasses.fields(config_class), strict=True
     ):
         rule: OptionRule = field.metadata["option"]
-        meaning = rule.meaning if field.name in read else f"{rule.meaning} *(nothing reads it yet)*"
+        meaning = (
+            f"{rule.meaning} *(nothing reads it yet)*" if name in STORED_ONLY else rule.meaning
+        )
         rows.append(f"| `{name}` | {defaults[name]} | {values(rule)} | {meaning} |")
     return "\n".join(rows)
 
@@ -234,6 +235,16 @@ def print_documents() -> None:
         for part, expected in reversed(list(printed_parts(text))):
             text = f"{text[: part.start(3)]}{expected}\n{text[part.end(3) :]}"
         document.write_text(text)
+
+
+def test_options_that_nothing_reads_are_those_that_are_called_so():
+    declared = {
+        field.name
+        for config_class in (BrokerConfig, TopicConfig)
+        for field in dataclasses.fields(config_class)
+    }
+    unread = {name.replace("_", ".") for name in declared - options_read()}
+    assert unread == STORED_ONLY
 
 
 if __name__ == "__main__":

@@ -7,14 +7,16 @@ records. Randomness (topic ids) is handed in.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...protocol.errors import ErrorCode
 from ..config import BrokerConfig, TopicConfig
 from ..options import ConfigError
 from .image import Image, Record
+
+if TYPE_CHECKING:
+    from random import Random
 
 MAX_TOPIC_NAME_LENGTH = 249
 MAX_PARTITIONS_PER_TOPIC = 10_000
@@ -88,7 +90,7 @@ def reserve_producer_ids(image: Image, broker_id: int) -> Decision:
     return Decision([record], value=first)
 
 
-def create_topic(image: Image, config: BrokerConfig, topic: NewTopic, random: Random) -> Decision:
+def create_topic(image: Image, config: BrokerConfig, topic: NewTopic, random: "Random") -> Decision:
     """A topic and its partitions; `value` is the topic id."""
     refused = _refuse_name(image, topic.name) or _refuse_shape(image, config, topic)
     if refused is not None:

@@ -1,5 +1,6 @@
 """CreateTopics: each topic succeeds or fails alone, and is usable when the answer arrives."""
 
+import logging
 from collections import Counter
 
 from ...protocol.api.create_topics import (
@@ -11,11 +12,13 @@ from ...protocol.api.create_topics import (
 )
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ZERO_UUID
-from ..config import TopicConfig
+from ..config import STORED_ONLY, TopicConfig
 from ..controller.decide import Decision, NewTopic, create_topic
 from ..controller.image import Image, Record
 from ..options import option_texts, shown
 from .context import Context, Exchange
+
+log = logging.getLogger("minikafka.create_topics")
 
 _TOPIC_CONFIG = 1
 _DEFAULT_CONFIG = 5
@@ -54,6 +57,8 @@ async def _create(
     decision = await context.controller.submit(decide)
     if decision.error_code:
         return _refused(topic.name, decision.error_code, decision.message)
+    for name in sorted(STORED_ONLY & set(new.configs or ())):
+        log.warning("topic %s: option %s is kept, but nothing acts on it yet", topic.name, name)
     answer = _created(decision.value, new, context)
     if validate_only:
         answer.topic_id = ZERO_UUID

@@ -40,8 +40,7 @@ def _answer(
         return answer
     answer.error_code = partition.check_leader_epoch(wanted.current_leader_epoch)
     if not answer.error_code:
-        end_offset = partition.high_watermark
         answer.leader_epoch, answer.end_offset = partition.epochs.end_offset_for(
-            wanted.leader_epoch, end_offset
+            wanted.leader_epoch, partition.log.written_offset
         )
     return answer

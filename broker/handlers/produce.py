@@ -79,7 +79,8 @@ class ProduceWait:
         if self._acks:
             self._exchange.answer(self._response())
         elif failed := self._first_failure():
-            self._exchange.close(f"a produce with acks 0 failed: {failed.error_message}")
+            reason = failed.error_message or failed.error_code.message
+            self._exchange.close(f"a produce with acks 0 failed: {failed.error_code.name}, {reason}")
         else:
             self._exchange.answer_nothing()
 

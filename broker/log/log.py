@@ -187,6 +187,13 @@ class Log:
         return self.written_offset if self.options.flush_on_write == "os" else self.recovery_point
 
     @property
+    def needs_flush(self) -> bool:
+        """Whether a flush round should take this log: in mode "os" only after a roll."""
+        if self.options.flush_on_write == "os":
+            return bool(self._unflushed)
+        return self.recovery_point < self.written_offset
+
+    @property
     def unflushed_bytes(self) -> int:
         """The bytes written since the last confirmed flush; 0 in mode "os"."""
         if self.options.flush_on_write == "os":

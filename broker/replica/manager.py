@@ -123,11 +123,10 @@ class ReplicaManager:
         except StorageFailed as error:
             self.on_failure(error)
             return
-        if partition.log.flushed_offset < partition.log.written_offset:
+        if partition.log.needs_flush:
             self._dirty[partition] = None
             self.is_full |= partition.log.unflushed_bytes > MAX_UNFLUSHED_BYTES
-        else:
-            self._advance(partition)
+        self._advance(partition)
 
     def _advance(self, partition: Partition) -> None:
         if partition.advance_high_watermark():

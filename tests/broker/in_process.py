@@ -11,7 +11,7 @@ hides nothing of the answer. Every wait has a deadline; nothing sleeps.
 import asyncio
 import shutil
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -378,3 +378,26 @@ def busy_port() -> tuple[socket.socket, int]:
     """A socket that listens, and its port."""
     listener = socket.create_server(("127.0.0.1", 0))
     return listener, listener.getsockname()[1]
+
+
+class SteppedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time the test can move forward; what is due then runs at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ahead_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self._ahead_s
+
+    def advance(self, seconds: float) -> None:
+        """Let this much time pass."""
+        self._ahead_s += seconds
+
+
+def run_stepped(test: Callable[[SteppedLoop], Coroutine[Any, Any, None]]) -> None:
+    """Run a test in a loop of its own, whose time it moves."""
+    with asyncio.Runner(loop_factory=SteppedLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, SteppedLoop)
+        runner.run(test(loop))

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import DEADLINE_S, run_process
+from minikafka.cli import demo
+from minikafka.cli.child_node import ChildNode
+
+from .conftest import DEADLINE_S, Command, run_process
 
 RECORDS = 20_000
 
@@ -29,15 +32,36 @@ def test_a_killed_node_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None
     assert (Path(kept[1]) / "demo-0").is_dir()
 
 
+class ForgetfulNode(ChildNode):
+    """A node whose disk has lost half of what it wrote when it is started again."""
+
+    async def start(self) -> float:
+        for log in self.data_dir.glob("demo-*/*.log"):
+            os.truncate(log, log.stat().st_size // 2)
+        return await super().start()
+
+
+def test_a_disk_that_forgets_is_found_out(
+    minikafka: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "ChildNode", ForgetfulNode)
+    outcome = minikafka("demo", "--records", "5000")
+    lost = re.search(r"acknowledged records: ([\d,]+) lost", outcome.out)
+    assert lost is not None
+    assert int(lost[1].replace(",", "")) > 0
+    assert "The promise is broken." in outcome.out
+    assert outcome.status == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_demo_and_its_node(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "minikafka.cli.main", "demo"]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as demo:
-        assert demo.stdout is not None
-        address = re.search(rb"ready at (\S+) after", demo.stdout.readline())
-        demo.send_signal(number)
-        assert demo.wait(DEADLINE_S) == 130
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        address = re.search(rb"ready at (\S+) after", process.stdout.readline())
+        process.send_signal(number)
+        assert process.wait(DEADLINE_S) == 130
     assert address is not None
     assert run_process("topic", "list", "-b", address[1].decode()).status == 3
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,107 @@
+"""All connections of a node: their number, the events they share, and how they end."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from minikafka.broker.server import SWEEP_INTERVAL_S
+from minikafka.protocol.api.api_versions import ApiVersionsRequest
+from minikafka.protocol.api.fetch import FetchRequest
+from minikafka.protocol.api.produce import ProduceRequest
+
+from .in_process import (
+    RawClient,
+    SteppedLoop,
+    batch_of,
+    fetch_request,
+    produce_request,
+    records_of,
+    run_stepped,
+    serving,
+    until,
+)
+
+PING = ApiVersionsRequest(client_software_name="raw", client_software_version="1")
+
+
+async def test_one_connection_too_many_is_refused_and_the_others_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path, max_connections=2) as node:
+        first, second = await node.connect(), await node.connect()
+        await first.call(PING)
+        await second.call(PING)
+        third = await node.connect()
+        assert await third.closed_by_peer() == b""
+        (line,) = [each.getMessage() for each in caplog.records if each.levelname != "DEBUG"]
+        assert third.name in line
+        await first.call(PING)
+        await second.close()
+        await until(lambda: len(node.node._server._connections) == 1)
+        await (await node.connect()).call(PING)
+
+
+async def test_an_append_on_one_connection_answers_a_fetch_on_another(tmp_path: Path) -> None:
+    async with serving(tmp_path) as node:
+        await node.create("orders")
+        readers = [await node.connect() for _ in range(5)]
+        for reader in readers:
+            reader.send(fetch_request("orders", 0, max_wait_ms=60_000), 12)
+        await until(lambda: len(node.node._replicas._purgatory) == 5)
+        await node.produce("orders", batch_of(b"news"))
+        for reader in readers:
+            answer = await reader.receive(FetchRequest, 12)
+            assert [each.value for each in records_of(answer.responses[0].partitions[0])]
+
+
+async def test_a_clean_stop_answers_what_waits(tmp_path: Path) -> None:
+    async with serving(tmp_path) as node:
+        await node.create("orders")
+        reader, writer = await node.connect(), await node.connect()
+        reader.send(fetch_request("orders", 0, max_wait_ms=60_000, min_bytes=1 << 20), 12)
+        await until(lambda: len(node.node._replicas._purgatory) == 1)
+        writer.send(produce_request("orders", batch_of()), 9)
+        await until(lambda: node.partition("orders").log.log_end_offset == 1)
+        stopping = asyncio.ensure_future(node.node.stop())
+        produced = await writer.receive(ProduceRequest, 9)
+        fetched = await reader.receive(FetchRequest, 12)
+        assert produced.responses[0].partition_responses[0].error_code == 0
+        assert fetched.responses[0].partitions[0].high_watermark == 1
+        assert await reader.closed_by_peer() == b""
+        await stopping
+        node.node.stop = lambda: asyncio.sleep(0)  # type: ignore[method-assign] # done already
+
+
+async def test_a_stopped_node_accepts_nobody(tmp_path: Path) -> None:
+    async with serving(tmp_path) as node:
+        address = node.address
+    with pytest.raises(ConnectionRefusedError):
+        await RawClient.connect(address)
+
+
+async def test_a_thousand_clients_that_come_and_go_leave_nothing_behind(tmp_path: Path) -> None:
+    async with serving(tmp_path) as node:
+        for _ in range(10):
+            clients = [await RawClient.connect(node.address) for _ in range(100)]
+            for client in clients:
+                client.send(PING)
+            for client in clients:
+                client.abort()
+        server = node.node._server
+        await until(lambda: not server._connections)
+        assert server.buffers.taken_bytes == 0
+        assert not server._with_answers
+        assert not server._tasks
+
+
+def test_the_sweep_goes_on_for_ever(tmp_path: Path) -> None:
+    async def test(loop: SteppedLoop) -> None:
+        async with serving(tmp_path, connections_max_idle_ms=1000) as node:
+            for _ in range(3):
+                client = await node.connect()
+                await client.call(PING)
+                loop.advance(SWEEP_INTERVAL_S + 1)
+                assert await client.closed_by_peer() == b""
+
+    run_stepped(test)
