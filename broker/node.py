@@ -16,7 +16,6 @@ A disk that fails ends the node at once, without the clean marker and with exit 
 import asyncio
 import logging
 import signal
-from ipaddress import ip_address
 from random import Random, SystemRandom
 from typing import Literal, cast
 
@@ -276,10 +275,14 @@ def run(config: BrokerConfig) -> int:
 
 
 def _is_loopback(host: str) -> bool:
+    if host in ("127.0.0.1", "localhost", "::1"):
+        return True
+    from ipaddress import ip_address  # Start-up is imports, and this is the rare case.
+
     try:
         return ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return False
 
 
 def _join(host: str, port: int) -> str:

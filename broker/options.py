@@ -6,7 +6,6 @@ the environment or CreateTopics, and is checked here, once.
 """
 
 import dataclasses
-import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -76,6 +75,8 @@ def option_texts(config: Any) -> dict[str, str]:
 
 def unknown_option(name: str, known: Iterable[str]) -> str:
     """The sentence for a name that nobody knows, with the nearest that somebody does."""
+    import difflib  # Only who made a mistake pays for it: start-up is imports.
+
     nearest = difflib.get_close_matches(name, list(known), n=1)
     return f"unknown option {shown(name)}" + (f", did you mean {nearest[0]!r}?" if nearest else "")
 

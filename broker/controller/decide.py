@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from ...protocol.errors import ErrorCode
 from ..config import BrokerConfig, TopicConfig
@@ -100,7 +99,7 @@ def create_topic(image: Image, config: BrokerConfig, topic: NewTopic, random: "R
         TopicConfig.of(config, configs)
     except ConfigError as error:
         return Decision([], ErrorCode.INVALID_CONFIG, str(error))
-    topic_id = UUID(int=random.getrandbits(128), version=4).bytes
+    topic_id = _random_uuid(random)
     created = {"type": "TopicCreated", "topic_id": topic_id, "name": topic.name, "configs": configs}
     partitions = [
         _new_partition(topic_id, index, replicas)
@@ -207,3 +206,11 @@ def _new_partition(topic_id: bytes, index: int, replicas: tuple[int, ...]) -> Re
         "leader_epoch": 0,
         "partition_epoch": 0,
     }
+
+
+def _random_uuid(random: "Random") -> bytes:
+    """A UUID of version 4, variant 2 (RFC 9562)."""
+    value = random.getrandbits(128)
+    value = value & ~(0xF << 76) | 4 << 76
+    value = value & ~(0x3 << 62) | 2 << 62
+    return value.to_bytes(16, "big")

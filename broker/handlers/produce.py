@@ -80,7 +80,8 @@ class ProduceWait:
             self._exchange.answer(self._response())
         elif failed := self._first_failure():
             reason = failed.error_message or failed.error_code.message
-            self._exchange.close(f"a produce with acks 0 failed: {failed.error_code.name}, {reason}")
+            name = failed.error_code.name
+            self._exchange.close(f"a produce with acks 0 failed: {name}, {reason}")
         else:
             self._exchange.answer_nothing()
 

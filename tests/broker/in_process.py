@@ -175,6 +175,7 @@ class ServedNode:
     def __init__(self, node: Node) -> None:
         self.node = node
         self._clients: list[RawClient] = []
+        self._is_stopped = False
 
     @property
     def address(self) -> tuple[str, int]:
@@ -233,10 +234,18 @@ class ServedNode:
             offset = new[-1].offset + 1
         return found
 
+    async def stop(self) -> None:
+        """Stop the node cleanly, unless that was done."""
+        if not self._is_stopped:
+            self._is_stopped = True
+            async with asyncio.timeout(DEADLINE_S):
+                await self.node.stop()
+
     async def close(self) -> None:
-        """Close the clients."""
+        """Close the clients and stop."""
         for client in self._clients:
             await client.close()
+        await self.stop()
 
 
 @asynccontextmanager
@@ -257,8 +266,6 @@ async def serving(
         yield served
     finally:
         await served.close()
-        async with asyncio.timeout(DEADLINE_S):
-            await node.stop()
 
 
 def as_after_kill(data_dir: Path) -> Path:

@@ -4,6 +4,7 @@
     kafka-python    the oldest one, in pure Python
     aiokafka        for asyncio
     kcat            the command line of librdkafka, as Debian has it
+    minikafka       our own
 
 Records are minikafka's own (offset, timestamp, key, value, headers): the offset of one that is sent
 is not looked at, its timestamp is -1 where the client is to set it. Settings have the names of the

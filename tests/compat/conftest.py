@@ -11,8 +11,14 @@ from .clients import AdminClient, Client
 from .confluent_client import ConfluentClient
 from .kafka_python_client import KafkaPythonClient
 from .kcat_client import PROGRAM, KcatClient
+from .minikafka_client import MinikafkaClient
 
-ADMIN_CLIENTS: Sequence[type[AdminClient]] = (ConfluentClient, KafkaPythonClient, AiokafkaClient)
+ADMIN_CLIENTS: Sequence[type[AdminClient]] = (
+    ConfluentClient,
+    KafkaPythonClient,
+    AiokafkaClient,
+    MinikafkaClient,
+)
 CLIENTS: Sequence[type[Client]] = (*ADMIN_CLIENTS, KcatClient)
 
 
