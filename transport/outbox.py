@@ -11,12 +11,15 @@ must stop reading requests.
 """
 
 import asyncio
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..protocol.primitives import Buffer
+
+log = logging.getLogger("minikafka.outbox")
 
 MAX_JOINED_BYTES = 64 << 10
 """Chunks up to this sum are joined into one before writing: cheaper than a vector of them."""
@@ -116,7 +119,7 @@ class TransportOutbox:
         while self._queue and not self._is_paused:
             chunk = self._queue.popleft()
             self.size_bytes -= len(chunk)
-            data = chunk if isinstance(chunk, BYTES_LIKE) else chunk.read()
+            data = chunk if isinstance(chunk, BYTES_LIKE) else _content(chunk)
             if len(data) != len(chunk):
                 self.close()
                 self._transport.abort()
@@ -230,4 +233,13 @@ class SocketOutbox:
 
 def _joined(chunks: Sequence[Chunk]) -> bytes:
     """Small answers go out in one system call: reading a small range costs less than a second."""
-    return b"".join([each if isinstance(each, BYTES_LIKE) else each.read() for each in chunks])
+    return b"".join([each if isinstance(each, BYTES_LIKE) else _content(each) for each in chunks])
+
+
+def _content(file_range: FileRange) -> bytes:
+    """Its bytes; none if it cannot be read, and then this connection ends, and no other."""
+    try:
+        return file_range.read()
+    except Exception as error:  # noqa: BLE001 - the range's owner has errors of its own
+        log.warning("a promised range of a file cannot be read: %s", error)
+        return b""

@@ -4,8 +4,8 @@
         await node.create("orders", partitions=2)
         answer = await node.call(MetadataRequest(topics=None), 12)
 
-The client is `minikafka.protocol` over a plain socket: it sends what it is told, in any version, and
-hides nothing of the answer. Every wait has a deadline; nothing sleeps.
+The client is `minikafka.protocol` over a plain socket: it sends what it is told, in any version,
+and hides nothing of the answer. Every wait has a deadline; nothing sleeps.
 """
 
 import asyncio

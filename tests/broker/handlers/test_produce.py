@@ -1,4 +1,4 @@
-"""Produce: each error of the ladder, acks, offsets, timestamps. Producers: test_produce_sequences."""
+"""Produce: each error, acks, offsets and times; idempotence is in test_produce_sequences."""
 
 import struct
 from pathlib import Path
