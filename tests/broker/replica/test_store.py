@@ -1,0 +1,244 @@
+"""Partitions on disk: what is kept beside a log, and what becomes of what is left over."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from minikafka.broker.config import TopicConfig
+from minikafka.broker.log import checkpoints
+from minikafka.broker.log.files import Files
+from minikafka.broker.log.log import MAX_NAME_BYTES
+from minikafka.broker.log.producer_snapshot import decode_snapshot, snapshot_name
+from minikafka.broker.log.scan import CorruptLog
+from minikafka.broker.replica.partition import Partition
+from minikafka.broker.replica.store import KEPT_SNAPSHOTS, PartitionIdentity, PartitionStore
+from minikafka.protocol.errors import ErrorCode
+
+from ..in_process import as_after_kill, batch_of
+
+ORDERS = PartitionIdentity("orders", b"\x01" * 16, 0, 0)
+CONFIG = TopicConfig()
+SMALL_SEGMENTS = TopicConfig(segment_bytes=250)
+NOW_MS = 1_700_000_000_000
+
+
+def store_of(data_dir: Path, *, is_clean: bool = False) -> PartitionStore:
+    """The store of a data directory."""
+    data_dir.mkdir(exist_ok=True)
+    return PartitionStore(Files(), str(data_dir), flush="fsync", is_clean=is_clean)
+
+
+def send(partition: Partition, sequence: int, epoch: int = 0) -> tuple[ErrorCode, int]:
+    """Append one record of producer 9, durably."""
+    batch = batch_of(b"v", producer=(9, epoch, sequence))
+    appended = partition.append(memoryview(batch), NOW_MS)
+    partition.write()
+    partition.flushed(partition.log.begin_flush())
+    partition.advance_high_watermark()
+    return appended.error_code, appended.base_offset
+
+
+def snapshots_in(data_dir: Path) -> list[str]:
+    """The names of the producer snapshots of orders-0."""
+    return sorted(path.name for path in (data_dir / "orders-0").glob("*.snapshot"))
+
+
+def test_a_new_partition_is_laid_out_as_kafkas(tmp_path: Path) -> None:
+    partition = store_of(tmp_path).open(ORDERS, CONFIG)
+    directory = tmp_path / "orders-0"
+    assert (directory / "00000000000000000000.log").exists()
+    metadata = checkpoints.decode_partition_metadata(
+        (directory / "partition.metadata").read_bytes()
+    )
+    assert metadata == ORDERS.topic_id
+    epochs = (directory / "leader-epoch-checkpoint").read_bytes()
+    assert checkpoints.decode_leader_epochs(epochs) == [(0, 0)]
+    assert partition.leader_epoch == 0
+    assert partition.high_watermark == 0
+
+
+def test_what_was_closed_is_there_again(tmp_path: Path) -> None:
+    store = store_of(tmp_path)
+    partition = store.open(ORDERS, CONFIG)
+    for sequence in range(7):
+        send(partition, sequence)
+    store.close(partition)
+    store.checkpoint([partition])
+    partition = store_of(tmp_path, is_clean=True).open(ORDERS, CONFIG)
+    assert (partition.high_watermark, partition.log.log_end_offset) == (7, 7)
+    assert send(partition, 3) == (ErrorCode.NONE, 3)
+    assert send(partition, 1)[0] is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert send(partition, 7) == (ErrorCode.NONE, 7)
+
+
+def test_a_snapshot_at_the_end_saves_reading_even_without_producers(tmp_path: Path) -> None:
+    store = store_of(tmp_path)
+    partition = store.open(ORDERS, CONFIG)
+    partition.append(memoryview(batch_of()), NOW_MS)
+    partition.write()
+    store.close(partition)
+    assert snapshots_in(tmp_path) == [snapshot_name(1)]
+    assert decode_snapshot((tmp_path / "orders-0" / snapshot_name(1)).read_bytes()) == []
+
+
+def test_an_empty_partition_has_no_snapshot(tmp_path: Path) -> None:
+    store = store_of(tmp_path)
+    store.close(store.open(ORDERS, CONFIG))
+    assert snapshots_in(tmp_path) == []
+
+
+def test_each_roll_takes_a_snapshot_and_few_are_kept(tmp_path: Path) -> None:
+    partition = store_of(tmp_path).open(ORDERS, SMALL_SEGMENTS)
+    for sequence in range(20):
+        send(partition, sequence)
+    bases = [segment.base_offset for segment in partition.log.segments]
+    assert len(bases) > KEPT_SNAPSHOTS + 1
+    assert snapshots_in(tmp_path) == [snapshot_name(base) for base in bases[-KEPT_SNAPSHOTS:]]
+
+
+@pytest.mark.parametrize("damage", ["newest", "all"])
+def test_a_damaged_snapshot_is_deleted_and_the_producers_come_from_elsewhere(
+    tmp_path: Path, damage: str
+) -> None:
+    data_dir = tmp_path / "data"
+    partition = store_of(data_dir).open(ORDERS, SMALL_SEGMENTS)
+    for sequence in range(20):
+        send(partition, sequence)
+    killed = as_after_kill(data_dir)
+    names = snapshots_in(killed)
+    for name in names[-1:] if damage == "newest" else names:
+        path = killed / "orders-0" / name
+        path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    partition = store_of(killed).open(ORDERS, SMALL_SEGMENTS)
+    assert names[-1] not in snapshots_in(killed)
+    assert [send(partition, sequence)[1] for sequence in range(15, 21)] == [*range(15, 21)]
+
+
+def test_a_snapshot_beyond_the_end_of_the_log_is_not_believed(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    store = store_of(data_dir)
+    partition = store.open(ORDERS, CONFIG)
+    for sequence in range(5):
+        send(partition, sequence)
+    store.close(partition)
+    size = partition.log.size_bytes
+    with (data_dir / "orders-0" / "00000000000000000000.log").open("r+b") as log:
+        log.truncate(size * 4 // 5)  # as if the power had failed
+    partition = store_of(data_dir).open(ORDERS, CONFIG)
+    assert snapshots_in(data_dir) == []
+    assert send(partition, 4) == (ErrorCode.NONE, 4)
+
+
+def test_the_checkpoint_tells_what_is_on_disk_and_no_more(tmp_path: Path) -> None:
+    store = store_of(tmp_path)
+    partition = store.open(ORDERS, CONFIG)
+    send(partition, 0)
+    partition.append(memoryview(batch_of(producer=(9, 0, 1))), NOW_MS)
+    partition.write()
+    store.checkpoint([partition])
+    for name in (checkpoints.RECOVERY_POINT, checkpoints.HIGH_WATERMARK):
+        saved = checkpoints.decode_offsets((tmp_path / name).read_bytes())
+        assert saved == {("orders", 0): 1}
+
+
+def test_a_log_that_ends_below_its_recovery_point_is_not_opened(tmp_path: Path) -> None:
+    store = store_of(tmp_path)
+    partition = store.open(ORDERS, CONFIG)
+    for sequence in range(3):
+        send(partition, sequence)
+    store.checkpoint([partition])
+    (tmp_path / "orders-0" / "00000000000000000000.log").write_bytes(b"")
+    with pytest.raises(CorruptLog):
+        store_of(tmp_path).open(ORDERS, CONFIG)
+
+
+def test_a_directory_of_another_topic_is_kept_under_another_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = store_of(tmp_path)
+    partition = store.open(ORDERS, CONFIG)
+    for sequence in range(3):
+        send(partition, sequence)
+    store.checkpoint([partition])
+    recreated = replace(ORDERS, topic_id=b"\x02" * 16)
+    partition = store_of(tmp_path).open(recreated, CONFIG)
+    assert partition.log.log_end_offset == 0
+    (stray,) = tmp_path.glob("*-stray")
+    assert (stray / "00000000000000000000.log").stat().st_size > 0
+    assert checkpoints.encode_uuid(ORDERS.topic_id) in stray.name
+    assert stray.name in caplog.text
+    # What was confirmed of the old one is not asked of the new one, not even after a crash.
+    send(partition, 0)
+    assert store_of(tmp_path).open(recreated, CONFIG).log.log_end_offset == 1
+
+
+def test_the_longest_names_can_be_set_aside_and_deleted(tmp_path: Path) -> None:
+    longest = PartitionIdentity("x" * 249, b"\x01" * 16, 9999, 0)
+    store = store_of(tmp_path)
+    store.open(longest, CONFIG)
+    store = store_of(tmp_path)
+    partition = store.open(replace(longest, topic_id=b"\x02" * 16), CONFIG)
+    (stray,) = tmp_path.glob("*-stray")
+    assert len(stray.name) == MAX_NAME_BYTES
+    store.delete([partition])
+    assert list(tmp_path.glob("x*")) == [stray]
+
+
+def test_a_deleted_partition_is_forgotten_by_the_checkpoint(tmp_path: Path) -> None:
+    store = store_of(tmp_path)
+    partition = store.open(ORDERS, CONFIG)
+    send(partition, 0)
+    store.checkpoint([partition])
+    store.delete([partition])
+    assert not (tmp_path / "orders-0").exists()
+    saved = (tmp_path / checkpoints.RECOVERY_POINT).read_bytes()
+    assert checkpoints.decode_offsets(saved) == {}
+    assert store.open(replace(ORDERS, topic_id=b"\x02" * 16), CONFIG).log.log_end_offset == 0
+
+
+def test_an_interrupted_deletion_is_finished_at_the_start(tmp_path: Path) -> None:
+    doomed = tmp_path / "orders-0-delete"
+    doomed.mkdir()
+    (doomed / "00000000000000000000.log").write_bytes(b"x" * 100)
+    store_of(tmp_path)
+    assert not doomed.exists()
+
+
+def test_a_restart_that_may_have_lost_something_begins_an_epoch_at_the_end(
+    tmp_path: Path,
+) -> None:
+    store = store_of(tmp_path)
+    partition = store.open(ORDERS, CONFIG)
+    send(partition, 0)
+    send(partition, 1)
+    partition = store_of(tmp_path).open(replace(ORDERS, leader_epoch=4), CONFIG)
+    assert partition.leader_epoch == 4
+    assert partition.epochs.entries == [(0, 0), (4, 2)]
+    partition = store_of(tmp_path).open(replace(ORDERS, leader_epoch=4), CONFIG)
+    assert partition.epochs.entries == [(0, 0), (4, 2)]
+
+
+def test_epochs_are_rebuilt_from_the_log_when_their_file_is_gone(tmp_path: Path) -> None:
+    send(store_of(tmp_path).open(ORDERS, CONFIG), 0)
+    send(store_of(tmp_path).open(replace(ORDERS, leader_epoch=3), CONFIG), 1)
+    (tmp_path / "orders-0" / "leader-epoch-checkpoint").unlink()
+    partition = store_of(tmp_path).open(replace(ORDERS, leader_epoch=3), CONFIG)
+    assert partition.epochs.entries == [(0, 0), (3, 1)]
+
+
+def test_epochs_of_a_torn_end_are_forgotten(tmp_path: Path) -> None:
+    send(store_of(tmp_path).open(ORDERS, CONFIG), 0)
+    partition = store_of(tmp_path).open(replace(ORDERS, leader_epoch=3), CONFIG)
+    send(partition, 1)
+    with (tmp_path / "orders-0" / "00000000000000000000.log").open("r+b") as log:
+        log.truncate(partition.log.size_bytes - 80)
+    partition = store_of(tmp_path).open(replace(ORDERS, leader_epoch=5), CONFIG)
+    assert partition.log.was_cut
+    assert partition.epochs.entries[-1] == (5, partition.log.log_end_offset)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / checkpoints.RECOVERY_POINT).write_bytes(b"nonsense")
+    with pytest.raises(checkpoints.CorruptCheckpoint):
+        store_of(tmp_path)
