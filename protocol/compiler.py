@@ -9,7 +9,7 @@ fixed-size fields fused into one `struct` call, e.g. for a request of two intege
 
     def decode(view, position):
         elements = 0
-        generation_id_2, session_timeout_ms_3, = unpack_int32_int32(view, position)
+        generation_id_2, session_timeout_ms_3 = unpack_int32_int32(view, position)
         position += 8
         member_id_4, position = decode_string(view, position)
         return HeartbeatRequest(generation_id_2, session_timeout_ms_3, member_id_4), position
@@ -247,8 +247,9 @@ class _Decoder(_Source):
                 names[field.name] = self.fresh(field.name)
             if isinstance(run[0].type, Fixed):
                 _, unpack, size = self.struct(run)
-                targets = "".join(f"{names[field.name]}, " for field in run)
-                self.add(f"{targets}= {unpack}(view, position)")
+                targets = ", ".join(names[field.name] for field in run)
+                targets = targets if len(run) > 1 else f"({targets},)"
+                self.add(f"{targets} = {unpack}(view, position)")
                 self.add(f"position += {size}")
             else:
                 self.field(run[0], names[run[0].name])
@@ -268,7 +269,7 @@ class _Decoder(_Source):
         match field.type:
             case Fixed():
                 _, unpack, size = self.struct([field])
-                self.add(f"{name}, = {unpack}(view, position)")
+                self.add(f"({name},) = {unpack}(view, position)")
                 self.add(f"position += {size}")
             case Variable() if field.type is STRING:
                 function = f"decode_{self.compact}{self.nullable(field)}string"
@@ -328,7 +329,7 @@ class _Decoder(_Source):
             return
         present = self.fresh("present")
         _, unpack, _ = self.struct([_element_of(field, primitives.INT8)])
-        self.add(f"{present}, = {unpack}(view, position)")
+        self.add(f"({present},) = {unpack}(view, position)")
         self.add("position += 1")
         self.block(f"if {present} < 0:", lambda: self.add(f"{name} = None"))
         self.block("else:", lambda: self.add(f"{name} = {self.structure(cls)}"))

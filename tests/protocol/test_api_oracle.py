@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from kio.index import load_request_schema, load_response_schema
 from kio.schema.errors import ErrorCode as KioErrorCode
 from kio.serial import entity_reader, entity_writer
+
 from minikafka.protocol.api import API_MODULES, request_class, response_class
 from minikafka.protocol.codec import Array, decode, encode, schema_of
 from minikafka.protocol.primitives import BYTES, RECORDS, STRING, ZERO_UUID, ProtocolError

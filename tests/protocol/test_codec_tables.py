@@ -7,6 +7,7 @@ protocol guide, not by any codec; a space in the hexadecimal text stands between
 import tracemalloc
 
 import pytest
+
 from minikafka.protocol.api import API_MODULES, api_name, request_class, response_class
 from minikafka.protocol.api.api_versions import (
     ApiVersion,

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from kio.schema.errors import ErrorCode as KioErrorCode
+
 from minikafka.protocol import errors
 from minikafka.protocol.errors import ErrorCode, KafkaError, error_class
 

@@ -1,4 +1,4 @@
-"""Files whose flush waits for the test, whose disk fills up, and which fail: at the seam they have."""
+"""Files whose flush waits for the test, whose disk fills up, and which fail, at their own seam."""
 
 import asyncio
 from collections.abc import Sequence
