@@ -35,3 +35,33 @@ def test_an_address_is_host_and_port(text: str, address: tuple[str, int]) -> Non
 def test_anything_else_is_no_address(text: str) -> None:
     with pytest.raises(ConfigError, match="'listen' is HOST:PORT"):
         parse_address(text, "listen")
+
+
+def test_a_topic_overrides_the_node_and_the_rest_follows_it() -> None:
+    broker = BrokerConfig(log_retention_ms=5, log_message_timestamp_type="LogAppendTime")
+    topic = TopicConfig.of(broker, {"retention.ms": "9"})
+    assert (topic.retention_ms, topic.message_timestamp_type) == (9, "LogAppendTime")
+
+
+def test_without_overrides_both_have_the_same_defaults() -> None:
+    assert TopicConfig.of(BrokerConfig(), {}) == TopicConfig()
+
+
+def test_a_topic_knows_its_own_options_alone() -> None:
+    with pytest.raises(ConfigError, match=r"log\.segment\.bytes"):
+        TopicConfig.of(BrokerConfig(), {"log.segment.bytes": "1000"})
+
+
+def test_a_node_without_options_is_safe_to_start() -> None:
+    config = BrokerConfig.parse({})
+    assert config == BrokerConfig()
+    assert (config.listen, config.flush, config.insecure_listen) == (
+        "127.0.0.1:9092",
+        "fsync",
+        False,
+    )
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        BrokerConfig().flush = "os"  # type: ignore[misc] # that is the point

@@ -1,18 +1,38 @@
 """A whole node: what stops it from starting, and what a stop leaves behind."""
 
+import asyncio
 import socket
 from pathlib import Path
 
 import pytest
 
 from minikafka.broker.config import BrokerConfig
+from minikafka.broker.controller.decide import Decision
+from minikafka.broker.controller.image import UnknownRecord
 from minikafka.broker.log.checkpoints import CLEAN_SHUTDOWN, META_PROPERTIES
 from minikafka.broker.log.last_run import LAST_RUN
 from minikafka.broker.node import LOCK_FILE, Node, NodeError
 from minikafka.broker.options import ConfigError
-from minikafka.protocol.api.metadata import MetadataRequest, MetadataResponse
+from minikafka.protocol.api.init_producer_id import InitProducerIdRequest
+from minikafka.protocol.api.metadata import (
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+)
+from minikafka.protocol.errors import ErrorCode
 
-from .in_process import serving
+from ..nodes import NodeProcess
+from .in_process import (
+    RawClient,
+    as_after_kill,
+    batch_of,
+    fetch_request,
+    produce_request,
+    records_of,
+    serving,
+    until,
+)
+from .replica.unreliable_files import BROKEN, FULL, UnreliableFiles
 
 IGNORED = {LOCK_FILE}
 
@@ -101,3 +121,134 @@ async def test_clients_are_told_the_address_by_which_they_came(tmp_path: Path) -
         answer: MetadataResponse = await node.call(MetadataRequest(topics=[]), 12)
         [broker] = answer.brokers
         assert (broker.host, broker.port) == node.node.client_address
+
+
+async def test_a_refused_start_lets_go_of_port_and_lock(tmp_path: Path) -> None:
+    data_dir = tmp_path / "node"
+    async with serving(data_dir):
+        pass
+    stranger = Node(BrokerConfig(node_id=2, listen="127.0.0.1:0", data_dir=str(data_dir)))
+    with pytest.raises(NodeError):
+        await stranger.start()
+    host, port = stranger.client_address
+    async with serving(data_dir, listen=f"{host}:{port}") as node:  # while `stranger` is held
+        assert node.address == (host, port)
+
+
+async def test_a_metadata_log_of_a_newer_version_is_one_sentence(tmp_path: Path) -> None:
+    data_dir = tmp_path / "node"
+    async with serving(data_dir) as node:
+        with pytest.raises(UnknownRecord):
+            await node.node._controller.submit(lambda image: Decision([{"type": "VoterAdded"}]))
+    message = await refused(BrokerConfig(listen="127.0.0.1:0", data_dir=str(data_dir)))
+    assert "VoterAdded" in message
+    assert "\n" not in message
+
+
+async def test_a_damaged_partition_is_one_sentence(tmp_path: Path) -> None:
+    data_dir = tmp_path / "node"
+    async with serving(data_dir) as node:
+        await node.create("orders")
+        await node.produce("orders", batch_of())
+    (data_dir / "orders-0" / "00000000000000000000.log").write_bytes(b"")
+    message = await refused(BrokerConfig(listen="127.0.0.1:0", data_dir=str(data_dir)))
+    assert "orders-0" in message
+    assert "\n" not in message
+
+
+async def test_a_disk_that_is_full_at_the_start_is_one_sentence(tmp_path: Path) -> None:
+    files = UnreliableFiles()
+    files.append_error = FULL
+    config = BrokerConfig(listen="127.0.0.1:0", data_dir=str(tmp_path / "node"))
+    with pytest.raises(NodeError, match=str(FULL)):
+        await Node(config, files=files).start()
+
+
+async def test_a_disk_that_fills_up_refuses_topics_and_records_and_recovers(
+    tmp_path: Path,
+) -> None:
+    files = UnreliableFiles()
+    async with serving(tmp_path / "node", files=files) as node:
+        await node.create("orders")
+        files.append_error = FULL
+        produced = await node.produce("orders", batch_of())
+        assert produced.error_code == ErrorCode.KAFKA_STORAGE_ERROR
+        looked = await node.call(MetadataRequest(topics=[MetadataRequestTopic(name="new")]), 9)
+        assert looked.topics[0].error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        asked = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1)
+        assert (await node.call(asked)).error_code == ErrorCode.KAFKA_STORAGE_ERROR
+        files.append_error = None
+        assert (await node.produce("orders", batch_of())).base_offset == 0
+        await node.create("new")
+
+
+async def test_a_failed_fsync_ends_the_node_without_a_marker(tmp_path: Path) -> None:
+    files = UnreliableFiles()
+    data_dir = tmp_path / "node"
+    node = Node(BrokerConfig(listen="127.0.0.1:0", data_dir=str(data_dir)), files=files)
+    running = asyncio.ensure_future(node.run())
+    await until(lambda: node.client_address[1] and hasattr(node._server, "context"))
+    client = await RawClient.connect(node.client_address)
+    await client.call(MetadataRequest(topics=[MetadataRequestTopic(name="orders")]), 9)
+    files.flush_error = BROKEN
+    client.send(produce_request("orders", batch_of()), 9)
+    assert await running == 1
+    assert not (data_dir / CLEAN_SHUTDOWN).exists()
+    for connection in list(node._server._connections):
+        connection.close()
+    assert await client.closed_by_peer() == b""  # it was never acknowledged
+    await client.close()
+
+
+async def test_a_clean_restart_keeps_topics_records_and_epochs(tmp_path: Path) -> None:
+    data_dir = tmp_path / "node"
+    async with serving(data_dir) as node:
+        topic_id = await node.create("orders", partitions=2)
+        await node.produce("orders", batch_of(b"a"), index=1)
+    async with serving(data_dir) as node:
+        topic = node.node._controller.image.topics["orders"]
+        assert topic.topic_id == topic_id
+        assert [each.leader_epoch for each in topic.partitions.values()] == [0, 0]
+        assert [each.value for each in await node.records("orders", index=1)] == [b"a"]
+
+
+async def test_an_interrupted_start_is_not_taken_for_a_clean_one(tmp_path: Path) -> None:
+    data_dir = tmp_path / "node"
+    async with serving(data_dir) as node:
+        await node.create("orders")
+    async with serving(data_dir):
+        killed = as_after_kill(data_dir)
+    assert not (killed / CLEAN_SHUTDOWN).exists()
+
+
+def test_kill_9_and_a_restart_keep_every_acknowledged_record(tmp_path: Path) -> None:
+    """The real thing: a process, uvloop, SIGKILL, and the same port again."""
+    process = NodeProcess(tmp_path / "node").start()
+
+    async def produce(values: range) -> None:
+        client = await RawClient.connect(("127.0.0.1", process.port))
+        await client.call(MetadataRequest(topics=[MetadataRequestTopic(name="orders")]), 9)
+        for value in values:
+            batch = batch_of(b"%d" % value, producer=(77, 0, value))
+            answer = await client.call(produce_request("orders", batch), 9)
+            assert answer.responses[0].partition_responses[0].error_code == ErrorCode.NONE
+        await client.close()
+
+    async def count() -> int:
+        client = await RawClient.connect(("127.0.0.1", process.port))
+        answer = await client.call(fetch_request("orders", 0, max_wait_ms=0), 12)
+        await client.close()
+        return len(records_of(answer.responses[0].partitions[0]))
+
+    try:
+        asyncio.run(produce(range(30)))
+        process.kill()
+        process.start()
+        assert asyncio.run(count()) == 30
+        asyncio.run(produce(range(28, 40)))  # two of them are sent again
+        assert process.stop() == 0
+        assert (tmp_path / "node" / CLEAN_SHUTDOWN).exists()
+        process.start()
+        assert asyncio.run(count()) == 40
+    finally:
+        process.kill()

@@ -1,14 +1,21 @@
-"""Commands and what becomes of them: records, or one error and none."""
+"""Decisions: a command and the image in, records and an answer out; the image stays as it is."""
 
+import copy
+import re
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minikafka.broker.config import BrokerConfig
 from minikafka.broker.controller.decide import (
+    MAX_PARTITIONS_PER_TOPIC,
+    MAX_TOPIC_NAME_LENGTH,
     PRODUCER_IDS_PER_BLOCK,
     Decision,
     NewTopic,
+    create_cluster,
     create_topic,
     delete_topic,
     refuse_topic_name,
@@ -18,112 +25,184 @@ from minikafka.broker.controller.decide import (
 from minikafka.broker.controller.image import Image
 from minikafka.protocol.errors import ErrorCode
 
-CONFIG = BrokerConfig(num_partitions=2)
+CONFIG = BrokerConfig()
 
 
-def image_with(*brokers: int) -> Image:
-    image = Image(cluster_id="c")
+def image_of(*topics: NewTopic, brokers: tuple[int, ...] = (1,)) -> Image:
+    """A cluster with these brokers and topics."""
+    image = Image()
+    commit(image, create_cluster("c", 1))
     for broker_id in brokers:
-        apply(image, register_broker(image, broker_id, 1, is_lossless=True))
+        commit(image, register_broker(image, broker_id, broker_id, True))
+    for topic in topics:
+        commit(image, create_topic(image, CONFIG, topic, Random(1)))
     return image
 
 
-def apply(image: Image, decision: Decision) -> Decision:
-    assert decision.error_code == ErrorCode.NONE
+def commit(image: Image, decision: Decision) -> Decision:
+    """Apply what was decided."""
+    assert decision.error_code is ErrorCode.NONE, decision
     for record in decision.records:
         image.apply(record)
     return decision
 
 
-def create(image: Image, topic: NewTopic) -> Decision:
-    return create_topic(image, CONFIG, topic, Random(7))
+def test_the_life_of_a_cluster_in_records() -> None:
+    """A golden script: what each command writes to the metadata log."""
+    image, random = Image(), Random(5)
+    commands = [
+        lambda: create_cluster("c", 1),
+        lambda: register_broker(image, 1, 1, True),
+        lambda: create_topic(image, CONFIG, NewTopic("orders", 2, 1), random),
+        lambda: reserve_producer_ids(image, 1),
+        lambda: register_broker(image, 1, 7, False),
+        lambda: delete_topic(image, image.topics["orders"].topic_id),
+    ]
+    script: list[str] = []
+    for command in commands:
+        for record in commit(image, command()).records:
+            fields = {
+                key: value for key, value in record.items() if key not in ("type", "topic_id")
+            }
+            script.append(f"{record['type']} {fields}")
+    partition = "'replicas': [1], 'isr': [1], 'leader': 1, 'leader_epoch': 0, 'partition_epoch': 0"
+    assert script == [
+        "ClusterCreated {'cluster_id': 'c', 'broker_id': 1}",
+        "BrokerRegistered {'broker_id': 1, 'epoch': 1}",
+        "TopicCreated {'name': 'orders', 'configs': {}}",
+        f"PartitionCreated {{'index': 0, {partition}}}",
+        f"PartitionCreated {{'index': 1, {partition}}}",
+        "ProducerIdsReserved {'broker_id': 1, 'next_producer_id': 1000}",
+        "BrokerRegistered {'broker_id': 1, 'epoch': 7}",
+        "PartitionChanged {'index': 0, 'leader_epoch': 1, 'partition_epoch': 1}",
+        "PartitionChanged {'index': 1, 'leader_epoch': 1, 'partition_epoch': 1}",
+        "TopicDeleted {}",
+    ]
+    assert image.topics == {}
 
 
-def test_defaults_are_the_nodes() -> None:
-    image = image_with(1)
-    topic_id = apply(image, create(image, NewTopic("t"))).value
-    topic = image.topics["t"]
-    assert topic.topic_id == topic_id
-    assert [p.replicas for p in topic.partitions.values()] == [(1,), (1,)]
+REFUSED = [
+    (NewTopic("orders"), ErrorCode.TOPIC_ALREADY_EXISTS),
+    (NewTopic("a_b"), ErrorCode.INVALID_TOPIC_EXCEPTION),
+    (NewTopic("a/b"), ErrorCode.INVALID_TOPIC_EXCEPTION),
+    (NewTopic("new", 0), ErrorCode.INVALID_PARTITIONS),
+    (NewTopic("new", MAX_PARTITIONS_PER_TOPIC + 1), ErrorCode.INVALID_PARTITIONS),
+    (NewTopic("new", 1, 0), ErrorCode.INVALID_REPLICATION_FACTOR),
+    (NewTopic("new", 1, 4), ErrorCode.INVALID_REPLICATION_FACTOR),
+    (NewTopic("new", configs={"retention.ms": "x"}), ErrorCode.INVALID_CONFIG),
+    (NewTopic("new", configs={"nonsense": "1"}), ErrorCode.INVALID_CONFIG),
+    (NewTopic("new", 1, -1, {0: (1,)}), ErrorCode.INVALID_REQUEST),
+    (NewTopic("new", -1, 1, {0: (1,)}), ErrorCode.INVALID_REQUEST),
+    (NewTopic("new", -1, -1, {0: (1,), 2: (1,)}), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
+    (NewTopic("new", -1, -1, {0: (1, 1)}), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
+    (NewTopic("new", -1, -1, {0: ()}), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
+    (NewTopic("new", -1, -1, {0: (4,)}), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
+    (
+        NewTopic("new", -1, -1, dict.fromkeys(range(MAX_PARTITIONS_PER_TOPIC + 1), (1,))),
+        ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+    ),
+]
 
 
-def test_a_topic_id_is_a_random_uuid_of_version_4() -> None:
-    topic_id = create(image_with(1), NewTopic("t")).value
-    assert (topic_id[6] >> 4, topic_id[8] >> 6) == (4, 2)
+@pytest.mark.parametrize(("topic", "error_code"), REFUSED, ids=range(len(REFUSED)))
+def test_a_refused_topic_has_an_error_a_sentence_and_no_records(
+    topic: NewTopic, error_code: ErrorCode
+) -> None:
+    image = image_of(NewTopic("orders"), NewTopic("a.b"), brokers=(1, 2, 3))
+    before = copy.deepcopy(image)
+    decision = create_topic(image, CONFIG, topic, Random(1))
+    assert decision.error_code is error_code
+    assert decision.records == []
+    assert decision.message
+    assert image == before
+
+
+def test_the_brokers_own_defaults_are_bounded_too() -> None:
+    config = BrokerConfig(num_partitions=MAX_PARTITIONS_PER_TOPIC + 1)
+    decision = create_topic(image_of(), config, NewTopic("new"), Random(1))
+    assert decision.error_code is ErrorCode.INVALID_PARTITIONS
 
 
 def test_replicas_are_dealt_to_the_brokers_in_turn() -> None:
-    image = image_with(1, 2, 3)
-    apply(image, create(image, NewTopic("t", 3, 2)))
-    replicas = [p.replicas for p in image.topics["t"].partitions.values()]
-    assert replicas == [(1, 2), (2, 3), (3, 1)]
-    assert [p.leader for p in image.topics["t"].partitions.values()] == [1, 2, 3]
+    image = image_of(NewTopic("orders", 4, 2), brokers=(1, 2, 3))
+    replicas = [each.replicas for each in image.topics["orders"].partitions.values()]
+    assert replicas == [(1, 2), (2, 3), (3, 1), (1, 2)]
+    assert [each.leader for each in image.topics["orders"].partitions.values()] == [1, 2, 3, 1]
 
 
-def test_assigned_replicas_are_kept() -> None:
-    image = image_with(1, 2)
-    apply(image, create(image, NewTopic("t", assignments={0: (2, 1), 1: (1,)})))
-    assert [p.replicas for p in image.topics["t"].partitions.values()] == [(2, 1), (1,)]
+def test_given_assignments_are_kept() -> None:
+    image = image_of(NewTopic("orders", -1, -1, {1: (3, 1), 0: (2,)}), brokers=(1, 2, 3))
+    partitions = image.topics["orders"].partitions
+    assert {index: each.replicas for index, each in partitions.items()} == {0: (2,), 1: (3, 1)}
+    assert list(partitions) == [0, 1]
+
+
+def test_an_auto_created_topic_has_no_more_replicas_than_there_are_brokers() -> None:
+    config = BrokerConfig(default_replication_factor=3)
+    decision = create_topic(image_of(brokers=(1, 2)), config, NewTopic("new"), Random(1))
+    assert decision.records[1]["replicas"] == [1, 2]
+
+
+def test_topic_ids_are_random_uuids_of_the_handed_in_chance() -> None:
+    image = image_of()
+    ids = {create_topic(image, CONFIG, NewTopic("a"), Random(seed)).value for seed in range(50)}
+    assert len(ids) == 50
+    assert all((each[6] >> 4, each[8] >> 6) == (4, 2) for each in ids)
+    again = create_topic(image, CONFIG, NewTopic("a"), Random(1)).value
+    assert again == create_topic(image, CONFIG, NewTopic("a"), Random(1)).value
+
+
+def test_a_deletion_tells_the_name() -> None:
+    image = image_of(NewTopic("orders"))
+    decision = delete_topic(image, image.topics["orders"].topic_id)
+    assert (decision.value, len(decision.records)) == ("orders", 1)
+    assert delete_topic(image, b"\x09" * 16).error_code is ErrorCode.UNKNOWN_TOPIC_ID
+
+
+def test_a_start_that_lost_nothing_changes_no_leader_epoch() -> None:
+    image = image_of(NewTopic("orders", 2))
+    assert [each["type"] for each in register_broker(image, 1, 9, True).records] == [
+        "BrokerRegistered"
+    ]
+
+
+def test_a_start_that_may_have_lost_something_changes_the_epochs_of_its_own_partitions() -> None:
+    image = image_of(NewTopic("orders", -1, -1, {0: (1,), 1: (2,)}), brokers=(1, 2))
+    changed = list(register_broker(image, 2, 9, False).records[1:])
+    assert [(each["index"], each["leader_epoch"]) for each in changed] == [(1, 1)]
+
+
+def test_blocks_of_producer_ids_do_not_overlap() -> None:
+    image = image_of()
+    firsts = [commit(image, reserve_producer_ids(image, 1)).value for _ in range(3)]
+    assert firsts == [0, PRODUCER_IDS_PER_BLOCK, 2 * PRODUCER_IDS_PER_BLOCK]
+
+
+@given(st.text(max_size=260))
+def test_a_topic_name_is_what_kafka_says_it_is(name: str) -> None:
+    is_legal = re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", name, re.ASCII) is not None and name not in (
+        ".",
+        "..",
+        "__cluster_metadata",
+    )
+    assert (refuse_topic_name(name) is None) == is_legal
+
+
+@pytest.mark.parametrize("name", ["a\n", "a ", "ä", "a\0", "x" * (MAX_TOPIC_NAME_LENGTH + 1)])
+def test_names_that_a_careless_pattern_lets_through_are_refused(name: str) -> None:
+    assert refuse_topic_name(name)
 
 
 @pytest.mark.parametrize(
-    ("topic", "error_code"),
-    [
-        (NewTopic(""), ErrorCode.INVALID_TOPIC_EXCEPTION),
-        (NewTopic("a.b"), ErrorCode.INVALID_TOPIC_EXCEPTION),
-        (NewTopic("a_b"), ErrorCode.TOPIC_ALREADY_EXISTS),
-        (NewTopic("t", 0), ErrorCode.INVALID_PARTITIONS),
-        (NewTopic("t", 10_001), ErrorCode.INVALID_PARTITIONS),
-        (NewTopic("t", 1, 2), ErrorCode.INVALID_REPLICATION_FACTOR),
-        (NewTopic("t", 1, 0), ErrorCode.INVALID_REPLICATION_FACTOR),
-        (NewTopic("t", 1, assignments={0: (1,)}), ErrorCode.INVALID_REQUEST),
-        (NewTopic("t", assignments={1: (1,)}), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
-        (NewTopic("t", assignments={0: (1, 1)}), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
-        (NewTopic("t", assignments={0: ()}), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
-        (NewTopic("t", assignments={0: (5,)}), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
-        (NewTopic("t", configs={"no.such": "1"}), ErrorCode.INVALID_CONFIG),
-        (NewTopic("t", configs={"segment.bytes": "x"}), ErrorCode.INVALID_CONFIG),
-    ],
+    "name", ["a", "A.b_c-9", "x" * MAX_TOPIC_NAME_LENGTH, "__consumer_offsets"]
 )
-def test_a_refused_topic_has_an_error_and_no_records(
-    topic: NewTopic, error_code: ErrorCode
-) -> None:
-    image = image_with(1)
-    apply(image, create(image, NewTopic("a_b")))
-    decision = create(image, topic)
-    assert (decision.error_code, decision.records) == (error_code, [])
-
-
-@pytest.mark.parametrize("name", ["a", "A.b_c-9", "x" * 249, "__consumer_offsets"])
-def test_allowed_topic_names(name: str) -> None:
+def test_names_of_every_allowed_kind_are_taken(name: str) -> None:
     assert refuse_topic_name(name) is None
 
 
-@pytest.mark.parametrize(
-    "name", ["", ".", "..", "x" * 250, "a b", "a/b", "é", "a\n", "__cluster_metadata"]
-)
-def test_refused_topic_names(name: str) -> None:
-    assert refuse_topic_name(name) is not None
-
-
-def test_a_deleted_topic_must_be_there() -> None:
-    image = image_with(1)
-    topic_id = apply(image, create(image, NewTopic("t"))).value
-    assert apply(image, delete_topic(image, topic_id)).value == "t"
-    assert delete_topic(image, topic_id).error_code == ErrorCode.UNKNOWN_TOPIC_ID
-
-
-def test_only_a_lossy_start_gives_partitions_a_new_leader_epoch() -> None:
-    image = image_with(1, 2)
-    apply(image, create(image, NewTopic("t", 2)))
-    apply(image, register_broker(image, 1, 5, is_lossless=True))
-    assert [p.leader_epoch for p in image.topics["t"].partitions.values()] == [0, 0]
-    apply(image, register_broker(image, 1, 6, is_lossless=False))
-    assert [p.leader_epoch for p in image.topics["t"].partitions.values()] == [1, 0]
-
-
-def test_no_producer_id_is_in_two_blocks() -> None:
-    image = image_with(1, 2)
-    first = apply(image, reserve_producer_ids(image, 1)).value
-    second = apply(image, reserve_producer_ids(image, 2)).value
-    assert second == first + PRODUCER_IDS_PER_BLOCK
+def test_defaults_are_the_nodes() -> None:
+    image = image_of()
+    config = BrokerConfig(num_partitions=2)
+    decision = commit(image, create_topic(image, config, NewTopic("t"), Random(7)))
+    assert image.topics["t"].topic_id == decision.value
+    assert [each.replicas for each in image.topics["t"].partitions.values()] == [(1,), (1,)]

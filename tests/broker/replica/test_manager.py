@@ -76,7 +76,7 @@ async def test_acks_all_is_answered_only_after_the_fsync(tmp_path: Path) -> None
     setting = Setting(tmp_path)
     setting.files.hold()
     produce = setting.produce()
-    await setting.files.flushing.wait()
+    await setting.files.held()
     assert not produce.is_answered
     assert setting.partitions[0].log.written_offset == 1
     setting.files.release()
@@ -89,7 +89,7 @@ async def test_what_is_written_during_a_flush_waits_for_the_next(tmp_path: Path)
     setting = Setting(tmp_path)
     setting.files.hold()
     first = setting.produce()
-    await setting.files.flushing.wait()
+    await setting.files.held()
     second = setting.produce()
     setting.files.release()
     await until(lambda: first.is_answered)
@@ -103,7 +103,7 @@ async def test_one_flush_serves_all_that_was_written_before_it(tmp_path: Path) -
     setting = Setting(tmp_path, count=5)
     setting.files.hold()
     produces = [setting.produce(0)]
-    await setting.files.flushing.wait()
+    await setting.files.held()
     produces += [setting.produce(number % 5) for number in range(50)]
     setting.files.release()
     await setting.manager.flush_all()
@@ -212,7 +212,7 @@ async def test_who_waits_for_a_removed_partition_is_answered(tmp_path: Path) -> 
     setting = Setting(tmp_path)
     setting.files.hold()
     produce = setting.produce()
-    await setting.files.flushing.wait()
+    await setting.files.held()
     assert setting.manager.remove("orders", 0) is setting.partitions[0]
     assert produce.is_answered
     assert setting.manager.find("orders", 0) is None
@@ -227,7 +227,7 @@ async def test_a_removed_partition_does_not_hold_up_a_flush(tmp_path: Path) -> N
     setting = Setting(tmp_path)
     setting.files.hold()
     setting.produce(1)
-    await setting.files.flushing.wait()
+    await setting.files.held()
     produce = setting.produce(0, 1)
     removed = setting.manager.remove("orders", 0)
     assert removed is not None

@@ -109,7 +109,9 @@ def test_a_damaged_snapshot_is_deleted_and_the_producers_come_from_elsewhere(
     names = snapshots_in(killed)
     for name in names[-1:] if damage == "newest" else names:
         path = killed / "orders-0" / name
-        path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+        content = bytearray(path.read_bytes())
+        content[20] ^= 1
+        path.write_bytes(content)
     partition = store_of(killed).open(ORDERS, SMALL_SEGMENTS)
     assert names[-1] not in snapshots_in(killed)
     assert [send(partition, sequence)[1] for sequence in range(15, 21)] == [*range(15, 21)]

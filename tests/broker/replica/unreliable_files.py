@@ -1,4 +1,4 @@
-"""Files whose flush waits for the test, whose disk fills up, and which fail, at their own seam."""
+"""Files at the seam they have: their flush waits for the test, their disk is full or broken."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ from minikafka.broker.replica.epochs import LeaderEpochs
 from minikafka.broker.replica.partition import Partition
 from minikafka.broker.replica.producers import Producers
 from minikafka.protocol.primitives import Buffer
+
+DEADLINE_S = 5.0
 
 
 class UnreliableFile(File):
@@ -56,6 +58,11 @@ class UnreliableFiles(Files):
         """Let no flush end."""
         self._gate.clear()
         self.flushing.clear()
+
+    async def held(self) -> None:
+        """Wait until a flush is being held."""
+        async with asyncio.timeout(DEADLINE_S):
+            await self.flushing.wait()
 
     def release(self) -> None:
         """Let them end."""
