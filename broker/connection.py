@@ -82,7 +82,7 @@ class Connections(Protocol):
 class RequestExchange:
     """One request, and its place in the order of answers."""
 
-    __slots__ = ("_connection", "_route", "chunks", "correlation_id", "version")
+    __slots__ = ("_connection", "_route", "cancel", "chunks", "correlation_id", "version")
 
     def __init__(
         self, connection: "Connection", route: Route | None, correlation_id: int, version: int
@@ -92,6 +92,7 @@ class RequestExchange:
         self.correlation_id = correlation_id
         self.version = version
         self.chunks: list[Chunk] | None = None
+        self.cancel: Callable[[], None] | None = None
 
     @property
     def local_address(self) -> tuple[str, int]:
@@ -120,6 +121,10 @@ class RequestExchange:
         """Give up the place in the order."""
         self.chunks = []
         self._connection.answered()
+
+    def when_lost(self, cancel: Callable[[], None]) -> None:
+        """Call `cancel` if the connection ends before the answer is sent."""
+        self.cancel = cancel
 
     def close(self, reason: str) -> None:
         """End the connection."""
@@ -164,7 +169,10 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what was under way; parked requests expire by themselves."""
+        """Forget what was under way, here and where it is parked."""
+        for exchange in self._exchanges:
+            if exchange.cancel is not None:
+                exchange.cancel()
         self._outbox.close()
         self._receiver.release()
         self._exchanges.clear()
@@ -225,6 +233,8 @@ class Connection(asyncio.BufferedProtocol):
     def expire(self, now: float, max_idle_s: float) -> None:
         """End it if it has been silent, or its frame incomplete, for too long."""
         started = self._frame_started_at
+        if self._is_paused:
+            return
         if started is not None and now - started > FRAME_TIMEOUT_S:
             self.fail(f"a frame took more than {FRAME_TIMEOUT_S:.0f} s")
         elif not self._exchanges and now - self.last_active_at > max_idle_s:
@@ -305,6 +315,8 @@ class Connection(asyncio.BufferedProtocol):
             self._pause()
         elif self._is_paused:
             self._is_paused = False
+            if self._frame_started_at is not None:  # Its peer has waited for us.
+                self._frame_started_at = self._loop.time()
             self._transport.resume_reading()
 
     def _wait_for_room(self, wait: Callable[[Callable[[], None]], None]) -> None:

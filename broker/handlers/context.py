@@ -34,6 +34,10 @@ class Exchange(Protocol):
         """The protocol has no answer here: a produce with acks 0."""
         ...
 
+    def when_lost(self, cancel: Callable[[], None]) -> None:
+        """Call `cancel` if the connection ends while the answer has not been sent."""
+        ...
+
     def close(self, reason: str) -> None:
         """End the connection instead of answering."""
         ...

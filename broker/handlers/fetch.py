@@ -139,5 +139,6 @@ def handle(exchange: Exchange, request: FetchRequest, context: Context) -> Fetch
     if reading.is_enough or request.max_wait_ms <= 0:
         return reading.response
     wait = FetchWait(exchange, request, context, reading)
-    context.replicas.park(wait, reading.partitions, min(request.max_wait_ms, MAX_WAIT_MS))
+    number = context.replicas.park(wait, reading.partitions, min(request.max_wait_ms, MAX_WAIT_MS))
+    exchange.when_lost(lambda: context.replicas.cancel(number))
     return None

@@ -94,12 +94,17 @@ class ReplicaManager:
         """Hold a produce request until `settle` has written, and then until it has its acks."""
         self._unwritten.append((wait, timeout_ms))
 
-    def park(self, wait: Wait, partitions: Iterable[Partition], timeout_ms: int) -> None:
-        """Hold a request until it is ready, `timeout_ms` at most."""
+    def park(self, wait: Wait, partitions: Iterable[Partition], timeout_ms: int) -> int:
+        """Hold a request until it is ready, `timeout_ms` at most; returns what `cancel` takes."""
         deadline_ms = self.now_ms() + timeout_ms
-        self._purgatory.park(wait, partitions, deadline_ms)
+        number = self._purgatory.park(wait, partitions, deadline_ms)
         if self._timer is None or deadline_ms < self._timer.when() * 1000:
             self._arm_timer()
+        return number
+
+    def cancel(self, number: int) -> None:
+        """The client of a parked request is gone."""
+        self._purgatory.cancel(number)
 
     def wait_for_room(self, resume: Callable[[], None]) -> None:
         """Call `resume` once, when a flush has made room."""

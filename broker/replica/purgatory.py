@@ -14,7 +14,7 @@ MIN_HEAP_REBUILT = 1000
 
 
 class Wait(Protocol):
-    """A parked request. `finish` is called exactly once."""
+    """A parked request. `finish` is called exactly once, unless it is cancelled."""
 
     def is_ready(self) -> bool:
         """Whether what it waits for has happened."""
@@ -43,8 +43,8 @@ class Purgatory:
     def __len__(self) -> int:
         return len(self._parked)
 
-    def park(self, wait: Wait, keys: Iterable[Hashable], deadline_ms: int) -> None:
-        """Keep `wait` until it is ready or `deadline_ms` (monotonic) has come."""
+    def park(self, wait: Wait, keys: Iterable[Hashable], deadline_ms: int) -> int:
+        """Keep `wait` until it is ready or `deadline_ms` (monotonic) has come; for `cancel`."""
         self._last_number += 1
         number = self._last_number
         # A request may name one partition twice.
@@ -53,6 +53,12 @@ class Purgatory:
         for key in parked.keys:
             self._watched.setdefault(key, {})[number] = wait
         heapq.heappush(self._deadlines, (deadline_ms, number))
+        return number
+
+    def cancel(self, number: int) -> None:
+        """Nobody wants that wait's answer any more; it may be finished already."""
+        if number in self._parked:
+            self._forget(number)
 
     def notify(self, key: Hashable) -> None:
         """Something changed under `key`: finish the waits that are ready now."""

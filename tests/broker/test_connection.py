@@ -477,11 +477,6 @@ async def test_a_request_that_cannot_be_answered_ends_the_connection(
     await (await node.connect()).call(PING)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the time of a frame runs while we do not read it for want of memory, so the peer is "
-    "blamed for our own pause",
-)
 def test_a_frame_that_we_do_not_read_is_not_late(tmp_path: Path) -> None:
     async def test(loop: SteppedLoop) -> None:
         async with serving(tmp_path, queued_max_request_bytes=1 << 20) as node:

@@ -341,11 +341,6 @@ async def test_what_follows_in_the_same_event_is_seen_by_a_fetch_only_when_it_is
     assert answer.high_watermark * BATCH_BYTES == len(answer.records)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a parked fetch outlives its connection by up to MAX_WAIT_MS: whoever reconnects and "
-    "parks in a loop fills the memory; the purgatory needs a way to cancel",
-)
 async def test_a_client_that_left_leaves_no_parked_fetch_behind(node: ServedNode) -> None:
     await node.create("orders")
     client = await parked(node, fetch_request("orders", 0, max_wait_ms=3_600_000))
