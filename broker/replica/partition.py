@@ -13,6 +13,7 @@ a compacted topic, where each needs a key.
 """
 
 from ...protocol.batch import (
+    TRANSACTIONAL_BIT,
     BatchHeader,
     InvalidBatch,
     assign_offset,
@@ -78,6 +79,8 @@ class Partition:
         self.index = index
         self.log = log
         self.config = config
+        self._is_stamped = config.message_timestamp_type == "LogAppendTime"
+        self._needs_keys = config.is_compacted
         self.producers = producers
         self.epochs = epochs
         self.leader_epoch = epochs.latest
@@ -163,26 +166,20 @@ class Partition:
         if header.base_offset:
             message = f"a producer's batch begins at offset 0, not {header.base_offset}"
             return Appended(ErrorCode.INVALID_RECORD, message)
-        if header.is_transactional:
+        if header.attributes & TRANSACTIONAL_BIT:
             return Appended(ErrorCode.INVALID_TXN_STATE, "this broker has no transactions")
-        if config.message_timestamp_type == "CreateTime":
-            ahead_ms = header.max_timestamp - now_ms
-            behind_ms = now_ms - header.base_timestamp
-            if ahead_ms > config.message_timestamp_after_max_ms:
-                message = f"a timestamp is {ahead_ms} ms ahead of the broker"
+        if not self._is_stamped:
+            message = _refuse_timestamps(header, config, now_ms)
+            if message is not None:
                 return Appended(ErrorCode.INVALID_TIMESTAMP, message)
-            has_timestamp = header.base_timestamp != NO_TIMESTAMP
-            if has_timestamp and behind_ms > config.message_timestamp_before_max_ms:
-                message = f"a timestamp is {behind_ms} ms behind the broker"
-                return Appended(ErrorCode.INVALID_TIMESTAMP, message)
-        return _refuse_keyless(batch, header) if config.is_compacted else None
+        return _refuse_keyless(batch, header) if self._needs_keys else None
 
     def _stage(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended:
         appended = Appended()
         appended.base_offset = base_offset = self.log.log_end_offset
         appended.next_offset = base_offset + header.last_offset_delta + 1
         assign_offset(batch, base_offset, self.leader_epoch)
-        if self.config.message_timestamp_type == "LogAppendTime":
+        if self._is_stamped:
             stamp_log_append_time(batch, now_ms)
             header = read_header(batch)
             appended.log_append_time_ms = now_ms
@@ -209,6 +206,17 @@ class Partition:
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.index}"
+
+
+def _refuse_timestamps(header: BatchHeader, config: TopicConfig, now_ms: int) -> str | None:
+    """Why a producer's timestamps are too far from our time, or None (KIP-937)."""
+    ahead_ms = header.max_timestamp - now_ms
+    if ahead_ms > config.message_timestamp_after_max_ms:
+        return f"a timestamp is {ahead_ms} ms ahead of the broker"
+    behind_ms = now_ms - header.base_timestamp
+    if behind_ms > config.message_timestamp_before_max_ms and header.base_timestamp != NO_TIMESTAMP:
+        return f"a timestamp is {behind_ms} ms behind the broker"
+    return None
 
 
 def _refuse_keyless(batch: memoryview, header: BatchHeader) -> Appended | None:
