@@ -87,13 +87,13 @@ class Node:
             if isinstance(error, NodeError):
                 raise
             raise NodeError(f"data directory {self.data_dir}: {error}") from error
+        self._checkpoint()
         producer_ids = ProducerIds(self._controller, self.config.node_id)
         await self._server.serve(
             Context(
                 self.config, self._controller, producer_ids, self._replicas, self._clock, advertised
             )
         )
-        self._checkpoint_later()
 
     async def stop(self) -> None:
         """Stop cleanly: everything acknowledged or written is on disk, and the marker says so."""
@@ -177,7 +177,7 @@ class Node:
         self._replicas = ReplicaManager(files, loop)
         self._replicas.on_failure = self._stop_soon
         flush = cast(Literal["fsync", "os"], self.config.flush)
-        self._store = PartitionStore(files, data_dir, flush=flush, is_clean=is_clean)
+        self._store = PartitionStore(files, data_dir, self._clock, flush=flush, is_clean=is_clean)
         for topic in self._controller.image.topics.values():
             for partition in topic.partitions.values():
                 self._serve_partition(topic, partition)

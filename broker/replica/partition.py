@@ -185,7 +185,7 @@ class Partition:
             appended.log_append_time_ms = now_ms
         self.log.stage(batch, header_at(header, base_offset))
         if header.producer_id >= 0:
-            self.producers.append(header, base_offset)
+            self.producers.append(header, base_offset, now_ms)
         self._staged.append(appended)
         return appended
 

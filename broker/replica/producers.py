@@ -11,7 +11,9 @@ A producer numbers its records per partition. A batch is told by its first and l
     anything else                                           OUT_OF_ORDER_SEQUENCE_NUMBER
 
 Five, because a producer has at most five batches on the way to a partition (KIP-98), and a retry
-may come after a restart: `snapshot` and `replay` rebuild this table from disk. A failed write
+may come after a restart: `snapshot` and `replay` rebuild this table from disk. Who is silent for
+long is forgotten, by our clock: Kafka goes by the records' own timestamps, and forgets at once who
+writes old records (KAFKA-9144). A failed write
 takes its changes back with `rollback`; entries are never changed in place, so the old ones suffice.
 """
 
@@ -31,7 +33,7 @@ class SentBatch(NamedTuple):
     last_sequence: int
     base_offset: int
     last_offset: int
-    timestamp_ms: int
+    seen_ms: int
 
 
 class Producer(NamedTuple):
@@ -62,11 +64,11 @@ class Producers:
             return ErrorCode.NONE
         return ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 
-    def append(self, header: BatchHeader, base_offset: int) -> None:
+    def append(self, header: BatchHeader, base_offset: int, now_ms: int) -> None:
         """Remember a checked batch that is being written; `rollback` can still forget it."""
         producer_id = header.producer_id
         self._before.setdefault(producer_id, self._producers.get(producer_id))
-        self._remember(header, base_offset)
+        self._remember(header, base_offset, now_ms)
 
     def commit(self) -> None:
         """The batches appended since the last call are in the log."""
@@ -81,16 +83,16 @@ class Producers:
                 self._producers[producer_id] = before
         self._before.clear()
 
-    def replay(self, header: BatchHeader) -> None:
+    def replay(self, header: BatchHeader, now_ms: int) -> None:
         """Remember a batch that is in the log; nothing is checked."""
-        self._remember(header, header.base_offset)
+        self._remember(header, header.base_offset, now_ms)
 
     def expire(self, before_ms: int) -> None:
-        """Forget producers whose last batch is older than `before_ms`."""
+        """Forget producers that were last heard of before `before_ms`."""
         old = [
             producer_id
             for producer_id, producer in self._producers.items()
-            if producer.batches[-1].timestamp_ms < before_ms
+            if producer.batches[-1].seen_ms < before_ms
         ]
         for producer_id in old:
             del self._producers[producer_id]
@@ -113,14 +115,14 @@ class Producers:
     def __len__(self) -> int:
         return len(self._producers)
 
-    def _remember(self, header: BatchHeader, base_offset: int) -> None:
+    def _remember(self, header: BatchHeader, base_offset: int, now_ms: int) -> None:
         last_offset = base_offset + header.last_offset_delta
         batch = SentBatch(
             header.base_sequence,
             header.last_sequence,
             base_offset,
             last_offset,
-            header.max_timestamp,
+            now_ms,
         )
         self._add(header.producer_id, header.producer_epoch, batch)
 

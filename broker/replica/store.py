@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...protocol.batch import MAX_SEQUENCE
+from ..clock import WallClock
 from ..config import TopicConfig
 from ..log import checkpoints
 from ..log.files import Files
@@ -54,12 +55,14 @@ class PartitionStore:
         self,
         files: Files,
         data_dir: str,
+        clock: WallClock,
         *,
         flush: Literal["fsync", "os"],
         is_clean: bool,
     ) -> None:
         self._files = files
         self._data_dir = data_dir
+        self._clock = clock
         self._flush: Literal["fsync", "os"] = flush
         self._is_clean = is_clean
         path = f"{data_dir}/{checkpoints.RECOVERY_POINT}"
@@ -182,7 +185,7 @@ class PartitionStore:
         if offset < opened.log_end_offset:
             for header in opened.headers(offset):
                 if header.producer_id >= 0 and header.base_offset >= offset:
-                    producers.replay(header)
+                    producers.replay(header, self._clock.now_ms())
         return producers
 
     def _save_producers(self, directory: str, producers: Producers, end_offset: int) -> None:
@@ -208,7 +211,7 @@ def _to_entry(producer_id: int, epoch: int, batch: SentBatch) -> ProducerEntry:
         batch.last_sequence,
         batch.last_offset,
         batch.last_offset - batch.base_offset,
-        batch.timestamp_ms,
+        batch.seen_ms,
     )
 
 

@@ -16,8 +16,11 @@ from ..in_process import batch_of
 TEMPLATE = read_header(batch_of())
 
 
+NOW_MS = 1_000
+
+
 def header_of(
-    producer_id: int, epoch: int, sequence: int, count: int = 1, *, offset: int = 0, time: int = 0
+    producer_id: int, epoch: int, sequence: int, count: int = 1, *, offset: int = 0
 ) -> BatchHeader:
     """The header of a batch of `count` records."""
     return TEMPLATE._replace(
@@ -27,7 +30,6 @@ def header_of(
         base_sequence=sequence,
         last_offset_delta=count - 1,
         record_count=count,
-        max_timestamp=time,
     )
 
 
@@ -35,7 +37,7 @@ def filled(*sequences: int, epoch: int = 0) -> Producers:
     """The table after one-record batches of producer 1."""
     producers = Producers()
     for offset, sequence in enumerate(sequences):
-        producers.append(header_of(1, epoch, sequence), offset)
+        producers.append(header_of(1, epoch, sequence), offset, NOW_MS)
     producers.commit()
     return producers
 
@@ -57,7 +59,7 @@ def test_the_last_five_are_duplicates_and_the_sixth_is_out_of_order() -> None:
 @pytest.mark.parametrize(("first", "count"), [(MAX_SEQUENCE, 1), (MAX_SEQUENCE, 4), (5, 3)])
 def test_what_follows_is_the_last_sequence_plus_one_with_a_wrap(first: int, count: int) -> None:
     producers = Producers()
-    producers.append(header_of(1, 0, first, count), 0)
+    producers.append(header_of(1, 0, first, count), 0, NOW_MS)
     following = (first + count) % (MAX_SEQUENCE + 1)
     assert producers.check(header_of(1, 0, following)) is ErrorCode.NONE
     for wrong in (following + 1, following - 1 if following else MAX_SEQUENCE):
@@ -70,16 +72,16 @@ def test_a_newer_epoch_starts_at_0_with_an_empty_window() -> None:
     out_of_order = ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
     assert producers.check(header_of(1, 1, 3)) is out_of_order
     assert producers.check(header_of(1, 1, 0)) is ErrorCode.NONE
-    producers.append(header_of(1, 1, 0), 3)
+    producers.append(header_of(1, 1, 0), 3, NOW_MS)
     assert producers.check(header_of(1, 1, 2)) is out_of_order
     assert producers.check(header_of(1, 0, 2)) is ErrorCode.INVALID_PRODUCER_EPOCH
 
 
 def test_rollback_forgets_what_was_not_written() -> None:
     producers = filled(0, 1)
-    producers.append(header_of(1, 0, 2), 2)
-    producers.append(header_of(1, 3, 0), 3)
-    producers.append(header_of(2, 0, 0), 4)
+    producers.append(header_of(1, 0, 2), 2, NOW_MS)
+    producers.append(header_of(1, 3, 0), 3, NOW_MS)
+    producers.append(header_of(2, 0, 0), 4, NOW_MS)
     producers.rollback()
     assert producers.check(header_of(1, 0, 2)) is ErrorCode.NONE
     assert isinstance(producers.check(header_of(1, 0, 1)), SentBatch)
@@ -88,7 +90,7 @@ def test_rollback_forgets_what_was_not_written() -> None:
 
 def test_a_commit_stands_whatever_is_rolled_back_later() -> None:
     producers = filled(0)
-    producers.append(header_of(1, 0, 1), 1)
+    producers.append(header_of(1, 0, 1), 1, NOW_MS)
     producers.commit()
     producers.rollback()
     assert isinstance(producers.check(header_of(1, 0, 1)), SentBatch)
@@ -96,8 +98,8 @@ def test_a_commit_stands_whatever_is_rolled_back_later() -> None:
 
 def test_a_producer_that_was_silent_is_forgotten() -> None:
     producers = Producers()
-    producers.append(header_of(1, 0, 0, time=100), 0)
-    producers.append(header_of(2, 0, 0, time=200), 1)
+    producers.append(header_of(1, 0, 0), 0, 100)
+    producers.append(header_of(2, 0, 0), 1, 200)
     producers.expire(101)
     assert len(producers) == 1
     assert producers.check(header_of(1, 0, 77)) is ErrorCode.NONE
@@ -165,7 +167,7 @@ class ProducersMachine(RuleBasedStateMachine):
         answer = verdict.base_offset if isinstance(verdict, SentBatch) else verdict
         assert answer == self.expected(header)
         if verdict is ErrorCode.NONE:
-            self.producers.append(header, end_offset)
+            self.producers.append(header, end_offset, NOW_MS)
             self.staged.append(header)
 
     @rule()
@@ -192,7 +194,7 @@ class ProducersMachine(RuleBasedStateMachine):
     def restart_from_the_log_alone(self) -> None:
         self.producers = Producers()
         for header in self.written:
-            self.producers.replay(header)
+            self.producers.replay(header, NOW_MS)
 
     @invariant()
     def both_know_the_same_producers(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from minikafka.broker.clock import WallClock
 from minikafka.broker.config import TopicConfig
 from minikafka.broker.log import checkpoints
 from minikafka.broker.log.files import Files
@@ -26,7 +27,7 @@ NOW_MS = 1_700_000_000_000
 def store_of(data_dir: Path, *, is_clean: bool = False) -> PartitionStore:
     """The store of a data directory."""
     data_dir.mkdir(exist_ok=True)
-    return PartitionStore(Files(), str(data_dir), flush="fsync", is_clean=is_clean)
+    return PartitionStore(Files(), str(data_dir), WallClock(), flush="fsync", is_clean=is_clean)
 
 
 def send(partition: Partition, sequence: int, epoch: int = 0) -> tuple[ErrorCode, int]:
