@@ -1,7 +1,8 @@
 """Bytes to objects and back: the leaf of the house; it touches no clock, file or socket.
 
 primitives            integers, strings, arrays: how each lies on the wire, within bounds
-codec, compiler       a message is declared once, and compiled to Python for each version
+codec, schema         a message is declared once: its fields, and the versions that carry each
+compiler              and compiled to Python for each version
 header                what stands before a message, and the frame around it
 api/                  the messages, one file per API
 errors                the table of errors

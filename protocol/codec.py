@@ -10,89 +10,31 @@
 One class serves all versions. A field that a version lacks decodes to its default; encoding a
 value that a version cannot carry raises, unless the field is `ignorable`. Encoders and decoders
 are compiled on first use, one of each per (message, version), by `compiler`; `source()` prints
-them. "3+" means from version 3 on, "3-5" a range, "2" that one alone, "none" never.
+them. `schema` has the meaning of "3+" and what is kept of a declaration.
 
 Left out: `about` texts, entity types and map keys of Kafka's schema files: they have no bytes.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from struct import error as struct_error
 from typing import Any, TypeVar, cast, dataclass_transform
 
 from .primitives import Buffer, Fixed, ProtocolError, Variable
+from .schema import (
+    ZERO,
+    Array,
+    Decoder,
+    Encoder,
+    FieldDeclaration,
+    FieldType,
+    Schema,
+    Versions,
+    schema_of,
+)
 
 T = TypeVar("T")
-Encoder = Callable[[Any, Callable[[Buffer], None]], None]
-Decoder = Callable[[memoryview, int], tuple[Any, int]]
-_LAST_VERSION = 32767
-
-
-@dataclass(frozen=True, slots=True)
-class Versions:
-    """A range of versions, both ends included; empty when `first > last`."""
-
-    first: int
-    last: int
-
-    @staticmethod
-    def parse(notation: str) -> "Versions":
-        """From "0+", "3-5", "2" or "none"."""
-        if notation == "none":
-            return Versions(0, -1)
-        if notation.endswith("+"):
-            return Versions(int(notation[:-1]), _LAST_VERSION)
-        first, _, last = notation.partition("-")
-        return Versions(int(first), int(last or first))
-
-    def __contains__(self, version: int) -> bool:
-        return self.first <= version <= self.last
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    """An array of a primitive or of a structure."""
-
-    element: "FieldType"
-
-
-FieldType = Fixed | Variable | Array | type
-
-
-@dataclass(frozen=True, slots=True)
-class FieldDeclaration:
-    """What `field()` was told, plus the name it was given to."""
-
-    name: str
-    type: FieldType
-    versions: Versions
-    nullable: Versions
-    default: Any
-    tag: int | None
-    ignorable: bool
-
-    def fresh_default(self) -> Any:
-        """The default: a new list for an array, the shared instance for a structure."""
-        return _zero(self.type) if self.default is ZERO else self.default
-
-
-@dataclass(slots=True)
-class Schema:
-    """A message's or structure's fields; for a message also its key, versions and compiled code."""
-
-    name: str
-    fields: tuple[FieldDeclaration, ...]
-    key: int = -1
-    versions: Versions = Versions(0, -1)
-    flexible: Versions = Versions(0, -1)
-    encoders: dict[int, Encoder] = dataclasses.field(default_factory=dict[int, Encoder])
-    decoders: dict[int, Decoder] = dataclasses.field(default_factory=dict[int, Decoder])
-
-
-ZERO: Any = object()
-"""The default "zero of the type", said aloud: whoever builds the message may leave it out."""
 
 
 def array(element: FieldType) -> Array:
@@ -140,11 +82,6 @@ def message(*, key: int, versions: str, flexible: str) -> Callable[[type[T]], ty
         return Schema(name, fields, key, Versions.parse(versions), Versions.parse(flexible))
 
     return lambda cls: _declare(cls, schema)
-
-
-def schema_of(cls: type) -> Schema:
-    """The declaration behind a message class or structure class."""
-    return cast(Schema, vars(cls)["__kafka__"])
 
 
 def encode(message: object, version: int) -> list[Buffer]:
@@ -227,18 +164,3 @@ def _constant_default(declaration: FieldDeclaration) -> Any:
     """The default to compare with and to inline; arrays and structures stay `ZERO`."""
     mutable = not isinstance(declaration.type, Fixed | Variable)
     return ZERO if declaration.default is ZERO and mutable else declaration.fresh_default()
-
-
-def _zero(type: FieldType) -> Any:
-    match type:
-        case Fixed() | Variable():
-            return type.zero
-        case Array():
-            return []
-        case _:
-            return _shared_default(type)
-
-
-@functools.cache
-def _shared_default(structure: type) -> Any:
-    return structure()

@@ -25,8 +25,8 @@ from struct import Struct
 from typing import Any
 
 from . import primitives
-from .codec import Array, FieldDeclaration, FieldType, Schema, Versions, schema_of
 from .primitives import BYTES, STRING, Fixed, Variable
+from .schema import Array, FieldDeclaration, FieldType, Schema, Versions, schema_of
 
 _NEVER = Versions.parse("none")
 

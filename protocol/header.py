@@ -14,7 +14,6 @@ from struct import Struct
 from struct import error as struct_error
 from typing import NamedTuple
 
-from .codec import schema_of
 from .primitives import (
     Buffer,
     ProtocolError,
@@ -22,6 +21,7 @@ from .primitives import (
     encode_nullable_string,
     skip_tags,
 )
+from .schema import schema_of
 
 API_VERSIONS_KEY = 18
 REQUEST_START = Struct(">hhi")  # api_key, api_version, correlation_id

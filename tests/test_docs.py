@@ -30,7 +30,8 @@ from minikafka.broker.config import STORED_ONLY, BrokerConfig, TopicConfig
 from minikafka.broker.handlers.table import SERVED_VERSIONS
 from minikafka.broker.options import OptionRule, option_names, option_texts
 from minikafka.protocol.api import API_MODULES, api_name, request_class
-from minikafka.protocol.codec import schema_of, source
+from minikafka.protocol.codec import source
+from minikafka.protocol.schema import schema_of
 
 from .nodes import NodeProcess
 

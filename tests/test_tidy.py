@@ -48,6 +48,7 @@ TESTED_ELSEWHERE = {
     "protocol/compiler": "tests/protocol/test_api_oracle.py",
     "protocol/header": "tests/protocol/test_codec_tables.py",
     "protocol/primitives": "tests/protocol/test_codec_tables.py",
+    "protocol/schema": "tests/protocol/test_codec_tables.py",
 }
 """Modules of mirrored packages that are tested together with others, and where."""
 

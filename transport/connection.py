@@ -33,7 +33,7 @@ from typing import Any, Final, TypeVar
 
 from ..protocol.api import api_name
 from ..protocol.api.api_versions import ApiVersionsRequest, ApiVersionsResponse
-from ..protocol.codec import decode, encode, schema_of
+from ..protocol.codec import decode, encode
 from ..protocol.errors import ErrorCode, KafkaError, error_class
 from ..protocol.header import (
     API_VERSIONS_KEY,
@@ -43,6 +43,7 @@ from ..protocol.header import (
     has_flexible_response_header,
 )
 from ..protocol.primitives import Buffer, ProtocolError, skip_tags
+from ..protocol.schema import schema_of
 from .framing import FrameBuffers, FrameReceiver
 
 MAX_RESPONSE_BYTES: Final = 128 << 20

@@ -17,8 +17,9 @@ know. Because the client asks before it knows anything, two rules hold here and 
 `zk_migration_ready` (KIP-866) is declared because it is on the wire; nobody sets it.
 """
 
-from ..codec import ZERO, array, field, message, struct
+from ..codec import array, field, message, struct
 from ..primitives import BOOLEAN, INT16, INT32, INT64, STRING
+from ..schema import ZERO
 
 
 @message(key=18, versions="0-4", flexible="3+")

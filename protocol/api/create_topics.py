@@ -12,8 +12,9 @@ succeeds or fails alone.
     v7   `topic_id` (KIP-516)
 """
 
-from ..codec import ZERO, array, field, message, struct
+from ..codec import array, field, message, struct
 from ..primitives import BOOLEAN, INT8, INT16, INT32, STRING, UUID, ZERO_UUID
+from ..schema import ZERO
 
 BROKER_DEFAULT = -1
 """As a number of partitions or replicas: what the broker is configured to (KIP-464)."""

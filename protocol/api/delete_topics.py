@@ -11,8 +11,9 @@ succeeds or fails alone.
     v6   `topics`, by name or by id, in place of `topic_names` (KIP-516)
 """
 
-from ..codec import ZERO, array, field, message, struct
+from ..codec import array, field, message, struct
 from ..primitives import INT16, INT32, STRING, UUID, ZERO_UUID
+from ..schema import ZERO
 
 
 @struct

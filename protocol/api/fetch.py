@@ -27,8 +27,9 @@ Versions 0 to 3 need record formats that Kafka 4 no longer has (KIP-896).
 broker looks at the version before it fills them.
 """
 
-from ..codec import ZERO, array, field, message, struct
+from ..codec import array, field, message, struct
 from ..primitives import INT8, INT16, INT32, INT64, RECORDS, STRING, UUID, ZERO_UUID, Buffer
+from ..schema import ZERO
 
 MAX_INT32 = 2**31 - 1
 HIGH_WATERMARK_NOT_SENT = 2**63 - 1

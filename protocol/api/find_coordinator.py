@@ -12,8 +12,9 @@ the answer has become wrong. The coordinator is the leader of one partition of a
     v6  no new bytes: `key_type` 2, share groups (KIP-932)
 """
 
-from ..codec import ZERO, array, field, message, struct
+from ..codec import array, field, message, struct
 from ..primitives import INT8, INT16, INT32, STRING
+from ..schema import ZERO
 
 GROUP = 0
 TRANSACTION = 1

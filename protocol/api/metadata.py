@@ -19,8 +19,9 @@ have moved. All routing of a client rests on this answer. To ask about a topic m
     v13  `error_code` for the whole answer, such as REBOOTSTRAP_REQUIRED (KIP-1102)
 """
 
-from ..codec import ZERO, array, field, message, struct
+from ..codec import array, field, message, struct
 from ..primitives import BOOLEAN, INT16, INT32, STRING, UUID, ZERO_UUID
+from ..schema import ZERO
 
 OPERATIONS_NOT_REQUESTED = -(2**31)
 """The bit field of authorized operations when nobody asked for it (KIP-430)."""

@@ -24,8 +24,9 @@ are declared. A broker still advertises them, since old clients look there for c
 broker looks at the version before it fills them.
 """
 
-from ..codec import ZERO, array, field, message, struct
+from ..codec import array, field, message, struct
 from ..primitives import INT16, INT32, INT64, RECORDS, STRING, UUID, ZERO_UUID, Buffer
+from ..schema import ZERO
 
 
 @struct

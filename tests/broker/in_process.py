@@ -41,7 +41,7 @@ from minikafka.protocol.api.produce import (
     ProduceRequestTopic,
     ProduceResponsePartition,
 )
-from minikafka.protocol.codec import decode, encode, schema_of
+from minikafka.protocol.codec import decode, encode
 from minikafka.protocol.header import (
     RequestStart,
     encode_request,
@@ -50,6 +50,7 @@ from minikafka.protocol.header import (
 )
 from minikafka.protocol.primitives import Buffer
 from minikafka.protocol.records import BatchBuilder, Record, iterate, iterate_batches
+from minikafka.protocol.schema import schema_of
 
 DEADLINE_S = 10.0
 CLIENT_ID = "raw"

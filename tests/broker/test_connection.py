@@ -42,7 +42,7 @@ from minikafka.protocol.api.offset_for_leader_epoch import (
     OffsetForLeaderEpochRequestTopic,
 )
 from minikafka.protocol.api.produce import ProduceRequest
-from minikafka.protocol.codec import schema_of
+from minikafka.protocol.schema import schema_of
 from minikafka.transport.framing import SHARED_BUFFER_BYTES
 
 from .in_process import (

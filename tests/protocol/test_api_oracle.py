@@ -25,8 +25,9 @@ from kio.schema.errors import ErrorCode as KioErrorCode
 from kio.serial import entity_reader, entity_writer
 
 from minikafka.protocol.api import API_MODULES, request_class, response_class
-from minikafka.protocol.codec import Array, decode, encode, schema_of
+from minikafka.protocol.codec import decode, encode
 from minikafka.protocol.primitives import BYTES, RECORDS, STRING, ZERO_UUID, ProtocolError
+from minikafka.protocol.schema import Array, schema_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MS = 2**41  # in the year 2039; kio goes through floats, which are not exact for ever

@@ -14,7 +14,7 @@ from typing import Any
 
 from minikafka.protocol.api import request_class
 from minikafka.protocol.api.api_versions import ApiVersion, ApiVersionsResponse
-from minikafka.protocol.codec import decode, encode, schema_of
+from minikafka.protocol.codec import decode, encode
 from minikafka.protocol.header import (
     decode_client_id,
     decode_request_start,
@@ -22,6 +22,7 @@ from minikafka.protocol.header import (
     has_flexible_request_header,
     has_flexible_response_header,
 )
+from minikafka.protocol.schema import schema_of
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, INIT_PRODUCER_ID = 0, 1, 2, 3, 18, 22
 SILENCE = object()

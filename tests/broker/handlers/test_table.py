@@ -4,7 +4,7 @@ import pytest
 
 from minikafka.broker.handlers.table import SERVED_VERSIONS, advertised_versions, find_route
 from minikafka.protocol.api import API_MODULES, request_class, response_class
-from minikafka.protocol.codec import schema_of
+from minikafka.protocol.schema import schema_of
 
 EVERY_ROUTE = [
     (key, version)
