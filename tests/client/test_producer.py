@@ -158,8 +158,8 @@ async def test_send_waits_for_room_and_then_says_so():
             bootstrap_servers=broker.bootstrap,
             buffer_memory_bytes=1000,
             max_block_ms=50,
-            request_timeout_ms=100,
-            delivery_timeout_ms=200,
+            request_timeout_ms=1_000,
+            delivery_timeout_ms=1_500,
         ) as producer:
             futures = [await producer.send("t", b"x" * 100) for _ in range(6)]
             with pytest.raises(KafkaTimeout, match="the buffer of 1000 bytes was full for 50 ms"):
@@ -172,7 +172,7 @@ async def test_flush_says_how_many_records_are_left():
     async with ScriptedBroker({PRODUCE: lambda _: SILENCE}) as broker:
         Cluster(broker)
         producer = await Producer(
-            bootstrap_servers=broker.bootstrap, request_timeout_ms=100, delivery_timeout_ms=200
+            bootstrap_servers=broker.bootstrap, request_timeout_ms=5_000, delivery_timeout_ms=9_000
         ).start()
         futures = await producer.send_many("t", [b"1", b"2", b"3"])
         with pytest.raises(KafkaTimeout, match="3 records are not delivered after 20 ms"):

@@ -66,7 +66,7 @@ async def test_a_retry_has_the_same_bytes(broker: ScriptedBroker, accident: Erro
 
 async def test_an_unanswered_request_is_tried_again_on_a_new_connection(broker: ScriptedBroker):
     broker.handlers[PRODUCE] = produce_with(SILENCE)
-    async with producer_of(broker, request_timeout_ms=50) as producer:
+    async with producer_of(broker, request_timeout_ms=1_000) as producer:
         await producer.send_and_wait("t", b"1")
     assert len(set(batches_of(broker))) == 1
 
