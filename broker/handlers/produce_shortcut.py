@@ -44,7 +44,6 @@ MAX_REMEMBERED = 64
 MAX_LENGTHS = 4
 """Lengths of the equal bytes that are tried: one per length of a topic's name, mostly."""
 FIRST_VERSION = 7
-FIRST_FLEXIBLE_VERSION = 9
 _VERSION_END = 4
 _CORRELATION_ID_END = 8
 _TAGS = bytes(3)  # no tagged fields: of the partition, the topic, the request
@@ -163,7 +162,7 @@ class Shortcuts:
         for end in self._lengths:
             shortcut = self._by_start.get(_start(frame, end))
             if shortcut is not None and not shortcut.partition.is_removed:
-                batch = _batch(frame, end, shortcut.route.version)
+                batch = _batch(frame, end, shortcut.route.has_flexible_request)
                 return None if batch is None else (shortcut, batch)
         return None
 
@@ -174,7 +173,7 @@ class Shortcuts:
         partition = _only_partition(request, context)
         if route.version < FIRST_VERSION or partition is None:
             return
-        end = _length_position(frame, request, route.version)
+        end = _length_position(frame, request, route.has_flexible_request)
         if end not in self._lengths:
             if len(self._lengths) == MAX_LENGTHS:
                 return
@@ -189,28 +188,28 @@ def _start(frame: memoryview, end: int) -> bytes:
     return bytes(frame[:_VERSION_END]) + frame[_CORRELATION_ID_END:end]
 
 
-def _length_position(frame: memoryview, request: ProduceRequest, version: int) -> int:
+def _length_position(frame: memoryview, request: ProduceRequest, is_flexible: bool) -> int:
     """Where the length of the one batch stands."""
     batch_bytes = len(request.topic_data[0].partition_data[0].records or b"")
-    if version < FIRST_FLEXIBLE_VERSION:
+    if not is_flexible:
         return len(frame) - batch_bytes - 4
     return len(frame) - len(_TAGS) - batch_bytes - len(encode_varint(batch_bytes + 1))
 
 
-def _batch(frame: memoryview, position: int, version: int) -> memoryview | None:
+def _batch(frame: memoryview, position: int, is_flexible: bool) -> memoryview | None:
     """The batch whose length stands at `position`, if it reaches just to the end."""
     end = len(frame)
     if end - position < HEADER_BYTES:
         return None
     try:
-        if version < FIRST_FLEXIBLE_VERSION:
+        if not is_flexible:
             length, position = decode_length(frame, position)
         else:
             length, position = decode_compact_length(frame, position)
             end -= len(_TAGS)
     except ProtocolError:
         return None  # The long way says what is wrong, and in which request.
-    if version >= FIRST_FLEXIBLE_VERSION and bytes(frame[end:]) != _TAGS:
+    if is_flexible and bytes(frame[end:]) != _TAGS:
         return None
     return frame[position:end] if length == end - position else None
 
