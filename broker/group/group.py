@@ -262,8 +262,8 @@ class Group:
         """A static member came back under a new id: it keeps its place, its old id is fenced."""
         roster, instance_id = self.roster, join.instance_id or ""
         old_id, old_leader = roster.id_of(instance_id) or "", roster.leader
+        effects = self._answer_waiting(roster.members[old_id], ErrorCode.FENCED_INSTANCE_ID)
         member = roster.rename(instance_id, member_id)
-        effects = self._answer_waiting(member, ErrorCode.FENCED_INSTANCE_ID)
         if old_id in self._unsynced:
             self._unsynced.remove(old_id)
             self._unsynced.add(member_id)

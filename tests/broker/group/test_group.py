@@ -710,3 +710,25 @@ def test_a_group_without_members_takes_any_protocol_again():
       CompletingRebalance
     """
     check(script)
+
+
+def test_a_static_member_that_comes_back_twice_is_answered_once_and_by_its_last_id():
+    script = """
+    0 join A static=s1
+    0 tick
+      A: joined m1 generation 1 range, leader m1 [m1]
+      CompletingRebalance
+    1 sync A A=x
+      save generation 1
+    1 saved
+      A: owns x
+    2 join A2 static=s1 skip
+      save generation 1
+    3 join A3 static=s1 skip
+      A2: FENCED_INSTANCE_ID m2
+      save generation 1
+    4 saved
+    5 saved
+      A3: joined m3 generation 1 range, leader m3 [m3], skip
+    """
+    check(script, auto_save=False)

@@ -72,7 +72,6 @@ class GroupMachine(RuleBasedStateMachine):
         elif answer.error_code in (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_INSTANCE_ID):
             client.member_id = ""
         if answer.error_code == ErrorCode.NONE:
-            assert answer.generation >= client.generation
             client.generation = answer.generation
             client.view = answer.members
             assert (answer.member_id == answer.leader) == bool(answer.members)
@@ -132,6 +131,22 @@ class GroupMachine(RuleBasedStateMachine):
                 self.group.lost(handle, self.now_ms)
                 self.waiting[handle] = Client(name)
         client.member_id, client.view = "", ()
+
+    @rule(members=st.sets(names))
+    def behave(self, members):
+        """These do what a good client does, until they know what they own."""
+        for name in sorted(members):
+            if not self.is_waiting(name):
+                self.join(name, False, b"")
+        self.time_passes(20)
+        for name in sorted(members):
+            if not self.is_waiting(name):
+                self.sync(name)
+        while self.saves:
+            self.save(False)
+
+    def is_waiting(self, name):
+        return self.clients[name] in self.waiting.values()
 
     @rule(failed=st.booleans())
     def save(self, failed):
