@@ -21,10 +21,12 @@ from typing import Literal, cast
 
 from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, TopicConfig, parse_address
-from .controller.decide import create_cluster, register_broker
+from .controller.decide import OFFSETS_TOPIC, create_cluster, register_broker
 from .controller.image import PartitionImage, Record, TopicImage, UnknownRecord
 from .controller.producer_ids import ProducerIds
 from .controller.service import Command, Controller
+from .group.coordinator import GroupCoordinator, GroupOptions
+from .group.group import GroupLimits
 from .handlers.context import Context
 from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError, StorageFailed
@@ -69,6 +71,7 @@ class Node:
         self._replicas: ReplicaManager
         self._controller: Controller
         self._store: PartitionStore
+        self._groups: GroupCoordinator
 
     async def start(self) -> None:
         """Start to serve; raises ConfigError or NodeError with nothing changed on disk."""
@@ -91,7 +94,13 @@ class Node:
         producer_ids = ProducerIds(self._controller, self.config.node_id)
         await self._server.serve(
             Context(
-                self.config, self._controller, producer_ids, self._replicas, self._clock, advertised
+                self.config,
+                self._controller,
+                producer_ids,
+                self._replicas,
+                self._clock,
+                self._groups,
+                advertised,
             )
         )
 
@@ -100,6 +109,7 @@ class Node:
         if self._checkpoint_timer is not None:
             self._checkpoint_timer.cancel()
         await self._server.stop_reading()
+        self._groups.resign()
         await self._replicas.flush_all()
         self._replicas.stop()
         self._server.stop()
@@ -176,6 +186,7 @@ class Node:
         await self._join_cluster(identity, is_lossless)
         self._replicas = ReplicaManager(files, loop)
         self._replicas.on_failure = self._stop_soon
+        self._groups = self._new_coordinator(loop)
         flush = cast(Literal["fsync", "os"], self.config.flush)
         self._store = PartitionStore(files, data_dir, self._clock, flush=flush, is_clean=is_clean)
         for topic in self._controller.image.topics.values():
@@ -236,6 +247,10 @@ class Node:
                 keys = [key for key in self._replicas.partitions if key[0] not in image.topics]
                 removed = [self._replicas.remove(*key) for key in keys]
                 self._store.delete([each for each in removed if each is not None])
+                for name in {key[0] for key in keys}:
+                    self._groups.forget_topic(name)
+                if OFFSETS_TOPIC in {key[0] for key in keys}:
+                    self._groups.resign()
             case _:
                 pass
 
@@ -244,7 +259,19 @@ class Node:
             topic.name, topic.topic_id, partition.index, partition.leader_epoch
         )
         config = TopicConfig.of(self.config, topic.configs)
-        self._replicas.add(self._store.open(identity, config))
+        opened = self._store.open(identity, config)
+        self._replicas.add(opened)
+        if topic.name == OFFSETS_TOPIC:
+            self._groups.lead(opened)
+
+    def _new_coordinator(self, loop: asyncio.AbstractEventLoop) -> GroupCoordinator:
+        config = self.config
+        options = GroupOptions(
+            GroupLimits(config.group_max_size, config.group_initial_rebalance_delay_ms),
+            config.offsets_retention_minutes * 60_000,
+            config.offsets_retention_check_interval_ms,
+        )
+        return GroupCoordinator(self._replicas, self._clock, self._random, options, loop)
 
     def _checkpoint_later(self) -> None:
         interval_ms = self.config.log_flush_offset_checkpoint_interval_ms

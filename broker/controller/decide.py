@@ -108,6 +108,19 @@ def create_topic(image: Image, config: BrokerConfig, topic: NewTopic, random: "R
     return Decision([created, *partitions], value=topic_id)
 
 
+def create_offsets_topic(image: Image, config: BrokerConfig, random: "Random") -> Decision:
+    """The topic in which groups keep their state; clients cannot create it themselves."""
+    configs = {
+        "cleanup.policy": "compact",
+        "compression.type": "producer",
+        "segment.bytes": str(config.offsets_topic_segment_bytes),
+    }
+    partitions = config.offsets_topic_num_partitions
+    return create_topic(
+        image, config, NewTopic(OFFSETS_TOPIC, partitions, -1, None, configs), random
+    )
+
+
 def delete_topic(image: Image, topic_id: bytes) -> Decision:
     """A topic goes, with its partitions and their data; `value` is its name."""
     topic = image.topic_by_id(topic_id)

@@ -175,6 +175,10 @@ class Group:
         self.state = State.DEAD
         return ErrorCode.NONE
 
+    def revive(self) -> None:
+        """Its deletion could not be written: it is empty, as before."""
+        self.state = State.EMPTY
+
     def deadline_ms(self) -> int | None:
         """When `tick` next has something to do. A heartbeat moves it later, and nothing earlier."""
         deadlines = [

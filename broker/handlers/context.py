@@ -8,6 +8,7 @@ from ..clock import WallClock
 from ..config import BrokerConfig
 from ..controller.producer_ids import ProducerIds
 from ..controller.service import Controller
+from ..group.coordinator import GroupCoordinator
 from ..replica.manager import ReplicaManager
 
 
@@ -16,6 +17,16 @@ class Exchange(Protocol):
 
     version: int
     correlation_id: int
+
+    @property
+    def client_id(self) -> str:
+        """What the client calls itself, empty for nothing."""
+        ...
+
+    @property
+    def client_host(self) -> str:
+        """The address that the client comes from."""
+        ...
 
     @property
     def local_address(self) -> tuple[str, int]:
@@ -52,6 +63,7 @@ class Context:
     producer_ids: ProducerIds
     replicas: ReplicaManager
     clock: WallClock
+    groups: GroupCoordinator
     advertised: tuple[str, int] | None
 
     def address_for(self, exchange: Exchange) -> tuple[str, int]:

@@ -28,5 +28,5 @@ class DeleteGroupsResponseResult:
 class DeleteGroupsResponse:
     """An error or none for each."""
 
-    throttle_time_ms: int = field(INT32, ignorable=True)
+    throttle_time_ms: int = field(INT32, default=0, ignorable=True)
     results: list[DeleteGroupsResponseResult] = field(array(DeleteGroupsResponseResult))

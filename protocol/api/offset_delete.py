@@ -51,5 +51,5 @@ class OffsetDeleteResponse:
     """An error for the group, or one or none for each partition."""
 
     error_code: int = field(INT16)
-    throttle_time_ms: int = field(INT32, ignorable=True)
+    throttle_time_ms: int = field(INT32, default=0, ignorable=True)
     topics: list[OffsetDeleteResponseTopic] = field(array(OffsetDeleteResponseTopic))
