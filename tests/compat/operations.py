@@ -22,4 +22,10 @@ def check_accounted_for(
     assert not without_test & tested.keys()
     assert methods == without_test | tested.keys()
     for name in tested:
-        assert any(test.startswith(f"test_{name}") for test in module), f"{name} has no test"
+        assert any(_is_named_for(test, name) for test in module), f"{name} has no test"
+
+
+def _is_named_for(test: str, method: str) -> bool:
+    """As test_METHOD, test_METHOD_as_it_should or test_ANOTHER_and_METHOD are."""
+    parts = test.removeprefix("test_").split("_and_")
+    return any(part == method or part.startswith(f"{method}_") for part in parts)

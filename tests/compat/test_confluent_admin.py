@@ -1,6 +1,5 @@
 """confluent-kafka's AdminClient: each operation on topics, options, records and the cluster."""
 
-from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -29,7 +28,7 @@ OPERATIONS = {
     "describe_cluster": "Metadata",
     "cluster_id": "Metadata",
 }
-"""Method, and what it is on the wire. Each has a test of its name."""
+"""Method, and what it is on the wire. Each stands in the name of a test."""
 LEFT_OUT = {
     "delete_records": "DeleteRecords comes with retention",
     "elect_leaders": "a node is alone",
@@ -42,9 +41,9 @@ LEFT_OUT = {
 
 
 @pytest.fixture(scope="module")
-def operator(shared_broker: NodeProcess) -> Iterator[Any]:
+def operator(shared_broker: NodeProcess) -> Any:
     """One admin client: its futures end when it is collected."""
-    yield admin.AdminClient({"bootstrap.servers": shared_broker.bootstrap})
+    return admin.AdminClient({"bootstrap.servers": shared_broker.bootstrap})
 
 
 def done(futures: Any) -> Any:

@@ -34,7 +34,7 @@ OPERATIONS = {
     "api_versions": "ApiVersions",
     "get_broker_version_data": "ApiVersions",
 }
-"""Method, and what it is on the wire. Each has a test of its name."""
+"""Method, and what it is on the wire. Each stands in the name of a test."""
 LEFT_OUT = {
     "close": "no request",
     "delete_records": "DeleteRecords comes with retention",
