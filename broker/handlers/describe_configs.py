@@ -9,7 +9,6 @@ their turn in between, and a resource that is named again is not described again
 """
 
 import asyncio
-
 from typing import NamedTuple
 
 from ...protocol.api.describe_configs import (
