@@ -33,9 +33,17 @@ API_MODULES: dict[int, str] = {
     20: "delete_topics",
     22: "init_producer_id",
     23: "offset_for_leader_epoch",
+    32: "describe_configs",
+    33: "alter_configs",
+    34: "alter_replica_log_dirs",
+    35: "describe_log_dirs",
+    37: "create_partitions",
     42: "delete_groups",
+    44: "incremental_alter_configs",
     47: "offset_delete",
     60: "describe_cluster",
+    61: "describe_producers",
+    74: "list_config_resources",
     75: "describe_topic_partitions",
 }
 
