@@ -154,6 +154,34 @@ class BrokerConfig:
     fetch_max_bytes: int = option(
         55 * MEBIBYTE, "largest answer to a fetch", minimum=1024, maximum=MAX_INT32
     )
+    group_initial_rebalance_delay_ms: int = option(
+        100, "how long an empty group waits for more members (Kafka: 3 s)", minimum=0
+    )
+    group_max_session_timeout_ms: int = option(
+        1_800_000, "longest session that a member may ask for", minimum=1
+    )
+    group_max_size: int = option(MAX_INT32, "members of a group", minimum=1, maximum=MAX_INT32)
+    group_min_session_timeout_ms: int = option(
+        6_000, "shortest session that a member may ask for", minimum=1
+    )
+    offset_metadata_max_bytes: int = option(
+        4096, "longest text beside a committed offset", minimum=0
+    )
+    offsets_retention_check_interval_ms: int = option(
+        600_000, "time between two looks for offsets that are too old", minimum=1
+    )
+    offsets_retention_minutes: int = option(
+        7 * 24 * 60, "how long the offsets of an empty group are kept", minimum=1
+    )
+    offsets_topic_num_partitions: int = option(
+        8, "partitions of __consumer_offsets, once it is created (Kafka: 50)", minimum=1
+    )
+    offsets_topic_segment_bytes: int = option(
+        16 * MEBIBYTE,
+        "segment size of __consumer_offsets: a start reads the active one (Kafka: 100 MiB)",
+        minimum=14,
+        maximum=MAX_INT32,
+    )
     producer_id_expiration_ms: int = option(
         DAY_MS,
         "silence after which a producer is forgotten",

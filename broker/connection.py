@@ -99,6 +99,16 @@ class RequestExchange:
         """The address by which the client reached this node."""
         return self._connection.local_address
 
+    @property
+    def client_id(self) -> str:
+        """What the client calls itself, empty for nothing."""
+        return self._connection.client_id or ""
+
+    @property
+    def client_host(self) -> str:
+        """The address that the client comes from."""
+        return self._connection.peer_host
+
     def answer(self, response: Any) -> None:
         """Encode the answer, to be sent in its turn."""
         route = self._route
@@ -150,7 +160,7 @@ class Connection(asyncio.BufferedProtocol):
         self._outbox: Outbox
         self.last_active_at = loop.time()
         self.has_answers = False
-        self.name = "?"
+        self.name, self.peer_host = "?", "?"
         self.client_id: str | None = None
         self.local_address = ("", 0)
 
@@ -158,7 +168,7 @@ class Connection(asyncio.BufferedProtocol):
         """Take the socket over."""
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername") or ("?", 0)
-        self.name = f"{peer[0]}:{peer[1]}"
+        self.name, self.peer_host = f"{peer[0]}:{peer[1]}", peer[0]
         self.local_address = (transport.get_extra_info("sockname") or ("", 0))[:2]
         has_socket = transport.get_extra_info("socket") is not None
         if has_socket and transport.get_extra_info("ssl_object") is None:

@@ -21,11 +21,13 @@ from typing import cast
 
 from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, TopicConfig, parse_address
-from .controller.decide import create_cluster, register_broker
+from .controller.decide import OFFSETS_TOPIC, create_cluster, register_broker
 from .controller.image import PartitionImage, Record, TopicImage, UnknownRecord
 from .controller.live_config import LiveConfig
 from .controller.producer_ids import ProducerIds
 from .controller.service import Command, Controller
+from .group.coordinator import GroupCoordinator, GroupOptions
+from .group.group import GroupLimits
 from .handlers.context import Context
 from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError, StorageFailed
@@ -72,6 +74,7 @@ class Node:
         self._controller: Controller
         self._live: LiveConfig
         self._store: PartitionStore
+        self._groups: GroupCoordinator
 
     async def start(self) -> None:
         """Start to serve; raises ConfigError or NodeError with nothing changed on disk."""
@@ -99,6 +102,7 @@ class Node:
                 producer_ids,
                 self._replicas,
                 self._store,
+                self._groups,
                 self._clock,
                 advertised,
             )
@@ -109,6 +113,7 @@ class Node:
         if self._checkpoint_timer is not None:
             self._checkpoint_timer.cancel()
         await self._server.stop_reading()
+        self._groups.resign()
         await self._replicas.flush_all()
         self._replicas.stop()
         self._server.stop()
@@ -185,6 +190,7 @@ class Node:
         await self._join_cluster(identity, is_lossless)
         self._replicas = ReplicaManager(files, loop)
         self._replicas.on_failure = self._stop_soon
+        self._groups = self._new_coordinator(loop)
         self._live = LiveConfig(self.config, self._controller.image)
         for complaint in self._live.complaints():
             log.warning("an option of the metadata log does not count: %s", complaint)
@@ -250,6 +256,10 @@ class Node:
                 keys = [key for key in self._replicas.partitions if key[0] not in image.topics]
                 removed = [self._replicas.remove(*key) for key in keys]
                 self._store.delete([each for each in removed if each is not None])
+                for name in {key[0] for key in keys}:
+                    self._groups.forget_topic(name)
+                if OFFSETS_TOPIC in {key[0] for key in keys}:
+                    self._groups.resign()
             case "TopicConfigsChanged":
                 self._configure(image.topics[image.topic_names[record["topic_id"]]])
             case "BrokerConfigsChanged":
@@ -273,7 +283,19 @@ class Node:
         identity = PartitionIdentity(
             topic.name, topic.topic_id, partition.index, partition.leader_epoch
         )
-        self._replicas.add(self._store.open(identity, config))
+        opened = self._store.open(identity, config)
+        self._replicas.add(opened)
+        if topic.name == OFFSETS_TOPIC:
+            self._groups.lead(opened)
+
+    def _new_coordinator(self, loop: asyncio.AbstractEventLoop) -> GroupCoordinator:
+        config = self.config
+        options = GroupOptions(
+            GroupLimits(config.group_max_size, config.group_initial_rebalance_delay_ms),
+            config.offsets_retention_minutes * 60_000,
+            config.offsets_retention_check_interval_ms,
+        )
+        return GroupCoordinator(self._replicas, self._clock, self._random, options, loop)
 
     def _checkpoint_later(self) -> None:
         interval_ms = self.config.log_flush_offset_checkpoint_interval_ms

@@ -5,6 +5,7 @@ codec, schema         a message is declared once: its fields, and the versions t
 compiler              and compiled to Python for each version
 header                what stands before a message, and the frame around it
 api/                  the messages, one file per API
+consumer_protocol     what members of a group tell each other
 errors                the table of errors
 batch, records        the record batch from outside, and the records in it
 compression, crc32c   what a batch is compressed and checked with

@@ -31,7 +31,7 @@ from minikafka.broker.handlers.table import SERVED_VERSIONS
 from minikafka.broker.options import OptionRule, option_rules, option_texts
 from minikafka.protocol.api import API_MODULES, api_name, request_class
 from minikafka.protocol.codec import source
-from minikafka.protocol.schema import schema_of
+from minikafka.protocol.schema import Versions, schema_of
 
 from .nodes import NodeProcess
 
@@ -54,10 +54,17 @@ def api_table() -> str:
     """The APIs that the broker serves."""
     rows = ["| key | API | versions | flexible from | what it asks |", "|---|---|---|---|---|"]
     for key, (first, last) in sorted(SERVED_VERSIONS.items()):
-        flexible = schema_of(request_of(key)).flexible.first
+        flexible = schema_of(request_of(key)).flexible
         versions = str(first) if first == last else f"{first}-{last}"
-        rows.append(f"| {key} | {api_name(key)} | {versions} | {flexible} | {question(key)} |")
+        rows.append(
+            f"| {key} | {api_name(key)} | {versions} | {first_of(flexible)} | {question(key)} |"
+        )
     return "\n".join(rows)
+
+
+def first_of(versions: Versions) -> str:
+    """The first of some versions, if there is one."""
+    return str(versions.first) if versions.first <= versions.last else "never"
 
 
 def request_of(key: int) -> type[Any]:

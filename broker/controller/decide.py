@@ -126,6 +126,9 @@ def create_partitions(image: Image, new: NewPartitions) -> Decision:
     topic = image.topics.get(new.topic)
     if topic is None:
         return Decision([], ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    if topic.name in INTERNAL_TOPICS:
+        message = f"each group has its place in {topic.name}, which would change with the count"
+        return Decision([], ErrorCode.INVALID_PARTITIONS, message)
     old_count = len(topic.partitions)
     if not old_count < new.count <= MAX_PARTITIONS_PER_TOPIC:
         limits = f"more, and {MAX_PARTITIONS_PER_TOPIC} at most, are possible"
@@ -141,6 +144,19 @@ def create_partitions(image: Image, new: NewPartitions) -> Decision:
             return Decision([], ErrorCode.INVALID_REPLICA_ASSIGNMENT, message)
         replicas = dict(zip(indexes, new.assignments, strict=True))
     return Decision([_new_partition(topic.topic_id, *each) for each in replicas.items()])
+
+
+def create_offsets_topic(image: Image, config: BrokerConfig, random: "Random") -> Decision:
+    """The topic in which groups keep their state; clients cannot create it themselves."""
+    configs = {
+        "cleanup.policy": "compact",
+        "compression.type": "producer",
+        "segment.bytes": str(config.offsets_topic_segment_bytes),
+    }
+    partitions = config.offsets_topic_num_partitions
+    return create_topic(
+        image, config, NewTopic(OFFSETS_TOPIC, partitions, -1, None, configs), random
+    )
 
 
 def delete_topic(image: Image, topic_id: bytes) -> Decision:

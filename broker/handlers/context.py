@@ -9,6 +9,7 @@ from ..config import BrokerConfig
 from ..controller.live_config import LiveConfig
 from ..controller.producer_ids import ProducerIds
 from ..controller.service import Controller
+from ..group.coordinator import GroupCoordinator
 from ..replica.manager import ReplicaManager
 from ..replica.store import PartitionStore
 
@@ -18,6 +19,16 @@ class Exchange(Protocol):
 
     version: int
     correlation_id: int
+
+    @property
+    def client_id(self) -> str:
+        """What the client calls itself, empty for nothing."""
+        ...
+
+    @property
+    def client_host(self) -> str:
+        """The address that the client comes from."""
+        ...
 
     @property
     def local_address(self) -> tuple[str, int]:
@@ -54,6 +65,7 @@ class Context:
     producer_ids: ProducerIds
     replicas: ReplicaManager
     store: PartitionStore
+    groups: GroupCoordinator
     clock: WallClock
     advertised: tuple[str, int] | None
 

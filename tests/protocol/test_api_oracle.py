@@ -133,7 +133,7 @@ class Drawn:
     def value(self, declaration, kafka_type):
         if kafka_type == "error_code":
             return self.random.choice(CODES)
-        if kafka_type == "datetime_i64":
+        if kafka_type in ("datetime_i64", "timedelta_i64"):
             return self.random.choice((-1, 0, self.random.randint(0, LAST_MS)))
         if declaration.type is STRING:
             return "".join(self.random.choices(ALPHABET, k=self.random.choice((0, 1, 9, 150))))

@@ -1,21 +1,52 @@
-"""FindCoordinator, while there is no coordinator."""
+"""FindCoordinator: groups have one, and the first question makes it."""
+
+import asyncio
 
 import pytest
 
-from minikafka.protocol.api.find_coordinator import FindCoordinatorRequest
+from minikafka.protocol.api.find_coordinator import (
+    SHARE_GROUP,
+    TRANSACTION,
+    FindCoordinatorRequest,
+)
+from minikafka.protocol.api.metadata import MetadataRequest
 from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import ServedNode
 
 
 @pytest.mark.parametrize("version", range(4))
-async def test_one_key_has_no_coordinator(node: ServedNode, version: int) -> None:
+async def test_a_group_is_coordinated_by_this_node(node: ServedNode, version: int) -> None:
     answer = await node.call(FindCoordinatorRequest(key="billing"), version)
-    assert (answer.error_code, answer.port) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, -1)
+    assert (answer.error_code, answer.node_id) == (ErrorCode.NONE, 1)
+    assert (answer.host, answer.port) == node.address
 
 
 @pytest.mark.parametrize("version", range(4, 7))
-async def test_none_of_many_keys_has_a_coordinator(node: ServedNode, version: int) -> None:
+async def test_many_groups_are_found_at_once(node: ServedNode, version: int) -> None:
     answer = await node.call(FindCoordinatorRequest(coordinator_keys=["a", "b"]), version)
-    found = [(each.key, each.error_code) for each in answer.coordinators]
-    assert found == [(key, ErrorCode.COORDINATOR_NOT_AVAILABLE) for key in "ab"]
+    assert [(each.key, each.error_code, each.port) for each in answer.coordinators] == [
+        (key, ErrorCode.NONE, node.address[1]) for key in "ab"
+    ]
+
+
+async def test_the_first_question_creates_the_topic_that_keeps_the_groups(node: ServedNode) -> None:
+    clients = [await node.connect() for _ in range(3)]
+    request = FindCoordinatorRequest(key="billing")
+    answers = await asyncio.gather(*(client.call(request, 3) for client in clients))
+    assert [answer.error_code for answer in answers] == [ErrorCode.NONE] * 3
+    (topic,) = (await node.call(MetadataRequest(topics=None), 12)).topics
+    assert (topic.name, topic.is_internal, len(topic.partitions)) == ("__consumer_offsets", True, 8)
+
+
+async def test_a_transactional_id_is_refused_for_good(node: ServedNode) -> None:
+    answer = await node.call(FindCoordinatorRequest(key="t", key_type=TRANSACTION), 3)
+    assert answer.error_code == ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    assert "no transactions" in answer.error_message
+    assert answer.node_id == -1
+
+
+async def test_a_share_group_is_refused(node: ServedNode) -> None:
+    request = FindCoordinatorRequest(coordinator_keys=["s"], key_type=SHARE_GROUP)
+    (found,) = (await node.call(request, 6)).coordinators
+    assert found.error_code == ErrorCode.INVALID_REQUEST

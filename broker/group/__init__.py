@@ -1,0 +1,1 @@
+"""Consumer groups: who is a member, who owns which partition, and up to where was read."""

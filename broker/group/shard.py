@@ -1,0 +1,171 @@
+"""One partition of `__consumer_offsets`, and the groups whose state it holds.
+
+    load      read the partition from its start: the newest record of each key is what holds now
+    append    records to its end; told when they are as safe as acks=all, in the order of the log
+    groups    made when somebody asks for one, forgotten when nothing of it is left
+
+What is in memory never runs ahead of what is safe in the log: offsets are taken in, and members are
+told what they own, when the append is done. A shard that is loading answers nobody.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ...protocol.errors import ErrorCode
+from ...protocol.primitives import ProtocolError
+from ...protocol.records import Record, build_batch, iterate, iterate_batches, read_header
+from ..clock import WallClock
+from ..replica.manager import ReplicaManager
+from ..replica.partition import Appended, Partition
+from . import records
+from .group import Group
+from .offsets import Offsets
+
+READ_BYTES = 1 << 20
+"""Loading reads so much between two turns of the event loop."""
+NO_DEADLINE_MS = 2**53
+"""An append is answered when the disk has answered: until then nobody knows what holds."""
+
+KeyValue: TypeAlias = tuple[bytes, bytes | None]
+
+log = logging.getLogger("minikafka.group")
+
+
+@dataclass(slots=True)
+class GroupState:
+    """A group, what it committed, and since when it has no members (wall time)."""
+
+    group: Group
+    empty_since_ms: int
+    offsets: Offsets = field(default_factory=Offsets)
+    is_saved: bool = False
+    """Whether the log holds metadata of it, which its end must take back."""
+    timer: asyncio.TimerHandle | None = None
+
+
+class AppendWait:
+    """Records on their way to being safe."""
+
+    __slots__ = ("_appended", "_done", "_partition")
+
+    def __init__(
+        self, partition: Partition, appended: Appended, done: Callable[[ErrorCode], None]
+    ) -> None:
+        self._partition = partition
+        self._appended = appended
+        self._done = done
+
+    def partitions(self) -> list[Partition]:
+        """Where it waits."""
+        return [self._partition]
+
+    def is_ready(self) -> bool:
+        """Whether they are safe, or will never be."""
+        appended = self._appended
+        is_safe = self._partition.high_watermark >= appended.next_offset
+        return is_safe or appended.error_code != ErrorCode.NONE or self._partition.is_removed
+
+    def finish(self) -> None:
+        """Say what became of them."""
+        error = self._appended.error_code
+        if not error and self._partition.high_watermark < self._appended.next_offset:
+            error = ErrorCode.NOT_COORDINATOR  # The partition is gone, or the node stops.
+        self._done(_as_seen_by_members(error))
+
+
+class Shard:
+    """See the module. `new_group(group_id)` makes an empty group."""
+
+    def __init__(
+        self,
+        partition: Partition,
+        replicas: ReplicaManager,
+        clock: WallClock,
+        new_group: Callable[[str], Group],
+    ) -> None:
+        self.groups: dict[str, GroupState] = {}
+        self.is_loaded = False
+        self._partition = partition
+        self._replicas = replicas
+        self._clock = clock
+        self._new_group = new_group
+
+    async def load(self) -> None:
+        """Read the partition, and be what it says; raises CorruptLog and StorageError."""
+        newest: dict[bytes, bytes | None] = {}
+        offset = self._partition.log.log_start_offset
+        while offset < self._partition.high_watermark:
+            part = self._partition.read(offset, READ_BYTES, True)
+            if part is None:
+                break
+            for batch in iterate_batches(part.read()):
+                header = read_header(batch)
+                if not header.is_control:
+                    newest.update((each.key or b"", each.value) for each in iterate(batch, header))
+                offset = header.next_offset
+            await asyncio.sleep(0)
+        for key, value in newest.items():
+            self._replay(key, value)
+        self.is_loaded = True
+
+    def state_of(self, group_id: str) -> GroupState:
+        """The group, made when it is not there."""
+        state = self.groups.get(group_id)
+        if state is None:
+            state = GroupState(self._new_group(group_id), self._clock.now_ms())
+            self.groups[group_id] = state
+        return state
+
+    def append(self, entries: Sequence[KeyValue], done: Callable[[ErrorCode], None]) -> None:
+        """Write records; `done` is told NONE when they are safe, or why they are not there."""
+        now_ms = self._clock.now_ms()
+        batch = build_batch([Record(0, now_ms, key, value) for key, value in entries])
+        appended = self._replicas.append(self._partition, memoryview(batch), now_ms)
+        wait = AppendWait(self._partition, appended, done)
+        self._replicas.finish_after_write(wait, NO_DEADLINE_MS)
+        # Within a readable event this comes after its end, and finds nothing to do.
+        asyncio.get_running_loop().call_soon(self._replicas.settle)
+
+    def forget(self, group_id: str) -> None:
+        """Nothing is left of the group."""
+        state = self.groups.pop(group_id, None)
+        if state is not None and state.timer is not None:
+            state.timer.cancel()
+
+    def _replay(self, key: bytes, value: bytes | None) -> None:
+        """Take in one record; one that cannot be read is left where it is, and said."""
+        if value is None:
+            return
+        try:
+            match records.decode_key(key):
+                case records.OffsetKey(group_id, topic, partition):
+                    committed = records.decode_offset(value)
+                    self.state_of(group_id).offsets.commit(topic, partition, committed)
+                case records.GroupKey(group_id):
+                    self._replay_group(group_id, value)
+                case None:
+                    pass
+        except ProtocolError as error:
+            log.error("%s holds a record that cannot be read: %s", self._partition, error)
+
+    def _replay_group(self, group_id: str, value: bytes) -> None:
+        saved, since_ms = records.decode_group(value)
+        state = self.state_of(group_id)
+        state.group.replay(saved, self._replicas.now_ms())
+        state.is_saved = True
+        if since_ms >= 0:
+            state.empty_since_ms = since_ms
+
+
+def _as_seen_by_members(error: ErrorCode) -> ErrorCode:
+    """What a member is told when the log did not take its record: to ask again, or to look anew."""
+    match error:
+        case ErrorCode.NONE | ErrorCode.NOT_COORDINATOR:
+            return error
+        case ErrorCode.MESSAGE_TOO_LARGE | ErrorCode.INVALID_RECORD:
+            return ErrorCode.UNKNOWN_SERVER_ERROR
+        case _:
+            return ErrorCode.COORDINATOR_NOT_AVAILABLE

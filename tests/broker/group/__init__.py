@@ -1,0 +1,1 @@
+"""Tests of consumer groups; script.py plays golden scripts."""
