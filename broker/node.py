@@ -17,7 +17,7 @@ import asyncio
 import logging
 import signal
 from random import Random, SystemRandom
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, TopicConfig, parse_address
@@ -26,8 +26,6 @@ from .controller.image import PartitionImage, Record, TopicImage, UnknownRecord
 from .controller.live_config import LiveConfig
 from .controller.producer_ids import ProducerIds
 from .controller.service import Command, Controller
-from .group.coordinator import GroupCoordinator, GroupOptions
-from .group.group import GroupLimits
 from .handlers.context import Context
 from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError, StorageFailed
@@ -37,6 +35,9 @@ from .options import ConfigError, option_texts
 from .replica.manager import ReplicaManager
 from .replica.store import PartitionIdentity, PartitionStore
 from .server import Server
+
+if TYPE_CHECKING:
+    from .group.coordinator import GroupCoordinator
 
 LOCK_FILE = ".lock"
 _UNUSABLE = (StorageError, CorruptLog, checkpoints.CorruptCheckpoint)
@@ -74,7 +75,7 @@ class Node:
         self._controller: Controller
         self._live: LiveConfig
         self._store: PartitionStore
-        self._groups: GroupCoordinator
+        self._groups: GroupCoordinator | None = None
 
     async def start(self) -> None:
         """Start to serve; raises ConfigError or NodeError with nothing changed on disk."""
@@ -102,7 +103,7 @@ class Node:
                 producer_ids,
                 self._replicas,
                 self._store,
-                self._groups,
+                self.start_groups,
                 self._clock,
                 advertised,
             )
@@ -113,7 +114,8 @@ class Node:
         if self._checkpoint_timer is not None:
             self._checkpoint_timer.cancel()
         await self._server.stop_reading()
-        self._groups.resign()
+        if self._groups is not None:
+            self._groups.resign()
         await self._replicas.flush_all()
         self._replicas.stop()
         self._server.stop()
@@ -190,7 +192,6 @@ class Node:
         await self._join_cluster(identity, is_lossless)
         self._replicas = ReplicaManager(files, loop)
         self._replicas.on_failure = self._stop_soon
-        self._groups = self._new_coordinator(loop)
         self._live = LiveConfig(self.config, self._controller.image)
         for complaint in self._live.complaints():
             log.warning("an option of the metadata log does not count: %s", complaint)
@@ -256,10 +257,9 @@ class Node:
                 keys = [key for key in self._replicas.partitions if key[0] not in image.topics]
                 removed = [self._replicas.remove(*key) for key in keys]
                 self._store.delete([each for each in removed if each is not None])
-                for name in {key[0] for key in keys}:
-                    self._groups.forget_topic(name)
-                if OFFSETS_TOPIC in {key[0] for key in keys}:
-                    self._groups.resign()
+                if self._groups is not None:
+                    for name in {key[0] for key in keys}:
+                        self._groups.forget_topic(name)
             case "TopicConfigsChanged":
                 self._configure(image.topics[image.topic_names[record["topic_id"]]])
             case "BrokerConfigsChanged":
@@ -286,16 +286,21 @@ class Node:
         opened = self._store.open(identity, config)
         self._replicas.add(opened)
         if topic.name == OFFSETS_TOPIC:
-            self._groups.lead(opened)
+            self.start_groups().lead(opened)
 
-    def _new_coordinator(self, loop: asyncio.AbstractEventLoop) -> GroupCoordinator:
-        config = self.config
-        options = GroupOptions(
-            GroupLimits(config.group_max_size, config.group_initial_rebalance_delay_ms),
-            config.offsets_retention_minutes * 60_000,
-            config.offsets_retention_check_interval_ms,
-        )
-        return GroupCoordinator(self._replicas, self._clock, self._random, options, loop)
+    def start_groups(self) -> "GroupCoordinator":
+        """The coordinator of groups: made, and its code read, for the first who needs it."""
+        if self._groups is None:
+            from .group.coordinator import GroupCoordinator, options_of
+
+            self._groups = GroupCoordinator(
+                self._replicas,
+                self._clock,
+                self._random,
+                options_of(self.config),
+                asyncio.get_running_loop(),
+            )
+        return self._groups
 
     def _checkpoint_later(self) -> None:
         interval_ms = self.config.log_flush_offset_checkpoint_interval_ms

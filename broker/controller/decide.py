@@ -164,6 +164,9 @@ def delete_topic(image: Image, topic_id: bytes) -> Decision:
     topic = image.topic_by_id(topic_id)
     if topic is None:
         return Decision([], ErrorCode.UNKNOWN_TOPIC_ID)
+    if topic.name in INTERNAL_TOPICS:
+        message = f"{topic.name} keeps what groups have committed; delete groups instead"
+        return Decision([], ErrorCode.INVALID_TOPIC_EXCEPTION, message)
     record = {"type": "TopicDeleted", "topic_id": topic_id}
     return Decision([record], value=topic.name)
 

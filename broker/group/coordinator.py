@@ -21,6 +21,7 @@ from ...protocol.consumer_protocol import (
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ProtocolError
 from ..clock import WallClock
+from ..config import BrokerConfig
 from ..log.files import StorageError
 from ..log.scan import CorruptLog
 from ..replica.manager import ReplicaManager
@@ -375,6 +376,15 @@ class GroupCoordinator:
     def _expire_now(self) -> None:
         self.expire()
         self._expire_later()
+
+
+def options_of(config: BrokerConfig) -> GroupOptions:
+    """What of a node's options concerns groups."""
+    return GroupOptions(
+        GroupLimits(config.group_max_size, config.group_initial_rebalance_delay_ms),
+        config.offsets_retention_minutes * 60_000,
+        config.offsets_retention_check_interval_ms,
+    )
 
 
 def partition_of(group_id: str, partition_count: int) -> int:

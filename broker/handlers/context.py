@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import WallClock
 from ..config import BrokerConfig
 from ..controller.live_config import LiveConfig
 from ..controller.producer_ids import ProducerIds
 from ..controller.service import Controller
-from ..group.coordinator import GroupCoordinator
 from ..replica.manager import ReplicaManager
 from ..replica.store import PartitionStore
+
+if TYPE_CHECKING:
+    from ..group.coordinator import GroupCoordinator
 
 
 class Exchange(Protocol):
@@ -65,9 +67,15 @@ class Context:
     producer_ids: ProducerIds
     replicas: ReplicaManager
     store: PartitionStore
-    groups: GroupCoordinator
+    start_groups: Callable[[], "GroupCoordinator"]
+    """The coordinator of groups, made when it is first asked for."""
     clock: WallClock
     advertised: tuple[str, int] | None
+
+    @property
+    def groups(self) -> "GroupCoordinator":
+        """The coordinator of groups."""
+        return self.start_groups()
 
     @property
     def config(self) -> BrokerConfig:

@@ -47,6 +47,6 @@ async def _delete(name: str | None, topic_id: bytes, context: Context) -> Delete
         answer.error_code = found
         return answer
     decision = await context.controller.submit(lambda image: delete_topic(image, found.topic_id))
-    answer.error_code = decision.error_code
+    answer.error_code, answer.error_message = decision.error_code, decision.message
     answer.name, answer.topic_id = found.name, found.topic_id
     return answer

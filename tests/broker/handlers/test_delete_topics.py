@@ -9,6 +9,7 @@ from minikafka.protocol.api.delete_topics import (
     DeleteTopicsRequestTopic,
     DeleteTopicsResponseTopic,
 )
+from minikafka.protocol.api.find_coordinator import FindCoordinatorRequest
 from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import ServedNode, as_after_kill, batch_of, serving
@@ -41,6 +42,13 @@ async def test_a_topic_goes_by_name_with_its_data(
     produced = await node.produce("orders", batch_of())
     assert produced.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     assert [each.name for each in (tmp_path / "node").glob("orders*")] == []
+
+
+async def test_the_topic_that_keeps_the_groups_stays(node: ServedNode) -> None:
+    await node.call(FindCoordinatorRequest(coordinator_keys=["billing"]))
+    answer = await node.call(DeleteTopicsRequest(topic_names=["__consumer_offsets"]), 5)
+    assert answer.responses[0].error_code == ErrorCode.INVALID_TOPIC_EXCEPTION
+    assert "groups" in answer.responses[0].error_message
 
 
 async def test_a_topic_goes_by_id(node: ServedNode) -> None:
