@@ -69,7 +69,7 @@ def dump(
       minikafka log dump --verify minikafka-data/node-1/orders-0/*
     """
     names = [_name_of(path) for path in paths]
-    selection = Selection(records, offset, max_batches)
+    selection = Selection(not verify, records, offset, max_batches)
     damaged: list[str] = []
     for path, name in zip(paths, names, strict=True):
         if output == "table" and len(paths) > 1 and not verify:

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "consume": "consume",
     "cluster-info": "cluster_info",
     "log": "log",
+    "api": "api",
     "bench": "bench",
 }
 """A command's name, and its module here, which holds it under the module's own name."""

@@ -62,11 +62,12 @@ class Damage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What of the log is wanted: the records too, from which offset on, how many batches."""
+    """What of the log is wanted; `is_listed` asks for more than damage and the sum."""
 
-    records: bool = False
-    offset: int = 0
-    max_batches: int | None = None
+    is_listed: bool
+    records: bool
+    offset: int
+    max_batches: int | None
 
 
 def read_batches(file: File, base_offset: int) -> Iterator[Batch | Damage]:
@@ -103,9 +104,10 @@ def dump_segment(
             return  # What was not read is not called sound: no sum.
         batches += 1
         records += found.header.record_count
-        yield _batch_line(found)
+        if selection.is_listed:
+            yield _batch_line(found)
         if selection.records:
-            for line in _record_lines(file, found, is_metadata):
+            for line in _record_lines(file, found, selection.is_listed, is_metadata):
                 damaged += line.kind == "damage"
                 yield line
     yield total(damaged, batches=batches, records=records, bytes=file.size_bytes)
@@ -167,15 +169,18 @@ def _damage_line(file: File, found: Damage) -> DumpLine:
     return line._replace(fields=line.fields | {"reason": found.reason})
 
 
-def _record_lines(file: File, batch: Batch, is_metadata: bool) -> Iterator[DumpLine]:
-    """The records of a batch; what cannot be opened is damage, though its checksum is right."""
+def _record_lines(
+    file: File, batch: Batch, is_listed: bool, is_metadata: bool
+) -> Iterator[DumpLine]:
+    """The records of a batch, opened even if they are not listed; damage where they can't be."""
     position, header = batch
     if header.size_bytes > MAX_DECOMPRESSED_BYTES:
         yield damage(position, f"a batch of {header.size_bytes} bytes is too large to be opened")
         return
     try:
         for record in iterate(file.pread(header.size_bytes, position), header):
-            yield _record_line(record, is_metadata)
+            if is_listed:
+                yield _record_line(record, is_metadata)
     except ProtocolError as error:
         yield damage(position, f"the checksum is right, but the records are not: {error}")
 
