@@ -1,15 +1,21 @@
 """The node's options and a topic's: Kafka's names, units and meanings.
 
-A topic's option overrides the node's (`segment.bytes` overrides `log.segment.bytes`). Where a
-default differs from Kafka's, because Kafka's hurts on one machine, its meaning says so.
+A topic's option that inherits overrides the node's option of the given name (`segment.bytes`
+overrides `log.segment.bytes`). Where a default differs from Kafka's, because Kafka's hurts on one
+machine, its meaning says so. Options that Kafka keeps in 32 bits have their maximum there, since
+DescribeConfigs tells clients the type.
+
+A node's dynamic options, which can be changed while it runs, are those that a topic inherits, and
+those that are read anew each time; for the others a request says that they are read-only.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .options import ConfigError, option, read_options
+from .options import ConfigError, field_name, inherited, option, option_rules, read_options
 
+MAX_INT16 = 2**15 - 1
 MAX_INT32 = 2**31 - 1
 MAX_INT64 = 2**63 - 1
 MEBIBYTE = 1 << 20
@@ -62,33 +68,65 @@ class BrokerConfig:
         "info", "the least level of log lines", choices=("debug", "info", "warning", "error")
     )
 
-    num_partitions: int = option(1, "partitions of a topic created without a count", minimum=1)
+    num_partitions: int = option(
+        1, "partitions of a topic created without a count", minimum=1, maximum=MAX_INT32
+    )
     auto_create_topics_enable: bool = option(True, "create a topic when Metadata asks for it")
-    default_replication_factor: int = option(1, "replicas of an auto-created topic", minimum=1)
-    min_insync_replicas: int = option(1, "replicas in sync that acks=all needs", minimum=1)
+    delete_topic_enable: bool = option(True, "let clients delete topics")
+    default_replication_factor: int = option(
+        1, "replicas of an auto-created topic", minimum=1, maximum=MAX_INT16
+    )
+    min_insync_replicas: int = option(
+        1, "replicas in sync that acks=all needs", minimum=1, maximum=MAX_INT32, is_dynamic=True
+    )
 
     log_segment_bytes: int = option(
-        1 << 30, "size at which a segment is rolled", minimum=14, maximum=MAX_INT32
+        1 << 30,
+        "size at which a segment is rolled",
+        minimum=14,
+        maximum=MAX_INT32,
+        is_dynamic=True,
     )
-    log_roll_ms: int = option(7 * DAY_MS, "age at which a segment is rolled", minimum=1)
+    log_roll_ms: int = option(
+        7 * DAY_MS, "age at which a segment is rolled", minimum=1, is_dynamic=True
+    )
     log_index_interval_bytes: int = option(
-        4096, "bytes of log between two index entries", minimum=0
+        4096,
+        "bytes of log between two index entries",
+        minimum=0,
+        maximum=MAX_INT32,
+        is_dynamic=True,
     )
     log_retention_ms: int = option(
-        7 * DAY_MS, "age at which a record may be deleted; -1: never", minimum=-1
+        7 * DAY_MS, "age at which a record may be deleted; -1: never", minimum=-1, is_dynamic=True
     )
     log_retention_bytes: int = option(
-        -1, "size of a partition above which it may shrink", minimum=-1
+        -1, "size of a partition above which it may shrink", minimum=-1, is_dynamic=True
     )
     log_cleanup_policy: str = option(
-        "delete", "delete, compact or both", choices=_CLEANUP_POLICIES, is_list=True
+        "delete",
+        "delete, compact or both",
+        choices=_CLEANUP_POLICIES,
+        is_list=True,
+        is_dynamic=True,
     )
     log_message_timestamp_type: str = option(
-        "CreateTime", "whose time a record carries", choices=_TIMESTAMP_TYPES
+        "CreateTime", "whose time a record carries", choices=_TIMESTAMP_TYPES, is_dynamic=True
     )
-    message_max_bytes: int = option(1_048_588, "largest record batch", minimum=0, maximum=MAX_INT32)
+    log_message_timestamp_after_max_ms: int = option(
+        HOUR_MS, "how far ahead of us a record's time may be", minimum=0, is_dynamic=True
+    )
+    log_message_timestamp_before_max_ms: int = option(
+        MAX_INT64, "how far back a record's time may be", minimum=0, is_dynamic=True
+    )
+    message_max_bytes: int = option(
+        1_048_588, "largest record batch", minimum=0, maximum=MAX_INT32, is_dynamic=True
+    )
     compression_type: str = option(
-        "producer", "producer: as the producer sent it", choices=_COMPRESSION_TYPES
+        "producer",
+        "producer: as the producer sent it",
+        choices=_COMPRESSION_TYPES,
+        is_dynamic=True,
     )
     log_flush_offset_checkpoint_interval_ms: int = option(
         5_000,
@@ -103,13 +141,25 @@ class BrokerConfig:
     queued_max_request_bytes: int = option(
         128 * MEBIBYTE, "bytes of unfinished requests (Kafka: unbounded)", minimum=MEBIBYTE
     )
-    max_connections: int = option(10_000, "connections at one time (Kafka: unbounded)", minimum=1)
+    max_connections: int = option(
+        10_000,
+        "connections at one time (Kafka: unbounded)",
+        minimum=1,
+        maximum=MAX_INT32,
+        is_dynamic=True,
+    )
     connections_max_idle_ms: int = option(
         600_000, "silence after which a connection is closed", minimum=1
     )
-    fetch_max_bytes: int = option(55 * MEBIBYTE, "largest answer to a fetch", minimum=1024)
+    fetch_max_bytes: int = option(
+        55 * MEBIBYTE, "largest answer to a fetch", minimum=1024, maximum=MAX_INT32
+    )
     producer_id_expiration_ms: int = option(
-        DAY_MS, "silence after which a producer is forgotten", minimum=1
+        DAY_MS,
+        "silence after which a producer is forgotten",
+        minimum=1,
+        maximum=MAX_INT32,
+        is_dynamic=True,
     )
 
     @staticmethod
@@ -120,14 +170,10 @@ class BrokerConfig:
 
 @dataclass(frozen=True, slots=True)
 class TopicConfig:
-    """A topic's options; what CreateTopics leaves out comes from the node (`TopicConfig.of`)."""
+    """A topic's options; what it does not set comes from the node."""
 
-    cleanup_policy: str = option(
-        "delete", "delete, compact or both", choices=_CLEANUP_POLICIES, is_list=True
-    )
-    compression_type: str = option(
-        "producer", "producer: as the producer sent it", choices=_COMPRESSION_TYPES
-    )
+    cleanup_policy: str = inherited(BrokerConfig, "log.cleanup.policy")
+    compression_type: str = inherited(BrokerConfig, "compression.type")
     delete_retention_ms: int = option(
         DAY_MS, "how long a compacted topic keeps tombstones", minimum=0
     )
@@ -136,49 +182,43 @@ class TopicConfig:
     )
     flush_messages: int = option(MAX_INT64, "records between forced flushes", minimum=1)
     flush_ms: int = option(MAX_INT64, "time between forced flushes", minimum=0)
-    index_interval_bytes: int = option(4096, "bytes of log between two index entries", minimum=0)
+    index_interval_bytes: int = inherited(BrokerConfig, "log.index.interval.bytes")
     max_compaction_lag_ms: int = option(MAX_INT64, "longest wait for compaction", minimum=1)
-    max_message_bytes: int = option(1_048_588, "largest record batch", minimum=0, maximum=MAX_INT32)
-    message_timestamp_after_max_ms: int = option(
-        HOUR_MS, "how far ahead of us a record's time may be", minimum=0
+    max_message_bytes: int = inherited(BrokerConfig, "message.max.bytes")
+    message_timestamp_after_max_ms: int = inherited(
+        BrokerConfig, "log.message.timestamp.after.max.ms"
     )
-    message_timestamp_before_max_ms: int = option(
-        MAX_INT64, "how far back a record's time may be", minimum=0
+    message_timestamp_before_max_ms: int = inherited(
+        BrokerConfig, "log.message.timestamp.before.max.ms"
     )
-    message_timestamp_type: str = option(
-        "CreateTime", "whose time a record carries", choices=_TIMESTAMP_TYPES
-    )
+    message_timestamp_type: str = inherited(BrokerConfig, "log.message.timestamp.type")
     min_cleanable_dirty_ratio: float = option(0.5, "share of dirty log that starts compaction")
     min_compaction_lag_ms: int = option(0, "how long a record stays uncompacted", minimum=0)
-    min_insync_replicas: int = option(1, "replicas in sync that acks=all needs", minimum=1)
+    min_insync_replicas: int = inherited(BrokerConfig, "min.insync.replicas")
     preallocate: bool = option(False, "reserve a segment's space ahead")
-    retention_bytes: int = option(-1, "size of a partition above which it may shrink", minimum=-1)
-    retention_ms: int = option(
-        7 * DAY_MS, "age at which a record may be deleted; -1: never", minimum=-1
+    retention_bytes: int = inherited(BrokerConfig, "log.retention.bytes")
+    retention_ms: int = inherited(BrokerConfig, "log.retention.ms")
+    segment_bytes: int = inherited(BrokerConfig, "log.segment.bytes")
+    segment_index_bytes: int = option(
+        10 * MEBIBYTE, "largest index of a segment", minimum=4, maximum=MAX_INT32
     )
-    segment_bytes: int = option(
-        1 << 30, "size at which a segment is rolled", minimum=14, maximum=MAX_INT32
-    )
-    segment_index_bytes: int = option(10 * MEBIBYTE, "largest index of a segment", minimum=4)
     segment_jitter_ms: int = option(0, "random part of a segment's age", minimum=0)
-    segment_ms: int = option(7 * DAY_MS, "age at which a segment is rolled", minimum=1)
+    segment_ms: int = inherited(BrokerConfig, "log.roll.ms")
 
     @staticmethod
     def of(broker: BrokerConfig, overrides: Mapping[str, str | None]) -> "TopicConfig":
-        """The node's defaults with a topic's own values over them; raises ConfigError."""
-        arguments: dict[str, Any] = {
-            "cleanup_policy": broker.log_cleanup_policy,
-            "compression_type": broker.compression_type,
-            "index_interval_bytes": broker.log_index_interval_bytes,
-            "max_message_bytes": broker.message_max_bytes,
-            "message_timestamp_type": broker.log_message_timestamp_type,
-            "min_insync_replicas": broker.min_insync_replicas,
-            "retention_bytes": broker.log_retention_bytes,
-            "retention_ms": broker.log_retention_ms,
-            "segment_bytes": broker.log_segment_bytes,
-            "segment_ms": broker.log_roll_ms,
+        """The node's values with a topic's own over them; raises ConfigError."""
+        return TopicConfig.over(broker, read_options(TopicConfig, overrides))
+
+    @staticmethod
+    def over(broker: BrokerConfig, arguments: Mapping[str, Any]) -> "TopicConfig":
+        """The node's values, and over them a topic's own that were read already."""
+        values = {
+            field_name(name): getattr(broker, field_name(rule.inherits))
+            for name, rule in option_rules(TopicConfig).items()
+            if rule.inherits
         }
-        return TopicConfig(**arguments | read_options(TopicConfig, overrides))
+        return TopicConfig(**values | dict(arguments))
 
     @property
     def is_compacted(self) -> bool:

@@ -17,17 +17,19 @@ import asyncio
 import logging
 import signal
 from random import Random, SystemRandom
-from typing import Literal, cast
+from typing import cast
 
 from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, TopicConfig, parse_address
 from .controller.decide import create_cluster, register_broker
 from .controller.image import PartitionImage, Record, TopicImage, UnknownRecord
+from .controller.live_config import LiveConfig
 from .controller.producer_ids import ProducerIds
 from .controller.service import Command, Controller
 from .handlers.context import Context
 from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError, StorageFailed
+from .log.log import FlushMode
 from .log.scan import CorruptLog
 from .options import ConfigError, option_texts
 from .replica.manager import ReplicaManager
@@ -68,6 +70,7 @@ class Node:
         self._server: Server
         self._replicas: ReplicaManager
         self._controller: Controller
+        self._live: LiveConfig
         self._store: PartitionStore
 
     async def start(self) -> None:
@@ -91,7 +94,13 @@ class Node:
         producer_ids = ProducerIds(self._controller, self.config.node_id)
         await self._server.serve(
             Context(
-                self.config, self._controller, producer_ids, self._replicas, self._clock, advertised
+                self._live,
+                self._controller,
+                producer_ids,
+                self._replicas,
+                self._store,
+                self._clock,
+                advertised,
             )
         )
 
@@ -176,11 +185,15 @@ class Node:
         await self._join_cluster(identity, is_lossless)
         self._replicas = ReplicaManager(files, loop)
         self._replicas.on_failure = self._stop_soon
-        flush = cast(Literal["fsync", "os"], self.config.flush)
+        self._live = LiveConfig(self.config, self._controller.image)
+        for complaint in self._live.complaints():
+            log.warning("an option of the metadata log does not count: %s", complaint)
+        flush = cast(FlushMode, self.config.flush)
         self._store = PartitionStore(files, data_dir, self._clock, flush=flush, is_clean=is_clean)
         for topic in self._controller.image.topics.values():
+            config = self._live.of_topic(topic)
             for partition in topic.partitions.values():
-                self._serve_partition(topic, partition)
+                self._serve_partition(topic, partition, config)
         self._controller.on_record = self._apply
         self._controller.on_failure = self._stop_soon
 
@@ -226,24 +239,40 @@ class Node:
             log.error("not served until the next start: %s: %s", record["type"], error)
 
     def _follow(self, record: Record) -> None:
-        """Open and remove partitions as the record says."""
+        """Open, remove and configure partitions as the record says."""
         image = self._controller.image
         match record["type"]:
             case "PartitionCreated":
                 topic = image.topics[image.topic_names[record["topic_id"]]]
-                self._serve_partition(topic, topic.partitions[record["index"]])
+                config = self._live.of_topic(topic)
+                self._serve_partition(topic, topic.partitions[record["index"]], config)
             case "TopicDeleted":
                 keys = [key for key in self._replicas.partitions if key[0] not in image.topics]
                 removed = [self._replicas.remove(*key) for key in keys]
                 self._store.delete([each for each in removed if each is not None])
+            case "TopicConfigsChanged":
+                self._configure(image.topics[image.topic_names[record["topic_id"]]])
+            case "BrokerConfigsChanged":
+                self._live.reload()
+                for topic in image.topics.values():
+                    self._configure(topic)
             case _:
                 pass
 
-    def _serve_partition(self, topic: TopicImage, partition: PartitionImage) -> None:
+    def _configure(self, topic: TopicImage) -> None:
+        """Let the partitions of a topic go by its options as they are now."""
+        config = self._live.of_topic(topic)
+        for index in topic.partitions:
+            partition = self._replicas.find(topic.name, index)
+            if partition is not None:
+                partition.configure(config)
+
+    def _serve_partition(
+        self, topic: TopicImage, partition: PartitionImage, config: TopicConfig
+    ) -> None:
         identity = PartitionIdentity(
             topic.name, topic.topic_id, partition.index, partition.leader_epoch
         )
-        config = TopicConfig.of(self.config, topic.configs)
         self._replicas.add(self._store.open(identity, config))
 
     def _checkpoint_later(self) -> None:
@@ -259,7 +288,7 @@ class Node:
             self._stop_soon(error)
         except (StorageError, OSError) as error:
             log.error("checkpoints were not written, the next start will read more: %s", error)
-        oldest_ms = self._clock.now_ms() - self.config.producer_id_expiration_ms
+        oldest_ms = self._clock.now_ms() - self._live.config.producer_id_expiration_ms
         for partition in partitions:
             partition.producers.expire(oldest_ms)
         self._checkpoint_later()

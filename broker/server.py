@@ -30,7 +30,6 @@ class Server:
     def __init__(self, config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> None:
         self.buffers = FrameBuffers(config.queued_max_request_bytes)
         self.is_stopping = False
-        self._config = config
         self._loop = loop
         self._connections: dict[Connection, None] = {}
         self._with_answers: list[Connection] = []
@@ -78,7 +77,7 @@ class Server:
 
     def opened(self, connection: Connection) -> bool:
         """Take a connection in, unless there are too many."""
-        limit = self._config.max_connections
+        limit = self.context.config.max_connections
         if len(self._connections) >= limit:
             log.warning("connection %s refused: %d are open", connection.name, limit)
             return False
@@ -123,7 +122,7 @@ class Server:
 
     def _expire(self) -> None:
         now = self._loop.time()
-        max_idle_s = self._config.connections_max_idle_ms / 1000
+        max_idle_s = self.context.config.connections_max_idle_ms / 1000
         for connection in list(self._connections):
             connection.expire(now, max_idle_s)
         self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._expire)

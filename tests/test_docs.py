@@ -28,7 +28,7 @@ import pytest
 
 from minikafka.broker.config import STORED_ONLY, BrokerConfig, TopicConfig
 from minikafka.broker.handlers.table import SERVED_VERSIONS
-from minikafka.broker.options import OptionRule, option_names, option_texts
+from minikafka.broker.options import OptionRule, option_rules, option_texts
 from minikafka.protocol.api import API_MODULES, api_name, request_class
 from minikafka.protocol.codec import source
 from minikafka.protocol.schema import schema_of
@@ -86,22 +86,19 @@ def node_options() -> str:
 
 def topic_options() -> str:
     """The options of a topic; the default is the node's where there is one."""
-    defaults = option_texts(TopicConfig.of(BrokerConfig(), {}))
-    for name, node_name in node_options_of_topics().items():
-        defaults[name] = f"`{node_name}`"
-    return option_table(TopicConfig, defaults)
+    node_names = {name: f"`{node}`" for name, node in node_options_of_topics().items()}
+    return option_table(TopicConfig, option_texts(TopicConfig()) | node_names)
 
 
 def option_table(config_class: type, defaults: dict[str, str]) -> str:
     """One row for each option."""
     rows = ["| option | default | values | meaning |", "|---|---|---|---|"]
-    for name, field in zip(
-        option_names(config_class), dataclasses.fields(config_class), strict=True
-    ):
-        rule: OptionRule = field.metadata["option"]
-        meaning = (
-            f"{rule.meaning} *(nothing reads it yet)*" if name in STORED_ONLY else rule.meaning
-        )
+    for name, rule in option_rules(config_class).items():
+        meaning = rule.meaning
+        if rule.is_dynamic and not rule.inherits:
+            meaning += " *(dynamic)*"
+        if name in STORED_ONLY:
+            meaning += " *(nothing reads it yet)*"
         rows.append(f"| `{name}` | {defaults[name]} | {values(rule)} | {meaning} |")
     return "\n".join(rows)
 
@@ -128,14 +125,8 @@ def options_read() -> set[str]:
 
 def node_options_of_topics() -> dict[str, str]:
     """The topic's options that the node has a default for, and the node's name of it."""
-    found: dict[str, str] = {}
-    for node_name, field in zip(
-        option_names(BrokerConfig), dataclasses.fields(BrokerConfig), strict=True
-    ):
-        mark: Any = f"the value of {node_name}"
-        topic = TopicConfig.of(dataclasses.replace(BrokerConfig(), **{field.name: mark}), {})
-        found |= {name: node_name for name, text in option_texts(topic).items() if text == mark}
-    return found
+    rules = option_rules(TopicConfig).items()
+    return {name: rule.inherits for name, rule in rules if rule.inherits}
 
 
 def decisions() -> str:

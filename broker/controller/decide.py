@@ -5,8 +5,8 @@ records. Randomness (topic ids) is handed in.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...protocol.errors import ErrorCode
@@ -39,6 +39,15 @@ class NewTopic:
 
 
 @dataclass(frozen=True, slots=True)
+class NewPartitions:
+    """CreatePartitions for one topic: how many it shall have; without assignments, choose them."""
+
+    topic: str
+    count: int
+    assignments: list[tuple[int, ...]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The records to commit, and what the answer will be once they are."""
 
@@ -46,6 +55,10 @@ class Decision:
     error_code: ErrorCode = ErrorCode.NONE
     message: str | None = None
     value: Any = None
+
+    def without_records(self) -> "Decision":
+        """The same answer with nothing done: for a request that only asks whether it would be."""
+        return replace(self, records=[])
 
 
 def create_cluster(cluster_id: str, broker_id: int) -> Decision:
@@ -106,6 +119,28 @@ def create_topic(image: Image, config: BrokerConfig, topic: NewTopic, random: "R
         for index, replicas in sorted(_assign(image, config, topic).items())
     ]
     return Decision([created, *partitions], value=topic_id)
+
+
+def create_partitions(image: Image, new: NewPartitions) -> Decision:
+    """More partitions for a topic, with as many replicas each as its others have."""
+    topic = image.topics.get(new.topic)
+    if topic is None:
+        return Decision([], ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    old_count = len(topic.partitions)
+    if not old_count < new.count <= MAX_PARTITIONS_PER_TOPIC:
+        limits = f"more, and {MAX_PARTITIONS_PER_TOPIC} at most, are possible"
+        message = f"topic {new.topic!r} has {old_count} partitions; {limits}, not {new.count}"
+        return Decision([], ErrorCode.INVALID_PARTITIONS, message)
+    factor = len(topic.partitions[0].replicas)
+    indexes = range(old_count, new.count)
+    if new.assignments is None:
+        replicas = _deal(image, indexes, factor)
+    else:
+        message = _refuse_additions(image, new.assignments, len(indexes), factor)
+        if message is not None:
+            return Decision([], ErrorCode.INVALID_REPLICA_ASSIGNMENT, message)
+        replicas = dict(zip(indexes, new.assignments, strict=True))
+    return Decision([_new_partition(topic.topic_id, *each) for each in replicas.items()])
 
 
 def delete_topic(image: Image, topic_id: bytes) -> Decision:
@@ -169,15 +204,30 @@ def _refuse_assignments(image: Image, topic: NewTopic) -> Decision | None:
         message = f"{len(assignments)} partitions; {MAX_PARTITIONS_PER_TOPIC} are possible"
     elif sorted(assignments) != list(range(len(assignments))):
         message = "assigned partitions must be numbered from 0 without a gap"
-    elif any(
-        not replicas or len(set(replicas)) != len(replicas) for replicas in assignments.values()
-    ):
-        message = "a partition is assigned to no broker, or to one broker twice"
-    elif unknown := {b for replicas in assignments.values() for b in replicas} - set(image.brokers):
-        message = f"broker {min(unknown)} is not registered"
+    else:
+        message = _refuse_replicas(image, assignments.values())
     if message is None:
         return None
     return Decision([], ErrorCode.INVALID_REPLICA_ASSIGNMENT, message)
+
+
+def _refuse_additions(
+    image: Image, assignments: list[tuple[int, ...]], added: int, factor: int
+) -> str | None:
+    if len(assignments) != added:
+        return f"{added} partitions to add, and assignments for {len(assignments)}"
+    if any(len(replicas) != factor for replicas in assignments):
+        return f"the topic's partitions have {factor} replicas each"
+    return _refuse_replicas(image, assignments)
+
+
+def _refuse_replicas(image: Image, assignments: Iterable[tuple[int, ...]]) -> str | None:
+    for replicas in assignments:
+        if not replicas or len(set(replicas)) != len(replicas):
+            return "a partition is assigned to no broker, or to one broker twice"
+        if unknown := set(replicas) - set(image.brokers):
+            return f"broker {min(unknown)} is not registered"
+    return None
 
 
 def _assign(image: Image, config: BrokerConfig, topic: NewTopic) -> Mapping[int, tuple[int, ...]]:
@@ -188,10 +238,14 @@ def _assign(image: Image, config: BrokerConfig, topic: NewTopic) -> Mapping[int,
     factor = topic.replication_factor
     if factor == -1:
         factor = min(config.default_replication_factor, len(image.brokers))
+    return _deal(image, range(count), factor)
+
+
+def _deal(image: Image, indexes: range, factor: int) -> Mapping[int, tuple[int, ...]]:
     brokers = sorted(image.brokers)
     return {
         index: tuple(brokers[(index + replica) % len(brokers)] for replica in range(factor))
-        for index in range(count)
+        for index in indexes
     }
 
 

@@ -10,7 +10,11 @@ image.
     PartitionCreated     topic_id, index, replicas, isr, leader, leader_epoch, partition_epoch
     PartitionChanged     topic_id, index, and what changed of the fields above
     TopicDeleted         topic_id
+    TopicConfigsChanged  topic_id, changes: option to its new text, or nil for the default
+    BrokerConfigsChanged broker (its id as text, empty for all brokers), changes: the same
     ProducerIdsReserved  broker_id, next_producer_id
+
+A topic's options go with the topic: one that is created again under the name starts without.
 """
 
 from collections.abc import Mapping
@@ -53,6 +57,8 @@ class Image:
     cluster_id: str = ""
     brokers: dict[int, int] = field(default_factory=dict[int, int])
     """Broker id to the epoch of its registration."""
+    broker_configs: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    """Dynamic options by broker id as text; those of all brokers by the empty text."""
     topics: dict[str, TopicImage] = field(default_factory=dict[str, TopicImage])
     topic_names: dict[bytes, str] = field(default_factory=dict[bytes, str])
     next_producer_id: int = 0
@@ -75,6 +81,10 @@ class Image:
                 self._set_partition(record)
             case "TopicDeleted":
                 del self.topics[self.topic_names.pop(record["topic_id"])]
+            case "TopicConfigsChanged":
+                _change(self.topics[self.topic_names[record["topic_id"]]].configs, record)
+            case "BrokerConfigsChanged":
+                _change(self.broker_configs.setdefault(record["broker"], {}), record)
             case "ProducerIdsReserved":
                 self.next_producer_id = record["next_producer_id"]
             case unknown:
@@ -91,6 +101,15 @@ class Image:
         changes = {key: _frozen(record[key]) for key in record if key not in ("type", "topic_id")}
         before = partitions.get(index)
         partitions[index] = replace(before, **changes) if before else PartitionImage(**changes)
+
+
+def _change(configs: dict[str, str], record: Record) -> None:
+    changes: Mapping[str, str | None] = record["changes"]
+    for name, text in changes.items():
+        if text is None:
+            configs.pop(name, None)
+        else:
+            configs[name] = text
 
 
 def _frozen(value: Any) -> Any:

@@ -6,9 +6,11 @@ from typing import Any, Protocol
 
 from ..clock import WallClock
 from ..config import BrokerConfig
+from ..controller.live_config import LiveConfig
 from ..controller.producer_ids import ProducerIds
 from ..controller.service import Controller
 from ..replica.manager import ReplicaManager
+from ..replica.store import PartitionStore
 
 
 class Exchange(Protocol):
@@ -47,12 +49,18 @@ class Exchange(Protocol):
 class Context:
     """The parts of a node that handlers use."""
 
-    config: BrokerConfig
+    live: LiveConfig
     controller: Controller
     producer_ids: ProducerIds
     replicas: ReplicaManager
+    store: PartitionStore
     clock: WallClock
     advertised: tuple[str, int] | None
+
+    @property
+    def config(self) -> BrokerConfig:
+        """The node's options as they are now."""
+        return self.live.config
 
     def address_for(self, exchange: Exchange) -> tuple[str, int]:
         """What clients of this connection are told to connect to."""

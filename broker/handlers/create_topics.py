@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from dataclasses import replace
 
 from ...protocol.api.create_topics import (
     CreateTopicsRequest,
@@ -12,16 +13,14 @@ from ...protocol.api.create_topics import (
 )
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ZERO_UUID
-from ..config import STORED_ONLY, TopicConfig
+from ..config import STORED_ONLY
 from ..controller.decide import Decision, NewTopic, create_topic
-from ..controller.image import Image, Record
-from ..options import option_texts, shown
+from ..controller.image import Image, Record, TopicImage
+from ..options import shown
+from .config_entries import ConfigEntry, topic_entries
 from .context import Context, Exchange
 
 log = logging.getLogger("minikafka.create_topics")
-
-_TOPIC_CONFIG = 1
-_DEFAULT_CONFIG = 5
 
 
 async def handle(
@@ -51,15 +50,15 @@ async def _create(
     def decide(image: Image) -> Decision:
         decision = create_topic(image, context.config, new, context.controller.random)
         # What the records say is the answer, whether they are committed or not.
-        committed = [] if validate_only else decision.records
-        return Decision(committed, decision.error_code, decision.message, value=decision.records)
+        answer = replace(decision, value=decision.records)
+        return answer.without_records() if validate_only else answer
 
     decision = await context.controller.submit(decide)
     if decision.error_code:
         return _refused(topic.name, decision.error_code, decision.message)
     for name in sorted(STORED_ONLY & set(new.configs or ())):
         log.warning("topic %s: option %s is kept, but nothing acts on it yet", topic.name, name)
-    answer = _created(decision.value, new, context)
+    answer = _created(decision.value, context)
     if validate_only:
         answer.topic_id = ZERO_UUID
     return answer
@@ -73,30 +72,27 @@ def _new_topic(topic: CreateTopicsRequestTopic) -> NewTopic:
     )
 
 
-def _created(records: list[Record], new: NewTopic, context: Context) -> CreateTopicsResponseTopic:
+def _created(records: list[Record], context: Context) -> CreateTopicsResponseTopic:
     created, *partitions = records
+    topic = TopicImage(created["name"], created["topic_id"], created["configs"])
     return CreateTopicsResponseTopic(
-        name=new.name,
-        topic_id=created["topic_id"],
+        name=topic.name,
+        topic_id=topic.topic_id,
         error_code=ErrorCode.NONE,
         num_partitions=len(partitions),
         replication_factor=len(partitions[0]["replicas"]),
-        configs=_describe_configs(new, context),
+        configs=[_answer(entry) for entry in topic_entries(context.live, topic)],
     )
 
 
-def _describe_configs(new: NewTopic, context: Context) -> list[CreateTopicsResponseConfig]:
-    overrides = new.configs or {}
-    return [
-        CreateTopicsResponseConfig(
-            name=name,
-            value=text,
-            read_only=False,
-            config_source=_TOPIC_CONFIG if name in overrides else _DEFAULT_CONFIG,
-            is_sensitive=False,
-        )
-        for name, text in option_texts(TopicConfig.of(context.config, overrides)).items()
-    ]
+def _answer(entry: ConfigEntry) -> CreateTopicsResponseConfig:
+    return CreateTopicsResponseConfig(
+        name=entry.name,
+        value=entry.value,
+        read_only=entry.is_read_only,
+        config_source=entry.source,
+        is_sensitive=False,
+    )
 
 
 def _refused(name: str, error_code: ErrorCode, message: str | None) -> CreateTopicsResponseTopic:

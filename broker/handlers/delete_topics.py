@@ -11,17 +11,29 @@ from ..controller.decide import delete_topic
 from .context import Context, Exchange
 from .topics import find_topic
 
+FIRST_VERSION_WITH_DELETION_DISABLED = 3
+
 
 async def handle(
     exchange: Exchange, request: DeleteTopicsRequest, context: Context
 ) -> DeleteTopicsResponse:
     """One answer per topic, in the order asked; a topic named twice is deleted once."""
-    del exchange
     wanted = [(name, ZERO_UUID) for name in request.topic_names]
     wanted += [(topic.name, topic.topic_id) for topic in request.topics]
+    if not context.config.delete_topic_enable:
+        return DeleteTopicsResponse(
+            responses=[_disabled(name, topic_id, exchange.version) for name, topic_id in wanted]
+        )
     return DeleteTopicsResponse(
         responses=[await _delete(name, topic_id, context) for name, topic_id in wanted]
     )
+
+
+def _disabled(name: str | None, topic_id: bytes, version: int) -> DeleteTopicsResponseTopic:
+    error_code = ErrorCode.TOPIC_DELETION_DISABLED
+    if version < FIRST_VERSION_WITH_DELETION_DISABLED:
+        error_code = ErrorCode.INVALID_REQUEST
+    return DeleteTopicsResponseTopic(name=name, topic_id=topic_id, error_code=error_code)
 
 
 async def _delete(name: str | None, topic_id: bytes, context: Context) -> DeleteTopicsResponseTopic:

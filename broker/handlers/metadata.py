@@ -1,6 +1,7 @@
 """Metadata: brokers, topics and leaders; to ask for a topic may create it."""
 
 from collections.abc import Coroutine
+from itertools import islice
 from typing import Any
 
 from ...protocol.api.metadata import (
@@ -21,6 +22,8 @@ from .topics import find_topic
 
 ALL_TOPICS_BY_EMPTY_LIST = 0
 FIRST_VERSION_WITH_NULL_NAME = 12
+MAX_CREATED_TOPICS = 100
+"""Topics that one request creates by asking; the others it finds unknown, and asks again."""
 
 
 def handle(
@@ -38,11 +41,12 @@ def _topics_to_create(exchange: Exchange, request: MetadataRequest, context: Con
         return []
     topics = context.controller.image.topics
     names = [topic.name or "" for topic in request.topics or [] if topic.topic_id == ZERO_UUID]
-    return [
+    missing = (
         name
         for name in dict.fromkeys(names)
         if name not in topics and name not in INTERNAL_TOPICS and not refuse_topic_name(name)
-    ]
+    )
+    return list(islice(missing, MAX_CREATED_TOPICS))
 
 
 async def _create_and_describe(

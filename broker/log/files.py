@@ -14,6 +14,7 @@ simulator is another object with the same methods, so they are few and this is t
                                   content, never a mixture, whenever the power fails
     fsync_directory               creations, renames and removals in it become durable
     lock                          an exclusive lock that ends with the process
+    volume_space                  total and free bytes of the file system around a directory
     boot_id                       names this boot of the machine; empty where nobody knows
     await flush(files)            fdatasync of many files, and of files and directories given by
                                   their paths, in worker threads
@@ -250,6 +251,14 @@ class Files:
         await asyncio.gather(
             *(loop.run_in_executor(self._executor, self.flush_now, share) for share in shares)
         )
+
+    def volume_space(self, path: str) -> tuple[int, int]:
+        """Return the bytes of the file system at `path`: in all, and free for us to write."""
+        try:
+            found = os.statvfs(path)
+        except OSError as error:
+            raise storage_error(error, f"cannot measure the disk of {path}") from error
+        return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
 
     def boot_id(self) -> str:
         """Return an id that changes when the machine boots (Linux), or nothing."""

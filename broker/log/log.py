@@ -29,7 +29,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from ...protocol.batch import MAX_BATCH_OFFSETS, BatchHeader
 from . import time_lookup
@@ -44,6 +44,9 @@ MAX_WARM_SEGMENTS = 4
 """Closed segments of one log that keep a file open and their indexes in memory."""
 
 
+FlushMode: TypeAlias = Literal["fsync", "os"]
+
+
 @dataclass(frozen=True, slots=True)
 class LogOptions:
     """How a log rolls, indexes and flushes; the defaults are Kafka's, but for the flush."""
@@ -51,7 +54,7 @@ class LogOptions:
     segment_bytes: int = 1024 * 1024 * 1024
     segment_ms: int = 7 * 24 * 60 * 60 * 1000
     index_interval_bytes: int = 4096
-    flush_on_write: Literal["fsync", "os"] = "fsync"
+    flush_on_write: FlushMode = "fsync"
 
 
 class OffsetOutOfRange(Exception):

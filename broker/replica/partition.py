@@ -28,7 +28,7 @@ from ...protocol.records import iterate
 from ..config import TopicConfig
 from ..log.files import StorageError, StorageFailed
 from ..log.index import NO_TIMESTAMP
-from ..log.log import FlushPoint, Log
+from ..log.log import FlushMode, FlushPoint, Log, LogOptions
 from ..log.segment import FileSlice
 from .epochs import LeaderEpochs
 from .producers import Producers, SentBatch
@@ -78,9 +78,7 @@ class Partition:
         self.topic = topic
         self.index = index
         self.log = log
-        self.config = config
-        self._is_stamped = config.message_timestamp_type == "LogAppendTime"
-        self._needs_keys = config.is_compacted
+        self.configure(config)
         self.producers = producers
         self.epochs = epochs
         self.leader_epoch = epochs.latest
@@ -88,6 +86,13 @@ class Partition:
         self.is_removed = False
         """Its topic was deleted, or another node leads it: whoever waits for it must give up."""
         self._staged: list[Appended] = []
+
+    def configure(self, config: TopicConfig) -> None:
+        """Go by these options from the next append on."""
+        self.config = config
+        self.log.options = log_options(config, self.log.options.flush_on_write)
+        self._is_stamped = config.message_timestamp_type == "LogAppendTime"
+        self._needs_keys = config.is_compacted
 
     @property
     def last_stable_offset(self) -> int:
@@ -206,6 +211,16 @@ class Partition:
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.index}"
+
+
+def log_options(config: TopicConfig, flush_on_write: FlushMode) -> LogOptions:
+    """What a log needs to know of its topic's options."""
+    return LogOptions(
+        segment_bytes=config.segment_bytes,
+        segment_ms=config.segment_ms,
+        index_interval_bytes=config.index_interval_bytes,
+        flush_on_write=flush_on_write,
+    )
 
 
 def _refuse_timestamps(header: BatchHeader, config: TopicConfig, now_ms: int) -> str | None:

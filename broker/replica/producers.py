@@ -17,6 +17,7 @@ writes old records (KAFKA-9144). A failed write
 takes its changes back with `rollback`; entries are never changed in place, so the old ones suffice.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...protocol.batch import MAX_SEQUENCE, BatchHeader
@@ -111,6 +112,10 @@ class Producers:
         self._producers.clear()
         for producer_id, epoch, batch in entries:
             self._add(producer_id, epoch, batch)
+
+    def items(self) -> Iterable[tuple[int, Producer]]:
+        """Every producer that is remembered, with its id."""
+        return self._producers.items()
 
     def __len__(self) -> int:
         return len(self._producers)

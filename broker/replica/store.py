@@ -13,17 +13,16 @@ start reads the active segment at most.
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from ...protocol.batch import MAX_SEQUENCE
 from ..clock import WallClock
 from ..config import TopicConfig
 from ..log import checkpoints
 from ..log.files import Files
-from ..log.log import DELETED_ENDING, MAX_NAME_BYTES, Log, LogOptions
+from ..log.log import DELETED_ENDING, MAX_NAME_BYTES, FlushMode, Log
 from ..log.producer_snapshot import ProducerEntry, decode_snapshot, encode_snapshot, snapshot_name
 from .epochs import LeaderEpochs
-from .partition import Partition
+from .partition import Partition, log_options
 from .producers import Producers, SentBatch
 
 SNAPSHOT_ENDING = ".snapshot"
@@ -57,13 +56,13 @@ class PartitionStore:
         data_dir: str,
         clock: WallClock,
         *,
-        flush: Literal["fsync", "os"],
+        flush: FlushMode,
         is_clean: bool,
     ) -> None:
         self._files = files
         self._data_dir = data_dir
         self._clock = clock
-        self._flush: Literal["fsync", "os"] = flush
+        self._flush: FlushMode = flush
         self._is_clean = is_clean
         path = f"{data_dir}/{checkpoints.RECOVERY_POINT}"
         self._recovery_points = checkpoints.load(files, path, checkpoints.decode_offsets) or {}
@@ -74,16 +73,10 @@ class PartitionStore:
         """Open a partition, or make it; raises CorruptLog and CorruptCheckpoint."""
         directory = f"{self._data_dir}/{identity.directory_name}"
         self._set_stray_aside(directory, identity)
-        options = LogOptions(
-            segment_bytes=config.segment_bytes,
-            segment_ms=config.segment_ms,
-            index_interval_bytes=config.index_interval_bytes,
-            flush_on_write=self._flush,
-        )
         opened = Log.open(
             self._files,
             directory,
-            options,
+            log_options(config, self._flush),
             recovery_point=self._recovery_points.get((identity.topic, identity.index), 0),
             clean=self._is_clean,
         )
@@ -93,6 +86,15 @@ class PartitionStore:
         partition = Partition(identity.topic, identity.index, opened, config, producers, epochs)
         opened.on_roll = lambda base_offset: self._save_producers(directory, producers, base_offset)
         return partition
+
+    @property
+    def data_dir(self) -> str:
+        """Where the partitions lie."""
+        return self._data_dir
+
+    def volume_space(self) -> tuple[int, int]:
+        """The bytes of the file system around the data directory: in all, and free."""
+        return self._files.volume_space(self._data_dir)
 
     def close(self, partition: Partition) -> None:
         """Flush and close; a snapshot of the producers saves the next start reading."""

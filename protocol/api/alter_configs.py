@@ -15,7 +15,7 @@ from ..primitives import BOOLEAN, INT8, INT16, INT32, STRING
 
 @struct
 class AlterableConfig:
-    """One option; a null value leaves it at its default."""
+    """One option; a null value is refused: what shall have its default is not named."""
 
     name: str = field(STRING)
     value: str | None = field(STRING, nullable="0+")

@@ -5,7 +5,14 @@ import dataclasses
 import pytest
 
 from minikafka.broker.config import BrokerConfig, TopicConfig
-from minikafka.broker.options import ConfigError, option_names, option_texts, read_options
+from minikafka.broker.options import (
+    ConfigError,
+    option_names,
+    option_rules,
+    option_texts,
+    read_options,
+    read_what_can_be,
+)
 
 
 def test_a_name_is_the_field_with_dots() -> None:
@@ -18,12 +25,13 @@ def test_a_name_is_the_field_with_dots() -> None:
     [
         ("log.segment.byte", "1", "unknown option 'log.segment.byte', did you mean"),
         ("zzz", "1", "unknown option 'zzz'"),
-        ("num.partitions", "many", "option 'num.partitions' is a whole number, not 'many'"),
-        ("num.partitions", "0", "option 'num.partitions' is 1 at least, not 0"),
-        ("message.max.bytes", str(2**31), "at most"),
+        ("num.partitions", "many", "'num.partitions' is a whole number from 1 to 2147483647, not 'many'"),
+        ("num.partitions", "0", "'num.partitions' is a whole number from 1 to 2147483647, not '0'"),
+        ("message.max.bytes", str(2**31), "from 0 to 2147483647, not '2147483648'"),
         ("auto.create.topics.enable", "yes", "is true or false, not 'yes'"),
         ("flush", "never", "option 'flush' is one of fsync, os, not 'never'"),
         ("log.cleanup.policy", "delete,shred", "not 'shred'"),
+        ("log.cleanup.policy", "delete, delete", "has a value twice"),
         ("flush", None, "option 'flush' has no value"),
     ],
 )
@@ -51,7 +59,7 @@ def test_a_number_may_have_a_sign_and_space_around_it(text: str, number: int) ->
 def test_a_number_without_a_limit_of_its_own_fits_64_bits() -> None:
     largest = 2**63 - 1
     assert read_options(TopicConfig, {"retention.ms": str(largest)}) == {"retention_ms": largest}
-    with pytest.raises(ConfigError, match="at most"):
+    with pytest.raises(ConfigError, match="to 9223372036854775807, not"):
         read_options(TopicConfig, {"retention.ms": str(largest + 1)})
 
 
@@ -83,3 +91,17 @@ def test_every_option_says_what_it_means_and_its_default_keeps_to_its_rule() -> 
 def test_booleans_are_written_as_kafka_writes_them() -> None:
     assert option_texts(TopicConfig(preallocate=True))["preallocate"] == "true"
     assert read_options(TopicConfig, {"preallocate": "TRUE"}) == {"preallocate": True}
+
+
+def test_what_cannot_be_read_can_be_left_out_with_its_sentence() -> None:
+    values = {"retention.ms": "7", "segment.bytes": "huge", "colour": "red"}
+    read, complaints = read_what_can_be(TopicConfig, values)
+    assert read == {"retention_ms": 7}
+    assert ["'segment.bytes' is" in complaints[0], "'colour'" in complaints[1]] == [True, True]
+
+
+def test_what_a_topic_inherits_can_be_changed_while_the_node_runs() -> None:
+    inherited = {rule.inherits for rule in option_rules(TopicConfig).values() if rule.inherits}
+    dynamic = {name for name, rule in option_rules(BrokerConfig).items() if rule.is_dynamic}
+    assert inherited <= dynamic
+    assert dynamic - inherited == {"max.connections", "producer.id.expiration.ms"}
