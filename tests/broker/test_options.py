@@ -25,7 +25,11 @@ def test_a_name_is_the_field_with_dots() -> None:
     [
         ("log.segment.byte", "1", "unknown option 'log.segment.byte', did you mean"),
         ("zzz", "1", "unknown option 'zzz'"),
-        ("num.partitions", "many", "'num.partitions' is a whole number from 1 to 2147483647, not 'many'"),
+        (
+            "num.partitions",
+            "many",
+            "'num.partitions' is a whole number from 1 to 2147483647, not 'many'",
+        ),
         ("num.partitions", "0", "'num.partitions' is a whole number from 1 to 2147483647, not '0'"),
         ("message.max.bytes", str(2**31), "from 0 to 2147483647, not '2147483648'"),
         ("auto.create.topics.enable", "yes", "is true or false, not 'yes'"),
