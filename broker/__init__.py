@@ -30,5 +30,5 @@ log/time_lookup       from a time to an offset
 replica/epochs        which leader wrote what
 replica/store         a partition on disk, with all that is kept beside its log:
 log/checkpoints, log/producer_snapshot, log/last_run, log/recovery
-controller/           which topics there are: commands in, records of the metadata log out
+controller/           topics and options: commands in, records of the metadata log out
 """

@@ -21,6 +21,8 @@ from .decide import Decision, refuse_topic_name
 from .image import Image, Record
 from .live_config import ALL_BROKERS
 
+_OPERATIONS = frozenset(AlterConfigOperation)
+
 
 @dataclass(frozen=True, slots=True)
 class OptionChange:
@@ -75,7 +77,7 @@ def _refuse_changes(changes: Sequence[OptionChange]) -> str | None:
     if len({change.name for change in changes}) < len(changes):
         return "an option is named twice"
     for change in changes:
-        if change.operation not in AlterConfigOperation:
+        if change.operation not in _OPERATIONS:
             return f"there is no operation {change.operation}"
         if change.value is None and change.operation != AlterConfigOperation.DELETE:
             return f"option {shown(change.name)} has no value"

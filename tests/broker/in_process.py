@@ -29,11 +29,18 @@ from minikafka.protocol.api.create_topics import (
     CreateTopicsRequestConfig,
     CreateTopicsRequestTopic,
 )
+from minikafka.protocol.api.describe_configs import ConfigResourceType
 from minikafka.protocol.api.fetch import (
     FetchRequest,
     FetchRequestPartition,
     FetchRequestTopic,
     FetchResponsePartition,
+)
+from minikafka.protocol.api.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigOperation,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
 )
 from minikafka.protocol.api.produce import (
     ProduceRequest,
@@ -212,6 +219,20 @@ class ServedNode:
         answer = (await self.call(CreateTopicsRequest(topics=[topic]), 7)).topics[0]
         assert answer.error_code == 0, answer
         return answer.topic_id
+
+    async def configure(self, topic: str, **options: str) -> None:
+        """Set options of a topic, by Kafka's names with underscores; "" is for all brokers."""
+        kind = ConfigResourceType.TOPIC if topic else ConfigResourceType.BROKER
+        changes = [
+            AlterableConfig(
+                name=key.replace("_", "."), config_operation=AlterConfigOperation.SET, value=value
+            )
+            for key, value in options.items()
+        ]
+        resource = AlterConfigsResource(resource_type=kind, resource_name=topic, configs=changes)
+        request = IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
+        answer = (await self.call(request)).responses[0]
+        assert answer.error_code == 0, answer
 
     async def produce(
         self, topic: str, batch: Buffer | None, *, index: int = 0, acks: int = -1, version: int = 9

@@ -14,8 +14,10 @@ from minikafka.broker.controller.decide import (
     MAX_TOPIC_NAME_LENGTH,
     PRODUCER_IDS_PER_BLOCK,
     Decision,
+    NewPartitions,
     NewTopic,
     create_cluster,
+    create_partitions,
     create_topic,
     delete_topic,
     refuse_topic_name,
@@ -150,6 +152,38 @@ def test_topic_ids_are_random_uuids_of_the_handed_in_chance() -> None:
     assert all((each[6] >> 4, each[8] >> 6) == (4, 2) for each in ids)
     again = create_topic(image, CONFIG, NewTopic("a"), Random(1)).value
     assert again == create_topic(image, CONFIG, NewTopic("a"), Random(1)).value
+
+
+def test_partitions_are_added_behind_those_that_are_there() -> None:
+    image = image_of(NewTopic("orders", 2, 2), brokers=(1, 2, 3))
+    commit(image, create_partitions(image, NewPartitions("orders", 4)))
+    replicas = [each.replicas for each in image.topics["orders"].partitions.values()]
+    assert replicas == [(1, 2), (2, 3), (3, 1), (1, 2)]
+    commit(image, create_partitions(image, NewPartitions("orders", 5, [(3, 2)])))
+    assert image.topics["orders"].partitions[4].replicas == (3, 2)
+
+
+NOT_ADDED = [
+    (NewPartitions("unknown", 9), ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
+    (NewPartitions("orders", 2), ErrorCode.INVALID_PARTITIONS),
+    (NewPartitions("orders", 1), ErrorCode.INVALID_PARTITIONS),
+    (NewPartitions("orders", -1), ErrorCode.INVALID_PARTITIONS),
+    (NewPartitions("orders", MAX_PARTITIONS_PER_TOPIC + 1), ErrorCode.INVALID_PARTITIONS),
+    (NewPartitions("orders", 3, []), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
+    (NewPartitions("orders", 3, [(1, 2), (2, 1)]), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
+    (NewPartitions("orders", 3, [(1,)]), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
+    (NewPartitions("orders", 3, [(1, 1)]), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
+    (NewPartitions("orders", 3, [(1, 9)]), ErrorCode.INVALID_REPLICA_ASSIGNMENT),
+]
+
+
+@pytest.mark.parametrize(("new", "error_code"), NOT_ADDED, ids=range(len(NOT_ADDED)))
+def test_refused_partitions_have_an_error_and_no_records(
+    new: NewPartitions, error_code: ErrorCode
+) -> None:
+    image = image_of(NewTopic("orders", 2, 2), brokers=(1, 2, 3))
+    decision = create_partitions(image, new)
+    assert (decision.error_code, decision.records) == (error_code, [])
 
 
 def test_a_deletion_tells_the_name() -> None:

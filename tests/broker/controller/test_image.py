@@ -63,6 +63,23 @@ def test_a_deleted_topic_is_gone_by_name_and_by_id() -> None:
     assert image.topic_by_id(ORDERS) is None
 
 
+def test_options_change_one_by_one_and_nil_takes_one_away() -> None:
+    changed: Record = {
+        "type": "TopicConfigsChanged",
+        "topic_id": ORDERS,
+        "changes": {"a": None, "c": "d", "never set": None},
+    }
+    of_brokers: list[Record] = [
+        {"type": "BrokerConfigsChanged", "broker": "", "changes": {"a": "1", "b": "2"}},
+        {"type": "BrokerConfigsChanged", "broker": "1", "changes": {"a": "3"}},
+        {"type": "BrokerConfigsChanged", "broker": "", "changes": {"b": None}},
+    ]
+    image = image_of(*CREATED, changed, *of_brokers)
+    assert image.topics["orders"].configs == {"c": "d"}
+    assert image.broker_configs == {"": {"a": "1"}, "1": {"a": "3"}}
+    assert CREATED[2]["configs"] == {"a": "b"}
+
+
 def test_producer_ids_only_rise() -> None:
     reserved: Record = {"type": "ProducerIdsReserved", "broker_id": 1, "next_producer_id": 1000}
     assert image_of(*CREATED, reserved).next_producer_id == 1000

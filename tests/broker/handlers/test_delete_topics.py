@@ -106,3 +106,17 @@ async def test_a_topic_with_the_longest_name_can_be_deleted(node: ServedNode) ->
     (answer,) = await deleted(node, name)
     assert answer.error_code == ErrorCode.NONE
     await node.create(name)
+
+
+@pytest.mark.parametrize(
+    ("version", "error_code"),
+    [(2, ErrorCode.INVALID_REQUEST), (3, ErrorCode.TOPIC_DELETION_DISABLED)],
+)
+async def test_a_broker_can_be_told_to_delete_no_topics(
+    tmp_path: Path, version: int, error_code: ErrorCode
+) -> None:
+    async with serving(tmp_path, delete_topic_enable=False) as node:
+        await node.create("orders")
+        (answer,) = await deleted(node, "orders", version=version)
+        assert (answer.name, answer.error_code) == ("orders", error_code)
+        assert "orders" in node.node._controller.image.topics

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from minikafka.broker.handlers import metadata
 from minikafka.protocol.api.delete_topics import DeleteTopicsRequest
 from minikafka.protocol.api.metadata import MetadataRequest, MetadataRequestTopic
 from minikafka.protocol.errors import ErrorCode
@@ -52,6 +53,16 @@ async def test_asking_for_a_topic_makes_it_and_it_can_be_used_at_once(
     assert (topic.error_code, topic.name) == (ErrorCode.NONE, "orders")
     assert [each.partition_index for each in topic.partitions] == [0]
     assert (await node.produce("orders", batch_of())).error_code == ErrorCode.NONE
+
+
+async def test_one_request_makes_so_many_topics_and_the_next_one_the_rest(
+    node: ServedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "MAX_CREATED_TOPICS", 3)
+    unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    for expected in ([0, 0, 0, unknown, unknown], [0, 0, 0, 0, 0]):
+        answer = await node.call(asking("a", "b", "c", "d", "e"), 12)
+        assert [each.error_code for each in answer.topics] == expected
 
 
 async def test_a_look_need_not_create(node: ServedNode) -> None:
