@@ -49,6 +49,7 @@ def test_version_is_the_packages(minikafka: Command) -> None:
         (("topic", "create"), "Missing argument 'NAME'"),
         (("topic", "create", "t", "--partitions", "0"), "0 is not in the range x>=1"),
         (("topic", "create", "t", "-c", "retention.ms"), "-c takes KEY=VALUE, not 'retention.ms'"),
+        (("topic", "alter", "t"), "nothing to change: give --partitions, -c or --delete-config"),
         (("topic", "list", "-o", "xml"), "'xml' is not one of 'table', 'json'"),
         (("topic", "list", "-b", "nowhere:port"), "'nowhere:port' is not HOST:PORT"),
         (("produce", "t", "--acks", "2"), "'2' is not one of 'all', '1', '0'"),
