@@ -32,7 +32,8 @@ from .small_file_dump import SMALL_FILES, dump_small_file, dump_snapshot
 MAX_SMALL_FILE_BYTES: Final = 64 << 20
 """The largest file that is read whole; Kafka makes no index larger than 10 MiB."""
 
-_OF_SEGMENT: Final = re.compile(r"(\d{20})\.(log|cut|index|timeindex|snapshot)", re.ASCII)
+_OF_SEGMENT: Final = re.compile(r"(\d{20})\.(log|cut|index|timeindex|snapshot)(\.cut)*", re.ASCII)
+"""Who keeps a second .cut of a segment adds the suffix again."""
 
 
 class Name(NamedTuple):
@@ -143,6 +144,6 @@ def _directory(path: str) -> str:
 
 def _write(path: str, line: DumpLine, output: str, verify: bool) -> None:
     if output == "table":
-        click.echo(f"{path}: {line.text}" if verify else line.text)
+        click.echo(f"{path}: {' '.join(line.text.split())}" if verify else line.text)
     elif line.kind != "heading":
         click.echo(json.dumps({"file": path, "kind": line.kind, **line.fields}))

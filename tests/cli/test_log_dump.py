@@ -174,7 +174,7 @@ def test_a_torn_end_is_damage_at_its_position(minikafka: Command, directory: Pat
     outcome = minikafka("log", "dump", "--verify", str(path))
     assert outcome.status == 1
     assert outcome.out.splitlines() == [
-        f"{path}: 158         DAMAGED: a batch of 73 bytes in the last 63 of the file; "
+        f"{path}: 158 DAMAGED: a batch of 73 bytes in the last 63 of the file; "
         "63 bytes are not read (the header says: offsets 3, 73 bytes)",
         f"{path}: 2 batches, 3 records, 221 bytes: DAMAGED in 1 place",
     ]
@@ -333,7 +333,7 @@ def test_what_is_no_log_but_called_so_is_damage_at_its_beginning(
     path.write_bytes(b"GET / HTTP/1.1\r\n" * 20)
     outcome = minikafka("log", "dump", "--verify", str(path))
     assert outcome.status == 1
-    assert "0           DAMAGED: magic 71; 320 bytes are not read" in outcome.out
+    assert ": 0 DAMAGED: magic 71; 320 bytes are not read" in outcome.out
 
 
 @pytest.mark.parametrize(
