@@ -5,12 +5,13 @@ broker's time of the last batch, since that decides when a producer is forgotten
 timestamp of the last record.
 """
 
+from collections.abc import Iterable
+
 from ...protocol.api.describe_producers import (
     DescribeProducersRequest,
     DescribeProducersResponse,
     PartitionResponse,
     ProducerState,
-    TopicRequest,
     TopicResponse,
 )
 from ...protocol.errors import ErrorCode
@@ -22,18 +23,22 @@ from .context import Context, Exchange
 def handle(
     exchange: Exchange, request: DescribeProducersRequest, context: Context
 ) -> DescribeProducersResponse:
-    """One answer per partition, in the order asked."""
+    """One answer per partition, in the order asked; one that is named again is told once."""
     del exchange
-    return DescribeProducersResponse(topics=[_describe(topic, context) for topic in request.topics])
+    wanted: dict[str, dict[int, None]] = {}
+    for topic in request.topics:
+        wanted.setdefault(topic.name, {}).update(dict.fromkeys(topic.partition_indexes))
+    topics = [_describe(name, indexes, context) for name, indexes in wanted.items()]
+    return DescribeProducersResponse(topics=topics)
 
 
-def _describe(topic: TopicRequest, context: Context) -> TopicResponse:
-    reason = refuse_topic_name(topic.name)
+def _describe(name: str, indexes: Iterable[int], context: Context) -> TopicResponse:
+    reason = refuse_topic_name(name)
     return TopicResponse(
-        name=topic.name,
+        name=name,
         partitions=[
-            _describe_partition(index, context.replicas.find(topic.name, index), reason)
-            for index in topic.partition_indexes
+            _describe_partition(index, context.replicas.find(name, index), reason)
+            for index in indexes
         ],
     )
 

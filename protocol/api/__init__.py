@@ -28,6 +28,7 @@ API_MODULES: dict[int, str] = {
     23: "offset_for_leader_epoch",
     32: "describe_configs",
     33: "alter_configs",
+    34: "alter_replica_log_dirs",
     35: "describe_log_dirs",
     37: "create_partitions",
     44: "incremental_alter_configs",

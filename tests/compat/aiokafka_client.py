@@ -160,14 +160,15 @@ class AiokafkaClient:
 
         async def run() -> T:
             client = make(bootstrap_servers=self._bootstrap, **(settings or {}))
-            async with _started(client), asyncio.timeout(DEADLINE_S):
+            async with started(client), asyncio.timeout(DEADLINE_S):
                 return await work(client)
 
         return asyncio.run(run())
 
 
 @asynccontextmanager
-async def _started(client: Any) -> AsyncGenerator[None]:
+async def started(client: Any) -> AsyncGenerator[None]:
+    """Start a client of any kind, and end it whatever happens."""
     await client.start()
     try:
         yield

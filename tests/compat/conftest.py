@@ -80,7 +80,8 @@ def anybody(shared_broker: NodeProcess) -> AdminClient:
 @pytest.fixture
 def topic(request: pytest.FixtureRequest) -> str:
     """The name of a topic that no other test uses; it is not created."""
-    return "".join(each if each.isalnum() else "-" for each in request.node.name)
+    name = f"{request.path.stem}-{request.node.name}"
+    return "".join(each if each.isalnum() else "-" for each in name)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ class KafkaPythonClient:
                 )
                 for each in records
             ]
-            with _refusals():
+            with refusals():
                 for future in futures:
                     future.get(DEADLINE_S)
 
@@ -110,17 +110,18 @@ class KafkaPythonClient:
     ) -> None:
         """By CreateTopics."""
         new = {"num_partitions": partitions, "configs": dict(configs or {})}
-        with closing(kafka.KafkaAdminClient(**self._address)) as admin, _refusals():
+        with closing(kafka.KafkaAdminClient(**self._address)) as admin, refusals():
             admin.create_topics({topic: new})
 
     def delete_topic(self, topic: str) -> None:
         """By DeleteTopics."""
-        with closing(kafka.KafkaAdminClient(**self._address)) as admin, _refusals():
+        with closing(kafka.KafkaAdminClient(**self._address)) as admin, refusals():
             admin.delete_topics([topic])
 
 
 @contextmanager
-def _refusals() -> Generator[None]:
+def refusals() -> Generator[None]:
+    """Raise Refused for an error that the broker answered."""
     try:
         yield
     except kafka.errors.BrokerResponseError as error:

@@ -161,6 +161,12 @@ async def test_each_resource_that_is_not_here_has_its_error(
     assert (answer.error_code, answer.configs) == (error_code, [])
 
 
+async def test_a_resource_that_is_named_again_is_told_once(node: ServedNode) -> None:
+    resource = DescribeConfigsResource(resource_type=BROKER, resource_name="1")
+    answer = await node.call(DescribeConfigsRequest(resources=[resource] * 1000))
+    assert len(answer.results) == 1
+
+
 async def test_one_unknown_resource_does_not_spoil_the_others(node: ServedNode) -> None:
     await node.create("orders")
     resources = [

@@ -42,6 +42,13 @@ async def test_each_producer_has_its_epoch_and_its_last_sequence(node: ServedNod
     assert unused.active_producers == []
 
 
+async def test_a_partition_that_is_named_again_is_told_once(node: ServedNode) -> None:
+    await node.create("orders")
+    twice = [TopicRequest(name="orders", partition_indexes=[0, 0])] * 2
+    (answer,) = (await node.call(DescribeProducersRequest(topics=twice))).topics
+    assert [each.partition_index for each in answer.partitions] == [0]
+
+
 async def test_what_is_not_here_has_its_error(node: ServedNode) -> None:
     await node.create("orders")
     unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
