@@ -39,9 +39,9 @@ def row(columns: Sequence[tuple[str, int]], values: Sequence[Any]) -> str:
     return "  ".join(cells).rstrip()
 
 
-def damage(position: int, reason: str, **fields: Any) -> DumpLine:
-    """What is wrong at a position of the file."""
-    text = f"{position:<12}DAMAGED: {reason}"
+def damage(position: int, reason: str, more: str = "", **fields: Any) -> DumpLine:
+    """What is wrong at a position of the file; `more` is for people, who get no fields."""
+    text = f"{position:<12}DAMAGED: {reason}{more}"
     return DumpLine("damage", {"position": position, "reason": reason, **fields}, text)
 
 

@@ -161,12 +161,11 @@ def _producer(header: BatchHeader) -> str:
 def _damage_line(file: File, found: Damage) -> DumpLine:
     """What is wrong; with the batch's own words about itself, if it can be heard."""
     head = file.pread(HEADER_BYTES, found.position)
-    text = f"{found.reason}; {found.size_bytes} bytes are not read"
+    more = f"; {found.size_bytes} bytes are not read"
     if len(head) == HEADER_BYTES and (header := read_header(head)).magic == MAGIC:
         offsets = _range(header.base_offset, header.last_offset)
-        text += f" (the header says: offsets {offsets}, {header.size_bytes} bytes)"
-    line = damage(found.position, text, size_bytes=found.size_bytes)
-    return line._replace(fields=line.fields | {"reason": found.reason})
+        more += f" (the header says: offsets {offsets}, {header.size_bytes} bytes)"
+    return damage(found.position, found.reason, more, size_bytes=found.size_bytes)
 
 
 def _record_lines(

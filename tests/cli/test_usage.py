@@ -60,6 +60,7 @@ def test_version_is_the_packages(minikafka: Command) -> None:
         (("demo", "--records", "5"), "5 is not in the range"),
         (("log", "dump"), "Missing argument 'FILE...'"),
         (("log", "dump", "notes.txt"), "notes.txt has no name that a node gives to a file"),
+        (("config", "explain", "retension.ms"), "did you mean 'retention.ms'?"),
         (("api", "Fetsh"), "did you mean Fetch?"),
         (("api", "InitProducerId", "--source", "9"), "has versions 0 to 5, not 9"),
         (("api", "--source", "9"), "--source needs the NAME of an API"),
@@ -86,6 +87,7 @@ def test_wrong_usage_is_one_sentence_and_status_2(
     "arguments",
     [
         ("topic", "list"),
+        ("topic", "alter", "t", "-c", "retention.ms=5"),
         ("cluster-info",),
         ("consume", "t"),
         ("produce", "t", "--file", "/dev/null"),
