@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .client.admin import AdminClient, NewTopic
+    from .client.admin import AdminClient, ConfigChange, ConfigResource, NewPartitions, NewTopic
     from .client.consumer import Consumer
     from .client.metadata import TopicPartition
     from .client.producer import Producer
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdminClient",
+    "ConfigChange",
+    "ConfigResource",
     "Consumer",
     "ConsumerRecord",
     "KafkaError",
+    "NewPartitions",
     "NewTopic",
     "Producer",
     "RecordMetadata",
@@ -28,10 +31,13 @@ __all__ = [
 
 _HOMES = {
     "AdminClient": "client.admin",
+    "ConfigChange": "client.configs",
+    "ConfigResource": "client.configs",
     "Consumer": "client.consumer",
     "ConsumerRecord": "client.record",
     "KafkaError": "protocol.errors",
-    "NewTopic": "client.admin",
+    "NewPartitions": "client.new_topic",
+    "NewTopic": "client.new_topic",
     "Producer": "client.producer",
     "RecordMetadata": "client.record",
     "TopicPartition": "client.metadata",

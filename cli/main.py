@@ -26,6 +26,10 @@ COMMANDS: Final = {
     "produce": "produce",
     "consume": "consume",
     "cluster-info": "cluster_info",
+    "log": "log",
+    "api": "api",
+    "config": "config",
+    "doctor": "doctor",
     "bench": "bench",
 }
 """A command's name, and its module here, which holds it under the module's own name."""

@@ -56,9 +56,9 @@ def json_line(record: ConsumerRecord) -> bytes:
         "offset": record.offset,
         "timestamp": record.timestamp,
         "timestamp_type": "LogAppendTime" if is_log_append_time else "CreateTime",
-        "key": _json_value(record.key),
-        "value": _json_value(record.value),
-        "headers": [[name, _json_value(value)] for name, value in record.headers],
+        "key": json_value(record.key),
+        "value": json_value(record.value),
+        "headers": [[name, json_value(value)] for name, value in record.headers],
     }
     return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 
@@ -86,7 +86,8 @@ def _header(name: str, value: bytes | None) -> bytes:
     return name.encode() + b"=" + (value or b"")
 
 
-def _json_value(data: bytes | None) -> Any:
+def json_value(data: bytes | None) -> Any:
+    """Bytes as JSON has them: a text where they are UTF-8, else {"base64": ...}."""
     if data is None:
         return None
     try:

@@ -1,15 +1,15 @@
-"""`minikafka topic`: create, list, describe and delete topics.
+"""`minikafka topic`: create, list, describe, alter and delete topics.
 
-Left out: `alter` and configs in `describe`, which need APIs that are not served yet, and segments,
-which come with the control plane.
+Left out: segments in `describe`, which come with the control plane.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import click
 
-from ..client.admin import AdminClient, NewTopic
+from ..client.admin import AdminClient, ConfigChange, ConfigResource, NewTopic
+from ..client.configs import AlterConfigOperation
 from ..client.consumer import Consumer
 from ..client.metadata import NO_LEADER, TopicInfo, TopicPartition
 from . import session
@@ -25,11 +25,13 @@ DESCRIBE_COLUMNS: Final = (
     "start_offset",
     "end_offset",
 )
+Configs = Mapping[str, Mapping[str, str | None]]
+"""Per topic the options that are not at their default."""
 
 
 @click.group()
 def topic() -> None:
-    """Create, list, describe and delete topics.
+    """Create, list, describe, alter and delete topics.
 
     \b
     Example:
@@ -88,16 +90,56 @@ def list_(internal: bool, output: str, bootstrap: str) -> None:
 @session.output_option
 @session.cluster_options
 def describe(names: tuple[str, ...], output: str, bootstrap: str) -> None:
-    """Show the partitions of the topics NAMES: leader, replicas, ISR, offsets.
+    """Show the topics NAMES: options that somebody has set, and partitions.
 
-    A partition holds the offsets from its start up to, and without, its end.
+    An option is shown if it differs from the default, on the topic or in its broker's options. A
+    partition holds the offsets from its start up to, and without, its end.
 
     \b
     Example:
       minikafka topic describe orders
     """
-    topics, starts, ends = session.run(_describe_with_offsets(bootstrap, names))
-    show(output, DESCRIBE_COLUMNS, _partition_rows(topics, starts, ends))
+    configs, topics, starts, ends = session.run(_describe_with_offsets(bootstrap, names))
+    rows = _partition_rows(topics, starts, ends)
+    if output == "json":
+        show(output, (*DESCRIBE_COLUMNS, "configs"), ((*row, configs[row[0]]) for row in rows))
+        return
+    for name, values in configs.items():
+        for option, value in values.items():
+            click.echo(f"{name}: {option}={value}")
+    show(output, DESCRIBE_COLUMNS, rows)
+
+
+@topic.command()
+@click.argument("name")
+@click.option("--partitions", type=click.IntRange(min=1), help="How many it is to have then.")
+@click.option("-c", "pairs", metavar="KEY=VALUE", multiple=True, help="Set an option.")
+@click.option("--delete-config", "deleted", metavar="KEY", multiple=True, help="Back to default.")
+@session.output_option
+@session.cluster_options
+def alter(
+    name: str,
+    partitions: int | None,
+    pairs: tuple[str, ...],
+    deleted: tuple[str, ...],
+    output: str,
+    bootstrap: str,
+) -> None:
+    """Change options of the topic NAME, or give it more partitions.
+
+    What is not named stays as it is. A record's key leads to another partition when there are more
+    of them, and partitions are never taken away.
+
+    \b
+    Example:
+      minikafka topic alter orders --partitions 6 -c retention.ms=60000 --delete-config segment.ms
+    """
+    changes = [ConfigChange(option, value) for option, value in read_pairs(pairs).items()]
+    changes += [ConfigChange(each, None, AlterConfigOperation.DELETE) for each in deleted]
+    if not changes and partitions is None:
+        raise click.UsageError("nothing to change: give --partitions, -c or --delete-config")
+    session.run(_alter(bootstrap, name, changes, partitions))
+    _say_done(output, "altered", (name,))
 
 
 @topic.command()
@@ -120,6 +162,19 @@ async def _create(bootstrap: str, new_topic: NewTopic) -> None:
         await admin.create_topics([new_topic])
 
 
+async def _alter(
+    bootstrap: str, name: str, changes: list[ConfigChange], partitions: int | None
+) -> None:
+    """Both kinds of change or, as far as the cluster can tell beforehand, none."""
+    async with await session.connect(_admin(bootstrap)) as admin:
+        if partitions is not None:
+            await admin.create_partitions({name: partitions}, validate_only=True)
+        if changes:
+            await admin.incremental_alter_configs({ConfigResource.topic(name): changes})
+        if partitions is not None:
+            await admin.create_partitions({name: partitions})
+
+
 async def _delete(bootstrap: str, names: tuple[str, ...]) -> None:
     async with await session.connect(_admin(bootstrap)) as admin:
         await admin.delete_topics(names)
@@ -132,9 +187,11 @@ async def _describe(bootstrap: str, names: tuple[str, ...] | None) -> list[Topic
 
 async def _describe_with_offsets(
     bootstrap: str, names: tuple[str, ...]
-) -> tuple[list[TopicInfo], dict[TopicPartition, int], dict[TopicPartition, int]]:
+) -> tuple[Configs, list[TopicInfo], dict[TopicPartition, int], dict[TopicPartition, int]]:
     """The topics, and the first and the end offset of each partition that has a leader."""
-    topics = await _describe(bootstrap, names)
+    async with await session.connect(_admin(bootstrap)) as admin:
+        topics = await admin.describe_topics(names)
+        configs = await _configs_of(admin, topics)
     led = [TopicPartition(each.name, index) for each in topics for index in each.available]
     consumer = Consumer(
         bootstrap_servers=bootstrap,
@@ -143,7 +200,19 @@ async def _describe_with_offsets(
         default_api_timeout_ms=session.REQUEST_TIMEOUT_MS,
     )
     async with await session.connect(consumer):
-        return topics, await consumer.beginning_offsets(led), await consumer.end_offsets(led)
+        starts, ends = await consumer.beginning_offsets(led), await consumer.end_offsets(led)
+    return configs, topics, starts, ends
+
+
+async def _configs_of(admin: AdminClient, topics: list[TopicInfo]) -> Configs:
+    resources = [ConfigResource.topic(each.name) for each in topics]
+    found = await admin.describe_configs(resources)
+    return {
+        resource.name: {
+            name: entry.value for name, entry in entries.items() if not entry.is_default
+        }
+        for resource, entries in found.items()
+    }
 
 
 def _partition_rows(
@@ -163,7 +232,7 @@ def _replication_factor(topic: TopicInfo) -> int:
 
 
 def _say_done(output: str, what: str, names: tuple[str, ...]) -> None:
-    """Say that each topic was created or deleted."""
+    """Say that each topic was created, altered or deleted."""
     if output == "json":
         show(output, ("topic", what), [(name, True) for name in names])
         return

@@ -1,78 +1,63 @@
-"""The administrator: topics created, deleted and described; who belongs to the cluster.
+"""The administrator: topics, partitions, records, options and disks of a cluster.
 
-Each call is one question to one broker. A question that only reads is asked again when it fails and
-may succeed, until its time is over; a change is asked again only of another controller, because
-nobody knows what became of one whose connection broke. A call about several topics tries all of
-them and raises the error of the first that failed, naming every one that did; the others are done.
+    questions         how it is asked: a question again until it is answered, a change once
+    new_topic         topics created and enlarged
+    configs           options described and changed
+    record_deletion   records deleted, by the leaders of their partitions
+    log_dirs          what lies on the brokers' disks
 
-Left out: configs, groups, record deletion, partitions added later (with the APIs they need).
+A call about several topics or resources tries all of them and raises the error of the first that
+failed, naming every one that did; the others are done.
+
+Left out: groups, with the APIs they need.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from types import TracebackType
 from typing import Final
 
-from ..protocol.api.create_topics import (
-    BROKER_DEFAULT,
-    CreateTopicsRequest,
-    CreateTopicsRequestAssignment,
-    CreateTopicsRequestConfig,
-    CreateTopicsRequestTopic,
-    CreateTopicsResponse,
-)
-from ..protocol.api.delete_topics import (
-    DeleteTopicsRequest,
-    DeleteTopicsResponse,
+from ..protocol.api.alter_configs import AlterConfigsResponse
+from ..protocol.api.create_partitions import CreatePartitionsRequest, CreatePartitionsResponse
+from ..protocol.api.create_topics import CreateTopicsRequest, CreateTopicsResponse
+from ..protocol.api.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
+from ..protocol.api.describe_configs import DescribeConfigsResponse
+from ..protocol.api.describe_log_dirs import DescribeLogDirsRequest, DescribeLogDirsResponse
+from ..protocol.api.incremental_alter_configs import IncrementalAlterConfigsResponse
+from ..protocol.api.list_config_resources import (
+    ListConfigResourcesRequest,
+    ListConfigResourcesResponse,
 )
 from ..protocol.api.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
-from ..protocol.errors import ErrorCode, KafkaError
 from ..transport.connection import Connection
+from . import configs, questions, record_deletion
+from .configs import ConfigChange, ConfigEntry, ConfigResource
 from .errors import ClientNotRunning
 from .keywords import suggest_keywords
-from .metadata import (
-    BrokerAddress,
-    PartitionInfo,
-    TopicInfo,
-    brokers_of,
-    error_code_of,
-    topic_of,
-)
+from .log_dirs import LogDirInfo, log_dirs_of
+from .metadata import BrokerAddress, PartitionInfo, TopicInfo, TopicPartition, brokers_of, topic_of
 from .network import ANY_NODE, Network
+from .new_topic import NewPartitions, NewTopic, topic_to_create, topic_to_enlarge
+from .outcome import Outcome, raise_first
+from .questions import AskForChange
 from .settings import NetworkSettings, parse_servers
 
-_Outcome = tuple[str, int, str | None]
-"""A topic, its error code, and what the broker says about it."""
-
 _LAST_VERSION_BY_NAME: Final = 5  # of DeleteTopics
-_NOT_CONTROLLER: Final = int(ErrorCode.NOT_CONTROLLER)
 
 __all__ = [
     "AdminClient",
     "BrokerAddress",
     "ClusterDescription",
+    "ConfigChange",
+    "ConfigEntry",
+    "ConfigResource",
+    "LogDirInfo",
+    "NewPartitions",
     "NewTopic",
     "PartitionInfo",
     "TopicInfo",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class NewTopic:
-    """A topic to create: -1 leaves a count to the broker.
-
-    `replica_assignments` names the brokers of each partition, the preferred leader first, in place
-    of the two counts.
-    """
-
-    name: str
-    num_partitions: int = BROKER_DEFAULT
-    replication_factor: int = BROKER_DEFAULT
-    configs: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
-    replica_assignments: Mapping[int, Sequence[int]] = field(
-        default_factory=dict[int, Sequence[int]]
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,33 +133,70 @@ class AdminClient:
         validate_only: bool = False,
     ) -> None:
         """Create topics, or with `validate_only` only find out whether that would work."""
-        timeout_ms = self._timeout_ms if timeout_ms is None else timeout_ms
         request = CreateTopicsRequest(
-            topics=[_topic_to_create(topic) for topic in new_topics],
-            timeout_ms=timeout_ms,
+            topics=[topic_to_create(topic) for topic in new_topics],
+            timeout_ms=self._or_default(timeout_ms),
             validate_only=validate_only,
         )
 
-        async def ask(connection: Connection) -> list[_Outcome]:
-            response = await connection.request(request, CreateTopicsResponse, timeout_ms)
-            return [(each.name, each.error_code, each.error_message) for each in response.topics]
+        async def ask(connection: Connection, left_ms: int) -> list[Outcome]:
+            response = await connection.request(request, CreateTopicsResponse, left_ms)
+            return [
+                _topic_outcome(each.name, each.error_code, each.error_message)
+                for each in response.topics
+            ]
+
+        await self._change(ask, timeout_ms)
+
+    async def create_partitions(
+        self,
+        topics: Mapping[str, NewPartitions | int],
+        *,
+        timeout_ms: int | None = None,
+        validate_only: bool = False,
+    ) -> None:
+        """Give topics more partitions: the number is what each is to have in the end."""
+        request = CreatePartitionsRequest(
+            topics=[topic_to_enlarge(name, wanted) for name, wanted in topics.items()],
+            timeout_ms=self._or_default(timeout_ms),
+            validate_only=validate_only,
+        )
+
+        async def ask(connection: Connection, left_ms: int) -> list[Outcome]:
+            response = await connection.request(request, CreatePartitionsResponse, left_ms)
+            return [
+                _topic_outcome(each.name, each.error_code, each.error_message)
+                for each in response.results
+            ]
 
         await self._change(ask, timeout_ms)
 
     async def delete_topics(self, names: Sequence[str], *, timeout_ms: int | None = None) -> None:
         """Delete topics with all their records."""
-        timeout_ms = self._timeout_ms if timeout_ms is None else timeout_ms
-        request = DeleteTopicsRequest(topic_names=list(names), timeout_ms=timeout_ms)
+        request = DeleteTopicsRequest(
+            topic_names=list(names), timeout_ms=self._or_default(timeout_ms)
+        )
 
-        async def ask(connection: Connection) -> list[_Outcome]:
+        async def ask(connection: Connection, left_ms: int) -> list[Outcome]:
             version = connection.version_of(DeleteTopicsRequest, _LAST_VERSION_BY_NAME)
-            response = await connection.request(request, DeleteTopicsResponse, timeout_ms, version)
+            response = await connection.request(request, DeleteTopicsResponse, left_ms, version)
             return [
-                (each.name or "", each.error_code, each.error_message)
+                _topic_outcome(each.name or "", each.error_code, each.error_message)
                 for each in response.responses
             ]
 
         await self._change(ask, timeout_ms)
+
+    async def delete_records(
+        self, offsets: Mapping[TopicPartition, int], *, timeout_ms: int | None = None
+    ) -> dict[TopicPartition, int]:
+        """Delete the records below an offset of each partition, -1 for all of them (KIP-107).
+
+        Returns where each partition begins now. OFFSET_OUT_OF_RANGE for an offset behind the high
+        watermark; other partitions may have been shortened then.
+        """
+        network = self._require_running()
+        return await record_deletion.delete_records(network, offsets, self._or_default(timeout_ms))
 
     async def list_topics(self, *, include_internal: bool = False) -> list[str]:
         """The names of all topics, in order."""
@@ -188,7 +210,9 @@ class AdminClient:
     async def describe_topics(self, names: Sequence[str] | None = None) -> list[TopicInfo]:
         """These topics, or all of them, in order of name; raises the error of one not there."""
         response = await self._ask_metadata(names)
-        _raise_first([(topic.name or "", topic.error_code, None) for topic in response.topics])
+        raise_first(
+            _topic_outcome(topic.name or "", topic.error_code, None) for topic in response.topics
+        )
         return sorted((topic_of(topic) for topic in response.topics), key=lambda each: each.name)
 
     async def describe_cluster(self) -> ClusterDescription:
@@ -201,42 +225,123 @@ class AdminClient:
             tuple(brokers[node_id] for node_id in sorted(brokers)),
         )
 
+    async def describe_configs(
+        self,
+        resources: Sequence[ConfigResource],
+        *,
+        include_synonyms: bool = False,
+        include_documentation: bool = False,
+    ) -> dict[ConfigResource, dict[str, ConfigEntry]]:
+        """Every option of these resources by name; a broker is asked itself about its own."""
+        network = self._require_running()
+        found: dict[ConfigResource, dict[str, ConfigEntry]] = {}
+        outcomes: list[Outcome] = []
+        for node_id, those in configs.by_node(resources).items():
+            request = configs.describe_request(those, include_synonyms, include_documentation)
+            response = await questions.ask(
+                network,
+                request,
+                DescribeConfigsResponse,
+                self._timeout_ms,
+                ANY_NODE if node_id is None else node_id,
+            )
+            part, part_outcomes = configs.described(response)
+            found |= part
+            outcomes += part_outcomes
+        raise_first(outcomes)
+        return found
+
+    async def alter_configs(
+        self,
+        values: Mapping[ConfigResource, Mapping[str, str | None]],
+        *,
+        validate_only: bool = False,
+    ) -> None:
+        """Set these options of each resource, and set back all others that it has.
+
+        Two programs that change different options undo each other's change: use
+        incremental_alter_configs where the cluster has it (Kafka 2.3).
+        """
+        outcomes: list[Outcome] = []
+        for node_id, those in configs.by_node(values).items():
+            part = {resource: values[resource] for resource in those}
+            request = configs.alter_request(part, validate_only)
+            outcomes += await self._alter(request, AlterConfigsResponse, node_id)
+        raise_first(outcomes)
+
+    async def incremental_alter_configs(
+        self,
+        changes: Mapping[ConfigResource, Sequence[ConfigChange]],
+        *,
+        validate_only: bool = False,
+    ) -> None:
+        """Change some options of each resource and leave the others alone (KIP-339)."""
+        outcomes: list[Outcome] = []
+        for node_id, those in configs.by_node(changes).items():
+            part = {resource: changes[resource] for resource in those}
+            request = configs.incremental_alter_request(part, validate_only)
+            outcomes += await self._alter(request, IncrementalAlterConfigsResponse, node_id)
+        raise_first(outcomes)
+
+    async def list_config_resources(self, types: Sequence[int] = ()) -> list[ConfigResource]:
+        """The resources of these types that have options, or all of them (KIP-1142)."""
+        network = self._require_running()
+        request = ListConfigResourcesRequest(resource_types=list(types))
+        response = await questions.ask(
+            network, request, ListConfigResourcesResponse, self._timeout_ms
+        )
+        raise_first([Outcome("config resources", response.error_code, None)])
+        return sorted(
+            ConfigResource(each.resource_type, each.resource_name)
+            for each in response.config_resources
+        )
+
+    async def describe_log_dirs(
+        self, brokers: Sequence[int] | None = None
+    ) -> dict[int, tuple[LogDirInfo, ...]]:
+        """The data directories of these brokers, or of all, with the partitions in them."""
+        if brokers is None:
+            brokers = [broker.id for broker in (await self.describe_cluster()).brokers]
+        network = self._require_running()
+        found: dict[int, tuple[LogDirInfo, ...]] = {}
+        for node_id in brokers:
+            request = DescribeLogDirsRequest(topics=None)
+            response = await questions.ask(
+                network, request, DescribeLogDirsResponse, self._timeout_ms, node_id
+            )
+            raise_first([Outcome(f"broker {node_id}", response.error_code, None)])
+            found[node_id] = log_dirs_of(response)
+        return found
+
     async def _ask_metadata(self, names: Sequence[str] | None) -> MetadataResponse:
-        """Metadata of these topics, or of all; asked again until there is an answer."""
+        """Metadata of these topics, or of all."""
         topics = None if names is None else [MetadataRequestTopic(name=name) for name in names]
         request = MetadataRequest(topics=topics, allow_auto_topic_creation=False)
         network = self._require_running()
-        deadline_ms = network.now_ms() + self._timeout_ms
-        while True:
-            left_ms = max(deadline_ms - network.now_ms(), 1)
-            try:
-                return await network.request(request, MetadataResponse, left_ms)
-            except KafkaError as error:
-                if not error.retriable or network.now_ms() >= deadline_ms:
-                    raise
-            pause_ms = self._settings.retry_backoff_ms
-            await network.changed.wait(min(deadline_ms, network.now_ms() + pause_ms))
+        return await questions.ask(network, request, MetadataResponse, self._timeout_ms)
 
-    async def _change(
-        self, ask: Callable[[Connection], Awaitable[list[_Outcome]]], timeout_ms: int
-    ) -> None:
-        """Ask the controller for a change; if it is not the controller any more, its successor."""
+    async def _change(self, ask: AskForChange, timeout_ms: int | None = None) -> None:
+        timeout_ms = self._or_default(timeout_ms)
+        raise_first(await questions.change(self._require_running(), ask, timeout_ms))
+
+    async def _alter(
+        self,
+        request: object,
+        response_class: type[AlterConfigsResponse | IncrementalAlterConfigsResponse],
+        node_id: int | None,
+    ) -> list[Outcome]:
+        """Change options: those of a broker there, others by way of the controller."""
         network = self._require_running()
-        deadline_ms = network.now_ms() + timeout_ms
-        while True:
-            left_ms = max(deadline_ms - network.now_ms(), 1)
-            controller_id = network.metadata.controller_id
-            known = controller_id in network.metadata.brokers
-            outcomes = await ask(
-                await network.connection(controller_id if known else ANY_NODE, left_ms)
-            )
-            has_moved = any(code == _NOT_CONTROLLER for _, code, _ in outcomes)
-            if not has_moved or network.now_ms() >= deadline_ms:
-                break
-            network.request_refresh()
-            pause_ms = self._settings.retry_backoff_ms
-            await network.changed.wait(min(deadline_ms, network.now_ms() + pause_ms))
-        _raise_first(outcomes)
+
+        async def ask(connection: Connection, left_ms: int) -> list[Outcome]:
+            return configs.outcomes_of(await connection.request(request, response_class, left_ms))
+
+        if node_id is None:
+            return await questions.change(network, ask, self._timeout_ms)
+        return await ask(await network.connection(node_id, self._timeout_ms), self._timeout_ms)
+
+    def _or_default(self, timeout_ms: int | None) -> int:
+        return self._timeout_ms if timeout_ms is None else timeout_ms
 
     def _require_running(self) -> Network:
         if self._network is None:
@@ -244,30 +349,5 @@ class AdminClient:
         return self._network
 
 
-def _topic_to_create(topic: NewTopic) -> CreateTopicsRequestTopic:
-    by_hand = bool(topic.replica_assignments)
-    return CreateTopicsRequestTopic(
-        name=topic.name,
-        num_partitions=BROKER_DEFAULT if by_hand else topic.num_partitions,
-        replication_factor=BROKER_DEFAULT if by_hand else topic.replication_factor,
-        assignments=[
-            CreateTopicsRequestAssignment(partition_index=index, broker_ids=list(brokers))
-            for index, brokers in sorted(topic.replica_assignments.items())
-        ],
-        configs=[
-            CreateTopicsRequestConfig(name=name, value=value)
-            for name, value in sorted(topic.configs.items())
-        ],
-    )
-
-
-def _raise_first(outcomes: list[_Outcome]) -> None:
-    """Raise the first error, naming each topic that has one."""
-    failed = [
-        (name, code, message or error_code_of(code).message)
-        for name, code, message in outcomes
-        if code
-    ]
-    if failed:
-        sentences = [f"topic {name!r}: {message}" for name, _, message in failed]
-        raise KafkaError.of(failed[0][1], "; ".join(sentences))
+def _topic_outcome(name: str, error_code: int, message: str | None) -> Outcome:
+    return Outcome(f"topic {name!r}", error_code, message)

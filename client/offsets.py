@@ -1,6 +1,5 @@
 """Which offset lies where: the ListOffsets question, put to the leaders until each has answered."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -12,8 +11,7 @@ from ..protocol.api.list_offsets import (
     ListOffsetsRequestTopic,
     ListOffsetsResponse,
 )
-from ..protocol.errors import KafkaError
-from ..transport.connection import KafkaTimeout
+from .leaders import ask_leaders, raise_unless_retriable
 from .metadata import TopicPartition
 from .network import Network
 
@@ -38,66 +36,34 @@ async def list_offsets(
     Offset -1 where no record is that late. Asks again while leaders move; raises KafkaTimeout,
     or the error of a partition that no waiting can mend.
     """
-    deadline_ms = network.now_ms() + timeout_ms
-    found: dict[TopicPartition, OffsetAndTimestamp] = {}
-    for topic in {partition.topic for partition in times}:
-        await network.topic(topic, timeout_ms)
-    while left := {each: time for each, time in times.items() if each not in found}:
-        left_ms = deadline_ms - network.now_ms()
-        if left_ms <= 0:
-            names = ", ".join(f"{each.topic}-{each.partition}" for each in left)
-            raise KafkaTimeout(f"no leader told the offsets of {names} within {timeout_ms} ms")
-        requests = [
-            _ask(network, leader, part, left_ms) for leader, part in _by_leader(network, left)
-        ]
-        for answer in await asyncio.gather(*requests):
-            found |= answer
-        if len(found) < len(times):
-            network.request_refresh()
-            pause_ms = network.settings.retry_backoff_ms
-            await network.changed.wait(min(deadline_ms, network.now_ms() + pause_ms))
-    return found
+
+    async def ask(
+        leader: int, part: dict[TopicPartition, int], left_ms: int
+    ) -> dict[TopicPartition, OffsetAndTimestamp]:
+        request = _request(part, left_ms)
+        return _found(await network.request(request, ListOffsetsResponse, left_ms, leader))
+
+    return await ask_leaders(network, times, timeout_ms, ask)
 
 
-def _by_leader(
-    network: Network, times: Mapping[TopicPartition, int]
-) -> list[tuple[int, dict[TopicPartition, int]]]:
-    """The partitions that have a leader, by its node id."""
-    leaders: dict[int, dict[TopicPartition, int]] = {}
-    for partition, time in times.items():
-        leader = network.metadata.leader(*partition)
-        if leader is not None:
-            leaders.setdefault(leader, {})[partition] = time
-        elif network.metadata.partition(*partition) is None:
-            raise ValueError(f"topic {partition.topic} has no partition {partition.partition}")
-    return list(leaders.items())
-
-
-async def _ask(
-    network: Network, leader: int, times: dict[TopicPartition, int], timeout_ms: int
-) -> dict[TopicPartition, OffsetAndTimestamp]:
-    """Ask one leader once; partitions with an error that may pass are left out."""
+def _request(times: Mapping[TopicPartition, int], timeout_ms: int) -> ListOffsetsRequest:
     topics: dict[str, ListOffsetsRequestTopic] = {}
     for (name, index), time in times.items():
         topic = topics.setdefault(name, ListOffsetsRequestTopic(name=name, partitions=[]))
         topic.partitions.append(ListOffsetsRequestPartition(partition_index=index, timestamp=time))
-    request = ListOffsetsRequest(topics=list(topics.values()), timeout_ms=timeout_ms)
-    try:
-        response = await network.request(request, ListOffsetsResponse, timeout_ms, leader)
-    except KafkaError as error:
-        if not error.retriable:
-            raise
-        return {}
+    return ListOffsetsRequest(topics=list(topics.values()), timeout_ms=timeout_ms)
+
+
+def _found(response: ListOffsetsResponse) -> dict[TopicPartition, OffsetAndTimestamp]:
+    """The offsets in an answer; partitions with an error that may pass are left out."""
     found: dict[TopicPartition, OffsetAndTimestamp] = {}
     for topic in response.topics:
         for each in topic.partitions:
             partition = TopicPartition(topic.name, each.partition_index)
-            if not each.error_code:
+            if each.error_code:
+                raise_unless_retriable(partition, each.error_code)
+            else:
                 found[partition] = OffsetAndTimestamp(
                     each.offset, each.timestamp, each.leader_epoch
-                )
-            elif not (error := KafkaError.of(each.error_code)).retriable:
-                raise KafkaError.of(
-                    each.error_code, f"{topic.name}-{each.partition_index}: {error}"
                 )
     return found

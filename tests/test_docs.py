@@ -2,6 +2,7 @@
 
     <!-- printed: NAME -->                 a table or listing: what PRINTED[NAME] returns
     <!-- printed: the program above -->    what the ```python block before it prints
+    <!-- printed: $ minikafka ... -->      what the command prints where the programs before it ran
     ...
     <!-- end -->
 
@@ -16,9 +17,11 @@ import dataclasses
 import io
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -29,9 +32,11 @@ import pytest
 from minikafka.broker.config import STORED_ONLY, BrokerConfig, TopicConfig
 from minikafka.broker.handlers.table import SERVED_VERSIONS
 from minikafka.broker.options import OptionRule, option_rules, option_texts
-from minikafka.protocol.api import API_MODULES, api_name, request_class
+from minikafka.cli import main
+from minikafka.cli.api import list_row
+from minikafka.cli.kafka_differences import DIFFERENCES
+from minikafka.protocol.api import request_class
 from minikafka.protocol.codec import source
-from minikafka.protocol.schema import Versions, schema_of
 
 from .nodes import NodeProcess
 
@@ -46,6 +51,7 @@ PROGRAM = re.compile(r"```python\n(.*?)```", re.DOTALL)
 SESSION = re.compile(r"```console\n(.*?)```", re.DOTALL)
 COMMAND = re.compile(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 THE_PROGRAM_ABOVE = "the program above"
+COMMAND_START = "$ minikafka "
 OPTION_READ = re.compile(r"config\.(\w+)")
 OPTION_READ_BY_PROPERTY = re.compile(r"self\.(\w+)")
 
@@ -53,18 +59,10 @@ OPTION_READ_BY_PROPERTY = re.compile(r"self\.(\w+)")
 def api_table() -> str:
     """The APIs that the broker serves."""
     rows = ["| key | API | versions | flexible from | what it asks |", "|---|---|---|---|---|"]
-    for key, (first, last) in sorted(SERVED_VERSIONS.items()):
-        flexible = schema_of(request_of(key)).flexible
-        versions = str(first) if first == last else f"{first}-{last}"
-        rows.append(
-            f"| {key} | {api_name(key)} | {versions} | {first_of(flexible)} | {question(key)} |"
-        )
+    for key in sorted(SERVED_VERSIONS):
+        cells = ("never" if cell is None else str(cell) for cell in list_row(key))
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
-
-
-def first_of(versions: Versions) -> str:
-    """The first of some versions, if there is one."""
-    return str(versions.first) if versions.first <= versions.last else "never"
 
 
 def request_of(key: int) -> type[Any]:
@@ -72,13 +70,6 @@ def request_of(key: int) -> type[Any]:
     request = request_class(key)
     assert request is not None
     return request
-
-
-def question(key: int) -> str:
-    """What the API asks, as the first sentence of its module has it."""
-    module = import_module(f"minikafka.protocol.api.{API_MODULES[key]}")
-    sentence = (module.__doc__ or "").partition("\n\n")[0]
-    return " ".join(sentence.partition("): ")[2].split()).rstrip(".")
 
 
 def generated_source() -> str:
@@ -136,6 +127,15 @@ def node_options_of_topics() -> dict[str, str]:
     return {name: rule.inherits for name, rule in rules if rule.inherits}
 
 
+def differences() -> str:
+    """Where options differ from Kafka's."""
+    rows = ["| option | Kafka | here | why |", "|---|---|---|---|"]
+    for each in DIFFERENCES:
+        names = ", ".join(f"`{name}`" for name in each.options)
+        rows.append(f"| {names} | {each.kafka} | {each.here} | {each.why} |")
+    return "\n".join(rows)
+
+
 def decisions() -> str:
     """The pages about decisions, by their titles."""
     paths = sorted((ROOT / "docs/decisions").glob("*.md"))
@@ -151,6 +151,7 @@ PRINTED: dict[str, Callable[[], str]] = {
     "the source of InitProducerIdRequest v2": generated_source,
     "the options of a node": node_options,
     "the options of a topic": topic_options,
+    "the differences from Kafka": differences,
 }
 
 
@@ -159,6 +160,9 @@ def printed_parts(text: str) -> Iterator[tuple[re.Match[str], str]]:
     for part in PRINTED_PART.finditer(text):
         if part[2] == THE_PROGRAM_ABOVE:
             yield part, f"```text\n{output_of(program_above(text, part.start()))}```"
+        elif part[2].startswith(COMMAND_START):
+            programs = PROGRAM.findall(text, 0, part.start())
+            yield part, f"```\n{part[2]}\n{output_of_command(part[2], programs)}```"
         else:
             yield part, PRINTED[part[2]]()
 
@@ -176,6 +180,17 @@ def output_of(program: str) -> str:
     return output.getvalue()
 
 
+def output_of_command(command: str, programs: list[str]) -> str:
+    """What a command prints, in a directory in which these programs have run before."""
+    output = io.StringIO()
+    with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):
+        for program in programs:
+            output_of(program)
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            main.run(shlex.split(command.removeprefix(COMMAND_START)))
+    return "".join(f"{line.rstrip()}\n" for line in output.getvalue().splitlines())
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documents_print_what_the_code_says(document: Path):
     for part, expected in printed_parts(document.read_text()):
@@ -184,7 +199,9 @@ def test_documents_print_what_the_code_says(document: Path):
 
 def test_everything_that_can_be_printed_is_in_a_document():
     text = "".join(document.read_text() for document in DOCUMENTS)
-    assert {part[2] for part in PRINTED_PART.finditer(text)} == {*PRINTED, THE_PROGRAM_ABOVE}
+    printed = {part[2] for part in PRINTED_PART.finditer(text)}
+    commands = {name for name in printed if name.startswith(COMMAND_START)}
+    assert printed - commands == {*PRINTED, THE_PROGRAM_ABOVE}
 
 
 def test_what_the_readme_types_works(broker: NodeProcess):

@@ -24,7 +24,8 @@ closed file is the same. The transaction index comes with transactions.
 
 import struct
 from bisect import bisect_left, bisect_right
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from ...protocol.batch import BatchHeader
 
@@ -46,12 +47,19 @@ class OffsetIndex:
 
     __slots__ = ("_base_offset", "_entries")
 
+    ENTRY_BYTES: Final = _OFFSET_ENTRY.size
+
     def __init__(self, base_offset: int, entries: bytes = b"") -> None:
         self._base_offset = base_offset
         self._entries = bytearray(entries)
 
     def __len__(self) -> int:
         return len(self._entries) // _OFFSET_ENTRY.size
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Yield (last offset, position) of each entry."""
+        for index in range(len(self)):
+            yield self._base_offset + self._offset(index), self._position(index)
 
     def append(self, last_offset: int, position: int) -> None:
         """Add the batch at `position`, which ends with `last_offset`."""
@@ -106,12 +114,18 @@ class TimeIndex:
 
     __slots__ = ("_base_offset", "_entries")
 
+    ENTRY_BYTES: Final = _TIME_ENTRY.size
+
     def __init__(self, base_offset: int, entries: bytes = b"") -> None:
         self._base_offset = base_offset
         self._entries = bytearray(entries)
 
     def __len__(self) -> int:
         return len(self._entries) // _TIME_ENTRY.size
+
+    def __iter__(self) -> Iterator[TimestampOffset]:
+        """Yield each entry."""
+        return map(self._entry, range(len(self)))
 
     @property
     def last(self) -> TimestampOffset:

@@ -96,14 +96,16 @@ def walk(
         position += header.size_bytes
 
 
-def scan(file: File, base_offset: int, leader_epoch: int) -> Iterator[tuple[int, BatchHeader]]:
-    """Yield (position, header) of every batch of the file; CorruptLog at the first bad one.
+def scan(
+    file: File, base_offset: int, leader_epoch: int, position: int = 0
+) -> Iterator[tuple[int, BatchHeader]]:
+    """Yield (position, header) of every batch from `position` on; CorruptLog at the first bad one.
 
     `base_offset` is the least that the first batch may have, `leader_epoch` that of the batch
     before, -1 for none.
     """
     window = Window(file, SCAN_WINDOW_BYTES)
-    position, end_position, first_offset = 0, file.size_bytes, base_offset
+    end_position, first_offset = file.size_bytes, base_offset
     while position < end_position:
         view = window.view(position, HEADER_BYTES)
         if len(view) < HEADER_BYTES:
@@ -144,9 +146,17 @@ def _crc_matches(window: Window, position: int, header: BatchHeader) -> bool:
 def holds_batch(file: File, position: int, base_offset: int) -> bool:
     """Return whether a valid batch of `base_offset` or above begins behind `position`.
 
-    If so, what lies before it is damage and no torn end. Every byte that may be a magic byte is
-    tried. The search is bounded, since records may be made to look like headers, and answers yes
-    when it gives up: the safe side, on which bytes are kept.
+    If so, what lies before it is damage and no torn end. A search that gives up answers yes: the
+    safe side, on which bytes are kept.
+    """
+    return find_batch(file, position, base_offset) is not None
+
+
+def find_batch(file: File, position: int, base_offset: int) -> int | None:
+    """Return where the first valid batch of `base_offset` or above begins behind `position`.
+
+    Every byte that may be a magic byte is tried. The search is bounded, since records may be made
+    to look like headers, and returns the place where it gave up.
     """
     window, tried = Window(file, SCAN_WINDOW_BYTES), Window(file, SCAN_WINDOW_BYTES)
     cost_bytes = 0
@@ -162,11 +172,11 @@ def holds_batch(file: File, position: int, base_offset: int) -> bool:
             ):
                 cost_bytes += header.size_bytes
                 if _crc_matches(tried, position + index, header):
-                    return True
+                    return position + index
             if cost_bytes > MAX_SEARCH_BYTES:
-                return True
+                return position + index
         position += len(data) - HEADER_BYTES + 1
-    return False
+    return None
 
 
 def _candidates(data: bytes) -> Iterator[int]:

@@ -23,6 +23,7 @@ def test_a_topic_is_created_listed_described_and_deleted(on_broker: Command) -> 
             "in_sync_replicas": [1],
             "start_offset": 0,
             "end_offset": 0,
+            "configs": {"retention.ms": "3600000"},
         }
         for index in range(3)
     ]
@@ -38,6 +39,32 @@ def test_a_table_has_a_header_and_a_line_for_each_row(on_broker: Command) -> Non
         ["table", "0", "1", "1", "1", "0", "0"],
         ["table", "1", "1", "1", "1", "0", "0"],
     ]
+
+
+def test_a_topic_is_altered_and_what_was_set_is_described(on_broker: Command) -> None:
+    on_broker("topic", "create", "grown", "-c", "segment.ms=700")
+    assert on_broker(
+        *("topic", "alter", "grown", "--partitions", "2"),
+        *("-c", "retention.ms=5", "--delete-config", "segment.ms"),
+    ) == (0, "altered topic grown\n", "")
+    setting, header, *rows = on_broker("topic", "describe", "grown").out.splitlines()
+    assert setting == "grown: retention.ms=5"
+    assert header.startswith("TOPIC")
+    assert len(rows) == 2
+
+
+def test_a_topic_that_cannot_be_altered_as_asked_stays_as_it_is(on_broker: Command) -> None:
+    on_broker("topic", "create", "stays", "--partitions", "2")
+    for arguments, sentence in (
+        (("--partitions", "1", "-c", "retention.ms=5"), "topic 'stays'"),
+        (("-c", "retention.ms=soon"), "retention.ms"),
+        (("-c", "retention.ms=5", "-c", "retention.m=5"), "retention.m"),
+    ):
+        outcome = on_broker("topic", "alter", "stays", *arguments)
+        assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+        assert sentence in outcome.err
+    described = on_broker("topic", "describe", "stays", "-o", "json").out.splitlines()
+    assert [json.loads(line)["configs"] for line in described] == [{}, {}]
 
 
 def test_a_topic_that_exists_is_refused(on_broker: Command) -> None:
@@ -56,8 +83,9 @@ def test_a_wrong_option_of_a_topic_is_refused_by_name(on_broker: Command) -> Non
 
 
 def test_a_topic_that_is_not_there_is_status_1(on_broker: Command) -> None:
-    for command in (("topic", "describe"), ("topic", "delete"), ("consume",)):
-        outcome = on_broker(*command, "nowhere")
+    for command in (("topic", "describe"), ("topic", "delete"), ("consume",), ("topic", "alter")):
+        change = ("-c", "retention.ms=5") if "alter" in command else ()
+        outcome = on_broker(*command, "nowhere", *change)
         assert outcome.status == 1
         assert "'nowhere'" in outcome.err
         assert outcome.err.count("\n") == 1

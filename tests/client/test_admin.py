@@ -2,7 +2,7 @@
 
 import pytest
 
-from minikafka import AdminClient, KafkaError, NewTopic
+from minikafka import AdminClient, KafkaError, NewPartitions, NewTopic, TopicPartition
 from minikafka.client.errors import ClientNotRunning
 from minikafka.protocol.api.create_topics import (
     CreateTopicsRequest,
@@ -38,6 +38,30 @@ async def test_topics_can_be_created_by_hand(shared_broker: NodeProcess):
         await admin.create_topics([NewTopic("by-hand", replica_assignments={0: [1], 1: [1]})])
         (topic,) = await admin.describe_topics(["by-hand"])
         assert len(topic.partitions) == 2
+
+
+async def test_a_topic_gets_more_partitions_and_never_fewer(shared_broker: NodeProcess):
+    async with AdminClient(bootstrap_servers=shared_broker.bootstrap) as admin:
+        await admin.create_topics([NewTopic("growing", 1, 1), NewTopic("by-hand-too", 1, 1)])
+        await admin.create_partitions({"growing": 5}, validate_only=True)
+        await admin.create_partitions({"growing": 3, "by-hand-too": NewPartitions(2, [[1]])})
+        topics = await admin.describe_topics(["by-hand-too", "growing"])
+        assert [len(topic.partitions) for topic in topics] == [2, 3]
+        with pytest.raises(KafkaError, match="topic 'growing'") as caught:
+            await admin.create_partitions({"growing": 2})
+        assert caught.value.code is ErrorCode.INVALID_PARTITIONS
+
+
+async def test_the_disks_of_the_brokers_are_described(shared_broker: NodeProcess):
+    async with AdminClient(bootstrap_servers=shared_broker.bootstrap) as admin:
+        await admin.create_topics([NewTopic("on-disk", 2, 1)])
+        ((node_id, (log_dir,)),) = (await admin.describe_log_dirs()).items()
+        assert (node_id, log_dir.error) == (1, None)
+        assert log_dir.path.endswith(shared_broker.data_dir.name)
+        assert log_dir.replicas[TopicPartition("on-disk", 1)].size_bytes == 0
+        assert log_dir.total_bytes is not None
+        assert log_dir.usable_bytes is not None
+        assert 0 < log_dir.usable_bytes < log_dir.total_bytes
 
 
 async def test_validate_only_creates_nothing(shared_broker: NodeProcess):

@@ -18,6 +18,7 @@ def test_golden_bytes_of_the_offset_index() -> None:
     index.append(2**40 + 9, 4200)
     index.append(2**40 + 2**31 - 1, 2**31 - 1)
     assert bytes(index).hex(" ", 4) == "00000009 00001068 7fffffff 7fffffff"
+    assert list(index) == [(2**40 + 9, 4200), (2**40 + 2**31 - 1, 2**31 - 1)]
 
 
 def test_golden_bytes_of_the_time_index() -> None:
@@ -25,6 +26,7 @@ def test_golden_bytes_of_the_time_index() -> None:
     index.append(TimestampOffset(1_700_000_000_000, 109))
     index.append(TimestampOffset(1_700_000_000_000, 120))  # no later: not entered
     index.append(TimestampOffset(1_700_000_000_001, 130))
+    assert [offset for _, offset in index] == [109, 130]
     assert bytes(index).hex(" ", 4) == ("0000018b cfe56800 00000009 0000018b cfe56801 0000001e")
 
 

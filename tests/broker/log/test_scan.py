@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from minikafka.broker.log.files import Files
-from minikafka.broker.log.scan import CorruptLog, holds_batch, walk
+from minikafka.broker.log.scan import CorruptLog, find_batch, holds_batch, scan, walk
 from minikafka.protocol.records import Record, assign_offset, build_batch
 
 
@@ -35,6 +35,7 @@ def test_a_batch_is_found_on_the_seam_of_two_windows(tmp_path: Path) -> None:
         path.write_bytes(b"x" * position + batch + b"y" * 10)
         file = Files().open(str(path))
         assert holds_batch(file, 0, 9)
+        assert find_batch(file, 0, 9) == position
         assert not holds_batch(file, 0, 10)
         assert not holds_batch(file, position, 9)
 
@@ -58,3 +59,14 @@ def test_a_walk_reads_small_batches_together_and_steps_over_large_ones(tmp_path:
     size_bytes = len(batch_of(0))
     ends = [0, size_bytes, 2 * size_bytes, 2 * size_bytes + len(large)]
     assert found == list(zip(ends, (0, 2, 4, 6), strict=True))
+
+
+def test_a_scan_goes_on_from_a_batch_behind_damage(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(batch_of(0) + b"damage" + batch_of(4) + batch_of(6))
+    file = Files().open(str(path))
+    with pytest.raises(CorruptLog) as caught:
+        list(scan(file, 0, -1))
+    position = find_batch(file, caught.value.position, 0)
+    assert position == len(batch_of(0)) + len(b"damage")
+    assert [header.base_offset for _, header in scan(file, 0, -1, position)] == [4, 6]

@@ -1,0 +1,62 @@
+"""How an administrator asks: a question until it is answered, a change once.
+
+ask       only reads: asked again when it fails and may succeed, until its time is over
+change    asked again only of another controller, because nobody knows what became of a change
+          whose connection broke
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from ..protocol.errors import ErrorCode, KafkaError
+from ..transport.connection import Connection
+from .network import ANY_NODE, Network
+from .outcome import Outcome
+
+T = TypeVar("T")
+_NOT_CONTROLLER: Final = int(ErrorCode.NOT_CONTROLLER)
+
+
+AskForChange = Callable[[Connection, int], Awaitable[list[Outcome]]]
+"""Sends the request, and waits so many ms for the outcomes."""
+
+
+async def ask(
+    network: Network,
+    request: object,
+    response_class: type[T],
+    timeout_ms: int,
+    node_id: int = ANY_NODE,
+) -> T:
+    """The answer of a node to a question; KafkaTimeout, or the error that no waiting can mend."""
+    deadline_ms = network.now_ms() + timeout_ms
+    while True:
+        left_ms = max(deadline_ms - network.now_ms(), 1)
+        try:
+            return await network.request(request, response_class, left_ms, node_id)
+        except KafkaError as error:
+            if not error.retriable or network.now_ms() >= deadline_ms:
+                raise
+        await _pause(network, deadline_ms)
+
+
+async def change(network: Network, ask_for_change: AskForChange, timeout_ms: int) -> list[Outcome]:
+    """Ask the controller for a change; if it is not the controller any more, its successor."""
+    deadline_ms = network.now_ms() + timeout_ms
+    while True:
+        left_ms = max(deadline_ms - network.now_ms(), 1)
+        controller_id = network.metadata.controller_id
+        known = controller_id in network.metadata.brokers
+        connection = await network.connection(controller_id if known else ANY_NODE, left_ms)
+        outcomes = await ask_for_change(connection, left_ms)
+        has_moved = any(outcome.error_code == _NOT_CONTROLLER for outcome in outcomes)
+        if not has_moved or network.now_ms() >= deadline_ms:
+            return outcomes
+        network.request_refresh()
+        await _pause(network, deadline_ms)
+
+
+async def _pause(network: Network, deadline_ms: int) -> None:
+    """Wait for news of the cluster, a little at most."""
+    pause_ms = network.settings.retry_backoff_ms
+    await network.changed.wait(min(deadline_ms, network.now_ms() + pause_ms))
