@@ -1,11 +1,13 @@
 """`minikafka log`: what lies in a data directory, looked at from outside of a node.
 
 dump    log_dump.py
+repair  log_repair.py
 """
 
 import click
 
 from .log_dump import dump
+from .log_repair import repair
 
 
 @click.group()
@@ -15,7 +17,9 @@ def log() -> None:
     \b
     Example:
       minikafka log dump minikafka-data/node-1/orders-0/00000000000000000000.log
+      minikafka log repair --dry-run minikafka-data/node-1/orders-0
     """
 
 
 log.add_command(dump)
+log.add_command(repair)

@@ -29,6 +29,7 @@ from ..config import TopicConfig
 from ..log.files import StorageError, StorageFailed
 from ..log.index import NO_TIMESTAMP
 from ..log.log import FlushMode, FlushPoint, Log, LogOptions
+from ..log.recovery import Confirmed
 from ..log.segment import FileSlice
 from .epochs import LeaderEpochs
 from .producers import Producers, SentBatch
@@ -93,6 +94,17 @@ class Partition:
         self.log.options = log_options(config, self.log.options.flush_on_write)
         self._is_stamped = config.message_timestamp_type == "LogAppendTime"
         self._needs_keys = config.is_compacted
+
+    @property
+    def log_name(self) -> tuple[str, int]:
+        """Topic and index."""
+        return self.topic, self.index
+
+    @property
+    def confirmed(self) -> Confirmed:
+        """What the checkpoints say of it: nothing that the disk has not confirmed."""
+        recovery_point = self.log.recovery_point
+        return Confirmed(recovery_point, min(self.high_watermark, recovery_point))
 
     @property
     def last_stable_offset(self) -> int:
