@@ -21,6 +21,9 @@ log/segment           and in it a slice of the file, by
 log/index, log/scan   an index entry and a walk over batch headers;
 connection            sends the slice as it lies on disk.
 
+replica/housekeeping  lets old records go, segment by segment:
+log/retention         which segments those are
+
 node                  builds all of them, starts and stops them in order.
 
 config, options       what can be set

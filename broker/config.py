@@ -27,15 +27,11 @@ STORED_ONLY = frozenset(
         "file.delete.delay.ms",
         "flush.messages",
         "flush.ms",
-        "log.retention.bytes",
-        "log.retention.ms",
         "max.compaction.lag.ms",
         "min.cleanable.dirty.ratio",
         "min.compaction.lag.ms",
         "min.insync.replicas",
         "preallocate",
-        "retention.bytes",
-        "retention.ms",
         "segment.index.bytes",
         "segment.jitter.ms",
     }
@@ -79,6 +75,9 @@ class BrokerConfig:
     )
     log_retention_bytes: int = option(
         -1, "size of a partition above which it may shrink", minimum=-1
+    )
+    log_retention_check_interval_ms: int = option(
+        300_000, "time between two searches for old records", minimum=1
     )
     log_cleanup_policy: str = option(
         "delete", "delete, compact or both", choices=_CLEANUP_POLICIES, is_list=True
@@ -184,6 +183,11 @@ class TopicConfig:
     def is_compacted(self) -> bool:
         """Whether records of one key supersede each other, so that every record needs a key."""
         return "compact" in self.cleanup_policy
+
+    @property
+    def allows_deletion(self) -> bool:
+        """Whether records may go that nothing supersedes: by retention and by DeleteRecords."""
+        return "delete" in self.cleanup_policy
 
 
 def parse_address(text: str, option_name: str) -> tuple[str, int]:

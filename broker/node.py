@@ -30,6 +30,7 @@ from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError, StorageFailed
 from .log.scan import CorruptLog
 from .options import ConfigError, option_texts
+from .replica.housekeeping import Housekeeping
 from .replica.manager import ReplicaManager
 from .replica.store import PartitionIdentity, PartitionStore
 from .server import Server
@@ -69,6 +70,7 @@ class Node:
         self._replicas: ReplicaManager
         self._controller: Controller
         self._store: PartitionStore
+        self._housekeeping: Housekeeping
 
     async def start(self) -> None:
         """Start to serve; raises ConfigError or NodeError with nothing changed on disk."""
@@ -91,15 +93,23 @@ class Node:
         producer_ids = ProducerIds(self._controller, self.config.node_id)
         await self._server.serve(
             Context(
-                self.config, self._controller, producer_ids, self._replicas, self._clock, advertised
+                self.config,
+                self._controller,
+                producer_ids,
+                self._replicas,
+                self._housekeeping,
+                self._clock,
+                advertised,
             )
         )
+        self._housekeeping.start()
 
     async def stop(self) -> None:
         """Stop cleanly: everything acknowledged or written is on disk, and the marker says so."""
         if self._checkpoint_timer is not None:
             self._checkpoint_timer.cancel()
         await self._server.stop_reading()
+        await self._housekeeping.stop()
         await self._replicas.flush_all()
         self._replicas.stop()
         self._server.stop()
@@ -178,6 +188,12 @@ class Node:
         self._replicas.on_failure = self._stop_soon
         flush = cast(Literal["fsync", "os"], self.config.flush)
         self._store = PartitionStore(files, data_dir, self._clock, flush=flush, is_clean=is_clean)
+        self._housekeeping = Housekeeping(
+            self._replicas,
+            self._store,
+            self._clock,
+            check_interval_ms=self.config.log_retention_check_interval_ms,
+        )
         for topic in self._controller.image.topics.values():
             for partition in topic.partitions.values():
                 self._serve_partition(topic, partition)

@@ -8,6 +8,7 @@ from ..clock import WallClock
 from ..config import BrokerConfig
 from ..controller.producer_ids import ProducerIds
 from ..controller.service import Controller
+from ..replica.housekeeping import Housekeeping
 from ..replica.manager import ReplicaManager
 
 
@@ -51,6 +52,7 @@ class Context:
     controller: Controller
     producer_ids: ProducerIds
     replicas: ReplicaManager
+    housekeeping: Housekeeping
     clock: WallClock
     advertised: tuple[str, int] | None
 

@@ -405,12 +405,15 @@ class Log:
         self.written_offset = self.log_end_offset = offset
 
     def advance_start(self, offset: int) -> None:
-        """Make `offset` the log's start, and delete the closed segments that lie below it."""
+        """Make `offset` the log's start; delete_oldest() removes the segments that lie below."""
         if not self.log_start_offset <= offset <= self.written_offset:
             raise OffsetOutOfRange(offset, self.log_start_offset, self.written_offset)
         self.log_start_offset = offset
-        while len(self._segments) > 1 and self._segments[1].base_offset <= offset:
-            self._drop(self._segments.pop(0))
+
+    def delete_oldest(self) -> None:
+        """Delete the first segment, which must be closed; the log starts behind it at least."""
+        self.log_start_offset = max(self.log_start_offset, self._segments[1].base_offset)
+        self._drop(self._segments.pop(0))
 
     def _drop(self, segment: Segment) -> None:
         """Delete a segment's files; their names are gone for good after the next flush."""

@@ -136,6 +136,14 @@ class Segment:
         return self._largest
 
     @property
+    def newest_ms(self) -> int:
+        """The largest timestamp; where no record has one, when the file was last written."""
+        timestamp = self.largest.timestamp
+        if timestamp != NO_TIMESTAMP:
+            return timestamp
+        return self._files.modified_ms(self.path("log"))
+
+    @property
     def first_timestamp(self) -> int:
         """The max timestamp of the first batch, from which segment.ms counts; -1: none."""
         if self._first_timestamp is None:

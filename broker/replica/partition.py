@@ -29,9 +29,13 @@ from ..config import TopicConfig
 from ..log.files import StorageError, StorageFailed
 from ..log.index import NO_TIMESTAMP
 from ..log.log import FlushPoint, Log
+from ..log.retention import Retention, count_deletable
 from ..log.segment import FileSlice
 from .epochs import LeaderEpochs
 from .producers import Producers, SentBatch
+
+TO_HIGH_WATERMARK = -1
+"""Instead of an offset in DeleteRecords: everything that consumers can see."""
 
 
 class Appended:
@@ -157,6 +161,39 @@ class Partition:
         Raises OffsetOutOfRange below the log start and above the log end.
         """
         return self.log.read(offset, max_bytes, self.high_watermark, at_least_one)
+
+    def delete_records(self, offset: int) -> ErrorCode:
+        """Let the log start at `offset`, or TO_HIGH_WATERMARK; an earlier one changes nothing.
+
+        The segments below go later, with those that are too old.
+        """
+        if not self.config.allows_deletion:
+            return ErrorCode.POLICY_VIOLATION
+        if offset == TO_HIGH_WATERMARK:
+            offset = self.high_watermark
+        if not 0 <= offset <= self.high_watermark:
+            return ErrorCode.OFFSET_OUT_OF_RANGE
+        if offset > self.log.log_start_offset:
+            self.log.advance_start(offset)
+            self.epochs.truncate_to_start(offset)
+        return ErrorCode.NONE
+
+    def count_deletable_segments(self, now_ms: int) -> int:
+        """How many of the log's first segments nobody has to keep any more."""
+        config, log = self.config, self.log
+        retention = Retention()
+        if config.allows_deletion:
+            retention = Retention(config.retention_ms, config.retention_bytes)
+        count = count_deletable(
+            log.segments, retention, log.log_start_offset, self.high_watermark, now_ms
+        )
+        is_settled = log.log_end_offset == self.high_watermark
+        return count if is_settled else min(count, len(log.segments) - 1)
+
+    def delete_oldest_segment(self) -> None:
+        """Delete the log's first segment, which must be closed."""
+        self.log.delete_oldest()
+        self.epochs.truncate_to_start(self.log.log_start_offset)
 
     def _refuse(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended | None:
         config = self.config

@@ -11,7 +11,7 @@ start reads the active segment at most.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,12 +68,15 @@ class PartitionStore:
         path = f"{data_dir}/{checkpoints.RECOVERY_POINT}"
         self._recovery_points = checkpoints.load(files, path, checkpoints.decode_offsets) or {}
         """As the checkpoint on disk has them."""
+        path = f"{data_dir}/{checkpoints.LOG_START}"
+        self._log_starts = checkpoints.load(files, path, checkpoints.decode_offsets) or {}
         self._remove_deleted()
 
     def open(self, identity: PartitionIdentity, config: TopicConfig) -> Partition:
         """Open a partition, or make it; raises CorruptLog and CorruptCheckpoint."""
         directory = f"{self._data_dir}/{identity.directory_name}"
         self._set_stray_aside(directory, identity)
+        key = identity.topic, identity.index
         options = LogOptions(
             segment_bytes=config.segment_bytes,
             segment_ms=config.segment_ms,
@@ -84,8 +87,9 @@ class PartitionStore:
             self._files,
             directory,
             options,
-            recovery_point=self._recovery_points.get((identity.topic, identity.index), 0),
+            recovery_point=self._recovery_points.get(key, 0),
             clean=self._is_clean,
+            log_start_offset=self._log_starts.get(key, 0),
         )
         self._write_identity(directory, identity)
         epochs = self._load_epochs(directory, opened, identity.leader_epoch)
@@ -103,11 +107,11 @@ class PartitionStore:
 
     def delete(self, partitions: Sequence[Partition]) -> None:
         """Remove their data."""
-        self._forget_recovery_points([(each.topic, each.index) for each in partitions])
+        self._forget([(each.topic, each.index) for each in partitions])
         for partition in partitions:
             partition.log.delete()
 
-    def checkpoint(self, partitions: Iterable[Partition]) -> None:
+    def checkpoint(self, partitions: Collection[Partition]) -> None:
         """Save up to where each log is on disk, and each high watermark; never more than that."""
         recovery: dict[tuple[str, int], int] = {}
         high_watermarks: dict[tuple[str, int], int] = {}
@@ -118,12 +122,27 @@ class PartitionStore:
         self._recovery_points = recovery
         self._write_offsets(checkpoints.RECOVERY_POINT, recovery)
         self._write_offsets(checkpoints.HIGH_WATERMARK, high_watermarks)
+        self.checkpoint_log_starts(partitions)
 
-    def _forget_recovery_points(self, keys: Sequence[tuple[str, int]]) -> None:
-        """A topic of the same name may come: what was confirmed of this one is none of its own."""
-        known = [key for key in keys if self._recovery_points.pop(key, None) is not None]
-        if known:
-            self._write_offsets(checkpoints.RECOVERY_POINT, self._recovery_points)
+    def checkpoint_log_starts(self, partitions: Iterable[Partition]) -> None:
+        """Save where each log starts, if one has moved; of those not named, what was known."""
+        starts = dict(self._log_starts)
+        for partition in partitions:
+            if start_offset := partition.log.log_start_offset:
+                starts[partition.topic, partition.index] = start_offset
+        if starts != self._log_starts:
+            self._write_offsets(checkpoints.LOG_START, starts)
+            self._log_starts = starts
+
+    def _forget(self, keys: Sequence[tuple[str, int]]) -> None:
+        """A topic of the same name may come: what was saved of this one is none of its own."""
+        for name, offsets in (
+            (checkpoints.RECOVERY_POINT, self._recovery_points),
+            (checkpoints.LOG_START, self._log_starts),
+        ):
+            known = [key for key in keys if offsets.pop(key, None) is not None]
+            if known:
+                self._write_offsets(name, offsets)
 
     def _write_offsets(self, name: str, offsets: dict[tuple[str, int], int]) -> None:
         path = f"{self._data_dir}/{name}"
@@ -143,7 +162,7 @@ class PartitionStore:
             ending = f".{checkpoints.encode_uuid(found)}{STRAY_ENDING}"
             kept_name = identity.directory_name[: MAX_NAME_BYTES - len(ending)] + ending
             stray = f"{self._data_dir}/{kept_name}"
-            self._forget_recovery_points([(identity.topic, identity.index)])
+            self._forget([(identity.topic, identity.index)])
             log.error("%s belongs to another topic of that name; kept as %s", directory, stray)
             self._files.rename(directory, stray)
             self._files.fsync_directory(self._data_dir)
@@ -162,6 +181,7 @@ class PartitionStore:
         if saved is None:
             for header in opened.headers(opened.log_start_offset):
                 epochs.assign(header.partition_leader_epoch, header.base_offset)
+        epochs.truncate_to_start(opened.log_start_offset)
         if opened.was_cut:
             epochs.truncate_to_end(opened.log_end_offset)
             changed = True

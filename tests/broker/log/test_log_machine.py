@@ -110,7 +110,15 @@ class LogMachine(RuleBasedStateMachine):
     def advance_start(self, data: st.DataObject) -> None:
         self.start_offset = data.draw(st.integers(self.start_offset, self.end_offset))
         self.log.advance_start(self.start_offset)
+
+    @rule()
+    def delete_oldest(self) -> None:
+        """Below the log start, or not: then the log starts behind it."""
+        if len(self.log.segments) == 1:
+            return
+        self.log.delete_oldest()
         first = self.log.segments[0].base_offset
+        self.start_offset = max(self.start_offset, first)
         self.batches = [one for one in self.batches if one.base_offset >= first]
 
     @rule(distance=st.integers(-5, 50))
