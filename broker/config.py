@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..protocol.compression import CompressionType
 from .options import ConfigError, option, read_options
 
 MAX_INT32 = 2**31 - 1
@@ -22,7 +23,6 @@ _COMPRESSION_TYPES = ("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd
 
 STORED_ONLY = frozenset(
     {
-        "compression.type",
         "delete.retention.ms",
         "file.delete.delay.ms",
         "flush.messages",
@@ -85,9 +85,17 @@ class BrokerConfig:
     log_message_timestamp_type: str = option(
         "CreateTime", "whose time a record carries", choices=_TIMESTAMP_TYPES
     )
+    log_message_timestamp_before_max_ms: int = option(
+        MAX_INT64, "how far back a record's time may be", minimum=0
+    )
+    log_message_timestamp_after_max_ms: int = option(
+        HOUR_MS, "how far ahead of us a record's time may be", minimum=0
+    )
     message_max_bytes: int = option(1_048_588, "largest record batch", minimum=0, maximum=MAX_INT32)
     compression_type: str = option(
-        "producer", "producer: as the producer sent it", choices=_COMPRESSION_TYPES
+        "producer",
+        "how batches are kept; producer: as the producer sent them",
+        choices=_COMPRESSION_TYPES,
     )
     log_flush_offset_checkpoint_interval_ms: int = option(
         5_000,
@@ -125,7 +133,9 @@ class TopicConfig:
         "delete", "delete, compact or both", choices=_CLEANUP_POLICIES, is_list=True
     )
     compression_type: str = option(
-        "producer", "producer: as the producer sent it", choices=_COMPRESSION_TYPES
+        "producer",
+        "how batches are kept; producer: as the producer sent them",
+        choices=_COMPRESSION_TYPES,
     )
     delete_retention_ms: int = option(
         DAY_MS, "how long a compacted topic keeps tombstones", minimum=0
@@ -170,6 +180,8 @@ class TopicConfig:
             "compression_type": broker.compression_type,
             "index_interval_bytes": broker.log_index_interval_bytes,
             "max_message_bytes": broker.message_max_bytes,
+            "message_timestamp_after_max_ms": broker.log_message_timestamp_after_max_ms,
+            "message_timestamp_before_max_ms": broker.log_message_timestamp_before_max_ms,
             "message_timestamp_type": broker.log_message_timestamp_type,
             "min_insync_replicas": broker.min_insync_replicas,
             "retention_bytes": broker.log_retention_bytes,
@@ -183,6 +195,15 @@ class TopicConfig:
     def is_compacted(self) -> bool:
         """Whether records of one key supersede each other, so that every record needs a key."""
         return "compact" in self.cleanup_policy
+
+    @property
+    def codec(self) -> CompressionType | None:
+        """The codec in which every batch is kept; None: that of its producer."""
+        if self.compression_type == "producer":
+            return None
+        if self.compression_type == "uncompressed":
+            return CompressionType.none
+        return CompressionType[self.compression_type]
 
     @property
     def allows_deletion(self) -> bool:

@@ -7,5 +7,6 @@ header                what stands before a message, and the frame around it
 api/                  the messages, one file per API
 errors                the table of errors
 batch, records        the record batch from outside, and the records in it
+rewrite               a batch with fewer records, or in another codec
 compression, crc32c   what a batch is compressed and checked with
 """

@@ -9,7 +9,8 @@ own. An append is staged by `append`, written with all others of the same readab
 `write`, and acknowledged with acks=all once the high watermark has passed it.
 
 The order of checks on an append is Kafka's. The records themselves are never looked at, except in
-a compacted topic, where each needs a key.
+a compacted topic, where each needs a key, and unpacked only in a topic with a `compression.type` of
+its own, whose batches are packed anew if their producer has chosen another codec.
 """
 
 from ...protocol.batch import (
@@ -25,6 +26,7 @@ from ...protocol.batch import (
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ProtocolError
 from ...protocol.records import iterate
+from ...protocol.rewrite import recompress
 from ..config import TopicConfig
 from ..log.files import StorageError, StorageFailed
 from ..log.index import NO_TIMESTAMP
@@ -85,6 +87,7 @@ class Partition:
         self.config = config
         self._is_stamped = config.message_timestamp_type == "LogAppendTime"
         self._needs_keys = config.is_compacted
+        self._codec = config.codec
         self.producers = producers
         self.epochs = epochs
         self.leader_epoch = epochs.latest
@@ -124,6 +127,8 @@ class Partition:
                 return self._duplicate(verdict)
             if verdict:
                 return Appended(verdict, self._sequence_message(header))
+        if self._codec is not None and self._codec != header.compression:
+            return self._stage_recompressed(batch, header, self._codec, now_ms)
         return self._stage(batch, header, now_ms)
 
     def write(self) -> None:
@@ -198,8 +203,7 @@ class Partition:
     def _refuse(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended | None:
         config = self.config
         if len(batch) > config.max_message_bytes:
-            message = f"a batch of {len(batch)} bytes, {config.max_message_bytes} at most"
-            return Appended(ErrorCode.MESSAGE_TOO_LARGE, message)
+            return _too_large(batch, config)
         if header.base_offset:
             message = f"a producer's batch begins at offset 0, not {header.base_offset}"
             return Appended(ErrorCode.INVALID_RECORD, message)
@@ -210,6 +214,17 @@ class Partition:
             if message is not None:
                 return Appended(ErrorCode.INVALID_TIMESTAMP, message)
         return _refuse_keyless(batch, header) if self._needs_keys else None
+
+    def _stage_recompressed(
+        self, batch: memoryview, header: BatchHeader, codec: int, now_ms: int
+    ) -> Appended:
+        try:
+            packed = memoryview(recompress(batch, header, codec))
+        except ProtocolError as error:
+            return Appended(ErrorCode.INVALID_RECORD, str(error))
+        if len(packed) > self.config.max_message_bytes:
+            return _too_large(packed, self.config)
+        return self._stage(packed, read_header(packed), now_ms)
 
     def _stage(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended:
         appended = Appended()
@@ -243,6 +258,11 @@ class Partition:
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.index}"
+
+
+def _too_large(batch: memoryview, config: TopicConfig) -> Appended:
+    message = f"a batch of {len(batch)} bytes, {config.max_message_bytes} at most"
+    return Appended(ErrorCode.MESSAGE_TOO_LARGE, message)
 
 
 def _refuse_timestamps(header: BatchHeader, config: TopicConfig, now_ms: int) -> str | None:
