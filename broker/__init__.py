@@ -21,8 +21,11 @@ log/segment           and in it a slice of the file, by
 log/index, log/scan   an index entry and a walk over batch headers;
 connection            sends the slice as it lies on disk.
 
-replica/housekeeping  lets old records go, segment by segment:
-log/retention         which segments those are
+replica/housekeeping  lets old records go,
+log/retention         segment by segment, or
+log/compaction        one by one when there is a newer one of the same key:
+log/cleaner           the segments that are left
+log/swap              take the place of what was there.
 
 node                  builds all of them, starts and stops them in order.
 

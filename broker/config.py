@@ -23,13 +23,9 @@ _COMPRESSION_TYPES = ("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd
 
 STORED_ONLY = frozenset(
     {
-        "delete.retention.ms",
         "file.delete.delay.ms",
         "flush.messages",
         "flush.ms",
-        "max.compaction.lag.ms",
-        "min.cleanable.dirty.ratio",
-        "min.compaction.lag.ms",
         "min.insync.replicas",
         "preallocate",
         "segment.index.bytes",
@@ -81,6 +77,23 @@ class BrokerConfig:
     )
     log_cleanup_policy: str = option(
         "delete", "delete, compact or both", choices=_CLEANUP_POLICIES, is_list=True
+    )
+    log_cleaner_enable: bool = option(True, "compact topics with cleanup.policy=compact")
+    log_cleaner_backoff_ms: int = option(15_000, "wait when there is nothing to compact", minimum=1)
+    log_cleaner_dedupe_buffer_size: int = option(
+        128 * MEBIBYTE, "memory for the keys of one compaction, 150 bytes each", minimum=1
+    )
+    log_cleaner_min_cleanable_ratio: float = option(
+        0.5, "share of dirty log that starts compaction"
+    )
+    log_cleaner_min_compaction_lag_ms: int = option(
+        0, "how long a record stays uncompacted", minimum=0
+    )
+    log_cleaner_max_compaction_lag_ms: int = option(
+        MAX_INT64, "longest wait for compaction", minimum=1
+    )
+    log_cleaner_delete_retention_ms: int = option(
+        DAY_MS, "how long a compacted topic keeps tombstones", minimum=0
     )
     log_message_timestamp_type: str = option(
         "CreateTime", "whose time a record carries", choices=_TIMESTAMP_TYPES
@@ -178,11 +191,15 @@ class TopicConfig:
         arguments: dict[str, Any] = {
             "cleanup_policy": broker.log_cleanup_policy,
             "compression_type": broker.compression_type,
+            "delete_retention_ms": broker.log_cleaner_delete_retention_ms,
             "index_interval_bytes": broker.log_index_interval_bytes,
+            "max_compaction_lag_ms": broker.log_cleaner_max_compaction_lag_ms,
             "max_message_bytes": broker.message_max_bytes,
             "message_timestamp_after_max_ms": broker.log_message_timestamp_after_max_ms,
             "message_timestamp_before_max_ms": broker.log_message_timestamp_before_max_ms,
             "message_timestamp_type": broker.log_message_timestamp_type,
+            "min_cleanable_dirty_ratio": broker.log_cleaner_min_cleanable_ratio,
+            "min_compaction_lag_ms": broker.log_cleaner_min_compaction_lag_ms,
             "min_insync_replicas": broker.min_insync_replicas,
             "retention_bytes": broker.log_retention_bytes,
             "retention_ms": broker.log_retention_ms,
@@ -204,6 +221,13 @@ class TopicConfig:
         if self.compression_type == "uncompressed":
             return CompressionType.none
         return CompressionType[self.compression_type]
+
+    @property
+    def longest_segment_ms(self) -> int:
+        """When a segment is rolled for its age: before it must be compacted, if it must."""
+        if self.is_compacted:
+            return min(self.segment_ms, self.max_compaction_lag_ms)
+        return self.segment_ms
 
     @property
     def allows_deletion(self) -> bool:

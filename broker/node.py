@@ -189,10 +189,7 @@ class Node:
         flush = cast(Literal["fsync", "os"], self.config.flush)
         self._store = PartitionStore(files, data_dir, self._clock, flush=flush, is_clean=is_clean)
         self._housekeeping = Housekeeping(
-            self._replicas,
-            self._store,
-            self._clock,
-            check_interval_ms=self.config.log_retention_check_interval_ms,
+            self.config, files, self._replicas, self._store, self._clock
         )
         for topic in self._controller.image.topics.values():
             for partition in topic.partitions.values():

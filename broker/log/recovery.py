@@ -32,11 +32,12 @@ from typing import NamedTuple
 from .files import Files
 from .scan import SCAN_WINDOW_BYTES, CorruptLog, holds_batch
 from .segment import Segment
+from .swap import CLEANED_ENDING, SWAP_ENDING, complete_swaps
 
 log = logging.getLogger(__name__)
 
 _SEGMENT_NAME = re.compile(r"(\d{20})\.(log|index|timeindex)", re.ASCII)
-_LEFTOVER_SUFFIXES = (".tmp", ".deleted", ".cleaned")
+_LEFTOVER_SUFFIXES = (".tmp", ".deleted", CLEANED_ENDING, SWAP_ENDING)
 
 
 class LoadedLog(NamedTuple):
@@ -82,8 +83,10 @@ def load_segments(
 
 
 def _list_bases(files: Files, directory: str) -> list[int]:
-    """Return the base offsets of the segments, rising; removes what an interrupted job left."""
+    """Return the base offsets of the segments, rising; ends or removes what a crash interrupted."""
     names = files.list_directory(directory)
+    if complete_swaps(files, directory, names):
+        names = files.list_directory(directory)
     found = [match for name in names if (match := _SEGMENT_NAME.fullmatch(name))]
     bases = {match[1] for match in found if match[2] == "log"}
     leftovers = [name for name in names if name.endswith(_LEFTOVER_SUFFIXES)]

@@ -28,6 +28,7 @@ from ...protocol.primitives import ProtocolError
 from ...protocol.records import iterate
 from ...protocol.rewrite import recompress
 from ..config import TopicConfig
+from ..log.compaction import CompactionPolicy, DirtyPart, Offsets, find_dirty_part
 from ..log.files import StorageError, StorageFailed
 from ..log.index import NO_TIMESTAMP
 from ..log.log import FlushPoint, Log
@@ -92,6 +93,8 @@ class Partition:
         self.epochs = epochs
         self.leader_epoch = epochs.latest
         self.high_watermark = log.flushed_offset
+        self.cleaned_offset = 0
+        """Below it the log was compacted."""
         self.is_removed = False
         """Its topic was deleted, or another node leads it: whoever waits for it must give up."""
         self._staged: list[Appended] = []
@@ -199,6 +202,19 @@ class Partition:
         """Delete the log's first segment, which must be closed."""
         self.log.delete_oldest()
         self.epochs.truncate_to_start(self.log.log_start_offset)
+
+    def find_dirty_part(self, now_ms: int) -> DirtyPart | None:
+        """What a compaction of the log would read; None if the topic is not compacted."""
+        config, log = self.config, self.log
+        if not config.is_compacted:
+            return None
+        policy = CompactionPolicy(
+            config.min_cleanable_dirty_ratio,
+            config.min_compaction_lag_ms,
+            config.max_compaction_lag_ms,
+        )
+        offsets = Offsets(log.log_start_offset, self.cleaned_offset, self.high_watermark)
+        return find_dirty_part(log.segments, offsets, policy, now_ms)
 
     def _refuse(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended | None:
         config = self.config

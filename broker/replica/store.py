@@ -70,6 +70,8 @@ class PartitionStore:
         """As the checkpoint on disk has them."""
         path = f"{data_dir}/{checkpoints.LOG_START}"
         self._log_starts = checkpoints.load(files, path, checkpoints.decode_offsets) or {}
+        path = f"{data_dir}/{checkpoints.CLEANER}"
+        self._cleaned = checkpoints.load(files, path, checkpoints.decode_offsets) or {}
         self._remove_deleted()
 
     def open(self, identity: PartitionIdentity, config: TopicConfig) -> Partition:
@@ -79,7 +81,7 @@ class PartitionStore:
         key = identity.topic, identity.index
         options = LogOptions(
             segment_bytes=config.segment_bytes,
-            segment_ms=config.segment_ms,
+            segment_ms=config.longest_segment_ms,
             index_interval_bytes=config.index_interval_bytes,
             flush_on_write=self._flush,
         )
@@ -95,6 +97,7 @@ class PartitionStore:
         epochs = self._load_epochs(directory, opened, identity.leader_epoch)
         producers = self._load_producers(directory, opened)
         partition = Partition(identity.topic, identity.index, opened, config, producers, epochs)
+        partition.cleaned_offset = self._cleaned.get(key, 0)
         opened.on_roll = lambda base_offset: self._save_producers(directory, producers, base_offset)
         return partition
 
@@ -123,22 +126,29 @@ class PartitionStore:
         self._write_offsets(checkpoints.RECOVERY_POINT, recovery)
         self._write_offsets(checkpoints.HIGH_WATERMARK, high_watermarks)
         self.checkpoint_log_starts(partitions)
+        cleaned = {(each.topic, each.index): each.cleaned_offset for each in partitions}
+        self._cleaned = self._update(checkpoints.CLEANER, self._cleaned, cleaned)
 
     def checkpoint_log_starts(self, partitions: Iterable[Partition]) -> None:
-        """Save where each log starts, if one has moved; of those not named, what was known."""
-        starts = dict(self._log_starts)
-        for partition in partitions:
-            if start_offset := partition.log.log_start_offset:
-                starts[partition.topic, partition.index] = start_offset
-        if starts != self._log_starts:
-            self._write_offsets(checkpoints.LOG_START, starts)
-            self._log_starts = starts
+        """Save where each log starts, if one has moved."""
+        starts = {(each.topic, each.index): each.log.log_start_offset for each in partitions}
+        self._log_starts = self._update(checkpoints.LOG_START, self._log_starts, starts)
+
+    def _update(
+        self, name: str, saved: dict[tuple[str, int], int], now: dict[tuple[str, int], int]
+    ) -> dict[tuple[str, int], int]:
+        """Write a checkpoint of what is not 0, if it has changed; who is not named keeps his."""
+        merged = saved | {key: offset for key, offset in now.items() if offset or key in saved}
+        if merged != saved:
+            self._write_offsets(name, merged)
+        return merged
 
     def _forget(self, keys: Sequence[tuple[str, int]]) -> None:
         """A topic of the same name may come: what was saved of this one is none of its own."""
         for name, offsets in (
             (checkpoints.RECOVERY_POINT, self._recovery_points),
             (checkpoints.LOG_START, self._log_starts),
+            (checkpoints.CLEANER, self._cleaned),
         ):
             known = [key for key in keys if offsets.pop(key, None) is not None]
             if known:
