@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kio.records.readers import read_batch
 
 from minikafka.protocol.batch import DELETE_HORIZON_BIT, BatchHeader, write_header
-from minikafka.protocol.compression import CompressionType
+from minikafka.protocol.compression import MAX_DECOMPRESSED_BYTES, CompressionType, compress
 from minikafka.protocol.primitives import ProtocolError
 from minikafka.protocol.records import (
     BatchBuilder,
@@ -92,8 +92,6 @@ def test_what_cannot_be_unpacked_is_a_protocol_error(codec: int) -> None:
 
 
 def test_a_bomb_is_not_unpacked() -> None:
-    from minikafka.protocol.compression import MAX_DECOMPRESSED_BYTES, compress
-
     batch = bytearray(batch_of([Record(0, 0, b"k", b"v")], CompressionType.zstd))
     batch[61:] = compress(CompressionType.zstd, bytes(MAX_DECOMPRESSED_BYTES + 1))
     header = read_header(batch)._replace(batch_length=len(batch) - 12)

@@ -1,6 +1,5 @@
 """DeleteRecords: a partition starts later, at once and for good."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from minikafka.protocol.api.delete_records import (
     DeleteRecordsRequestTopic,
     DeleteRecordsResponsePartition,
 )
+from minikafka.protocol.api.delete_topics import DeleteTopicsRequest
 from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.primitives import Buffer
 
@@ -113,8 +113,6 @@ async def test_the_start_outlives_a_restart(tmp_path: Path, end: str, offset: in
 
 
 async def test_a_topic_created_again_starts_at_zero(tmp_path: Path) -> None:
-    from minikafka.protocol.api.delete_topics import DeleteTopicsRequest
-
     async with serving(tmp_path / "node") as node:
         await fill(node)
         await deleted(node, 4)
@@ -142,17 +140,19 @@ async def test_a_start_that_cannot_be_saved_is_an_error(tmp_path: Path) -> None:
     class Full(Files):
         """No room for the checkpoint of the log starts."""
 
+        is_full = True
+
         def write_atomically(self, path: str, data: Buffer) -> None:
-            if "log-start" in path:
+            if self.is_full and "log-start" in path:
                 raise DiskFull(path)
             super().write_atomically(path, data)
 
-    async with serving(tmp_path / "node", files=Full()) as node:
+    files = Full()
+    async with serving(tmp_path / "node", files=files) as node:
         await fill(node)
         answer = await deleted(node, 3)
         assert (answer.error_code, answer.low_watermark) == (ErrorCode.KAFKA_STORAGE_ERROR, -1)
-        await asyncio.sleep(0)
-        node.node._files.write_atomically = Files().write_atomically  # type: ignore[method-assign]
+        files.is_full = False
 
 
 async def test_leader_epochs_begin_at_the_new_start(node: ServedNode) -> None:

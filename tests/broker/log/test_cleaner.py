@@ -9,7 +9,14 @@ from minikafka.broker.log.index import Indexes
 from minikafka.broker.log.log import Log, LogOptions
 from minikafka.broker.log.scan import CorruptLog, scan
 from minikafka.protocol.primitives import Buffer
-from minikafka.protocol.records import Record, iterate, iterate_batches, read_header
+from minikafka.protocol.records import (
+    BatchBuilder,
+    Record,
+    build_batch,
+    iterate,
+    iterate_batches,
+    read_header,
+)
 
 from .appending import bases
 from .compacting import (
@@ -112,6 +119,45 @@ def test_times_are_found_among_what_is_left(files: Files, log: Log) -> None:
         below = [(o, t) for o, t, *_ in left if o < end]
         found = log.max_timestamp(end)
         assert (found[:2] if found else None) == max(below, key=lambda one: one[1], default=None)
+
+
+def test_an_emptied_batch_has_no_time(files: Files, directory: str) -> None:
+    """Its header has that of a record which is gone."""
+    log = Log.open(files, directory, LogOptions(index_interval_bytes=0))
+
+    def append(key: bytes, timestamp: int, producer_id: int = -1) -> None:
+        builder = BatchBuilder()
+        builder.append(timestamp, key, b"v")
+        batch = builder.build(log.log_end_offset, producer_id, 0, 0, 0)
+        log.stage(memoryview(batch), read_header(batch))
+        log.write()
+
+    append(b"a", 5000)
+    append(b"gone", 9000, producer_id=7)
+    append(b"b", 7000)
+    append(b"gone", 9500)
+    log.roll()
+    append(b"gone", 1000)
+    log.roll()
+    compact(files, round_of(files, log, last_offsets={7: 1}))
+    assert [each.record_count for each in log.headers(0)] == [1, 0, 1, 1]
+    for again in (log, Log.open(files, directory, log.options, recovery_point=5)):
+        assert again.max_timestamp(5) == (2, 7000, 0)
+        assert again.max_timestamp(2) == (0, 5000, 0)
+        assert again.offset_for_time(6000, 5) == (2, 7000, 0)
+        assert again.offset_for_time(8000, 5) is None
+        assert again.segments[0].largest.timestamp == 7000
+
+
+def test_a_gap_before_the_next_segment_is_clean_as_well(files: Files, tmp_path: Path) -> None:
+    """Kafka may leave one."""
+    for base_offset in (0, 50, 60):
+        batch = build_batch([Record(0, 0, b"k", b"v")], base_offset=base_offset, leader_epoch=0)
+        (tmp_path / f"{base_offset:020d}.log").write_bytes(batch)
+    log = Log.open(files, str(tmp_path), LogOptions(segment_bytes=1), clean=True)
+    one_round = compact(files, round_of(files, log))
+    assert one_round.cleaned_offset == 60
+    assert dirty_part(log, one_round.cleaned_offset).dirty_bytes == 0
 
 
 def test_the_indexes_are_those_of_the_new_segment(files: Files, log: Log, directory: str) -> None:

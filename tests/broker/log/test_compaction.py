@@ -16,6 +16,7 @@ from minikafka.broker.log.compaction import (
     Offsets,
     Survival,
     TooManyKeys,
+    _digest,
     find_dirty_part,
     group_segments,
     read_records,
@@ -182,8 +183,6 @@ def test_records_without_a_key_go() -> None:
 
 def test_a_short_key_is_not_the_digest_of_a_long_one() -> None:
     long = b"k" * 100
-    from minikafka.broker.log.compaction import _digest
-
     batch = batch_of((long, b"1"), (_digest(long), b"2"), (long[:15], b"3"), (long[:16], b"4"))
     assert compact(batch, newest_of(batch)) is batch
 

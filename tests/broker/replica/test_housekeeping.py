@@ -1,11 +1,12 @@
 """Old segments go, one after the other, and nobody who reads is disturbed."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from minikafka.broker.log.files import Files
+from minikafka.broker.log.files import File, Files, StorageFailed
 from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import (
@@ -68,6 +69,37 @@ async def test_a_log_that_is_too_old_as_a_whole_is_emptied(tmp_path: Path, flush
         async with serving(data_dir) as node:
             assert node.partition("orders").log.log_start_offset == 3
             assert (await node.produce("orders", batch_of())).base_offset == 3
+
+
+async def test_a_new_segment_has_its_name_on_disk_before_the_old_ones_go(tmp_path: Path) -> None:
+    events: list[str] = []
+
+    class Recording(Files):
+        """Says what happens to the directory."""
+
+        def open(self, path: str, *, create: bool = False) -> File:
+            if create and path.endswith(f"{3:020d}.log"):
+                events.append("created")
+            return super().open(path, create=create)
+
+        async def flush(self, files: Sequence[File | str]) -> None:
+            await super().flush(files)
+            if any(isinstance(each, str) and each.endswith("orders-0") for each in files):
+                events.append("flushed")
+
+        def unlink(self, path: str) -> None:
+            if path.endswith(".log"):
+                events.append("deleted")
+            super().unlink(path)
+
+    clock = SetClock()
+    async with serving(tmp_path, clock=clock, files=Recording()) as node:
+        await fill(node, [NOW_MS] * 3, retention_ms="1000")
+        await until(lambda: not node.partition("orders").log.needs_flush)
+        events.clear()
+        clock.now += 5000
+        await node.node._housekeeping.delete_old_segments()
+    assert events == ["deleted", "created", "flushed", "deleted"]
 
 
 async def test_records_without_a_time_go_by_the_time_of_the_file(tmp_path: Path) -> None:
@@ -156,8 +188,6 @@ def test_old_records_go_by_themselves(tmp_path: Path) -> None:
 
 
 async def test_a_broken_disk_stops_the_node(tmp_path: Path) -> None:
-    from minikafka.broker.log.files import StorageFailed
-
     class Broken(Files):
         """Nothing can be removed."""
 
