@@ -42,6 +42,7 @@ from ...protocol.batch import MAX_BATCH_OFFSETS, BatchHeader
 from ...protocol.primitives import Buffer, ProtocolError
 from ...protocol.records import Record, iterate
 from ...protocol.rewrite import BatchRewriter, empty_batch
+from .retention import RetainedSegment
 
 Pause: TypeAlias = tuple[()]
 PAUSE: Pause = ()
@@ -56,21 +57,8 @@ class TooManyKeys(Exception):
     """One batch has more keys than there is room for: the log cannot be compacted."""
 
 
-class CompactedSegment(Protocol):
+class CompactedSegment(RetainedSegment, Protocol):
     """What compaction looks at before it opens anything."""
-
-    base_offset: int
-    next_offset: int
-
-    @property
-    def size_bytes(self) -> int:
-        """The size of its records."""
-        ...
-
-    @property
-    def newest_ms(self) -> int:
-        """The time of its newest record, or of its last write if no record has a time."""
-        ...
 
     @property
     def first_timestamp(self) -> int:

@@ -22,7 +22,7 @@ UNLIMITED = -1
 
 
 class RetainedSegment(Protocol):
-    """What retention looks at."""
+    """What retention looks at, and compaction as well."""
 
     base_offset: int
     next_offset: int

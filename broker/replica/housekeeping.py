@@ -66,6 +66,8 @@ class Housekeeping:
         self._tasks.append(loop.create_task(self._delete_regularly()))
         if self._config.log_cleaner_enable:
             self._tasks.append(loop.create_task(self._compact_regularly()))
+        for task in self._tasks:
+            task.add_done_callback(_say_why)
 
     async def stop(self) -> None:
         """End it; when this returns, no log is being changed."""
@@ -185,3 +187,10 @@ class Housekeeping:
                 if partition.is_removed:
                     return
                 deadline = loop.time() + WORK_MS / 1000
+
+
+def _say_why(task: asyncio.Task[None]) -> None:
+    """The regular work never ends by itself."""
+    if not task.cancelled():
+        message = "nothing is deleted or compacted until the next start: there is an error in here"
+        log.critical(message, exc_info=task.exception())

@@ -204,3 +204,16 @@ async def test_a_broken_disk_stops_the_node(tmp_path: Path) -> None:
         clock.now += 5000
         await node.node._housekeeping.delete_old_segments()
         assert len(failures) == 1
+
+
+def test_an_error_in_the_housekeeping_itself_is_not_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(loop: SteppedLoop) -> None:
+        async with serving(tmp_path) as node:
+            await fill(node, [NOW_MS] * 3)
+            node.partition("orders").count_deletable_segments = None  # type: ignore[assignment]
+            loop.advance(31)
+            await until(lambda: "there is an error in here" in caplog.text)
+
+    run_stepped(test)
