@@ -21,6 +21,12 @@ log/segment           and in it a slice of the file, by
 log/index, log/scan   an index entry and a walk over batch headers;
 connection            sends the slice as it lies on disk.
 
+replica/housekeeping  lets old records go,
+log/retention         segment by segment, or
+log/compaction        one by one when there is a newer one of the same key:
+log/cleaner           the segments that are left
+log/swap              take the place of what was there.
+
 node                  builds all of them, starts and stops them in order.
 
 config, options       what can be set
@@ -29,7 +35,9 @@ handlers/             the other APIs, a file each
 log/time_lookup       from a time to an offset
 replica/epochs        which leader wrote what
 replica/store         a partition on disk, with all that is kept beside its log:
-log/checkpoints, log/producer_snapshot, log/last_run, log/recovery
+log/checkpoints, log/offset_checkpoints, log/producer_snapshot, log/last_run
+log/recovery          what holds after a crash, and
+log/repair            what can be done about a log that is damaged
 group/                consumer groups: members, generations, committed offsets
 controller/           topics and options: commands in, records of the metadata log out
 """

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..protocol.compression import CompressionType
 from .options import ConfigError, field_name, inherited, option, option_rules, read_options
 
 MAX_INT16 = 2**15 - 1
@@ -28,20 +29,11 @@ _COMPRESSION_TYPES = ("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd
 
 STORED_ONLY = frozenset(
     {
-        "compression.type",
-        "delete.retention.ms",
         "file.delete.delay.ms",
         "flush.messages",
         "flush.ms",
-        "log.retention.bytes",
-        "log.retention.ms",
-        "max.compaction.lag.ms",
-        "min.cleanable.dirty.ratio",
-        "min.compaction.lag.ms",
         "min.insync.replicas",
         "preallocate",
-        "retention.bytes",
-        "retention.ms",
         "segment.index.bytes",
         "segment.jitter.ms",
     }
@@ -103,12 +95,37 @@ class BrokerConfig:
     log_retention_bytes: int = option(
         -1, "size of a partition above which it may shrink", minimum=-1, is_dynamic=True
     )
+    log_retention_check_interval_ms: int = option(
+        300_000, "time between two searches for old records", minimum=1
+    )
     log_cleanup_policy: str = option(
         "delete",
         "delete, compact or both",
         choices=_CLEANUP_POLICIES,
         is_list=True,
         is_dynamic=True,
+    )
+    log_cleaner_enable: bool = option(True, "compact topics with cleanup.policy=compact")
+    log_cleaner_backoff_ms: int = option(
+        15_000, "wait when there is nothing to compact", minimum=1, is_dynamic=True
+    )
+    log_cleaner_dedupe_buffer_size: int = option(
+        128 * MEBIBYTE,
+        "memory for the keys of one compaction, 150 bytes each",
+        minimum=1,
+        is_dynamic=True,
+    )
+    log_cleaner_min_cleanable_ratio: float = option(
+        0.5, "share of dirty log that starts compaction", is_dynamic=True
+    )
+    log_cleaner_min_compaction_lag_ms: int = option(
+        0, "how long a record stays uncompacted", minimum=0, is_dynamic=True
+    )
+    log_cleaner_max_compaction_lag_ms: int = option(
+        MAX_INT64, "longest wait for compaction", minimum=1, is_dynamic=True
+    )
+    log_cleaner_delete_retention_ms: int = option(
+        DAY_MS, "how long a compacted topic keeps tombstones", minimum=0, is_dynamic=True
     )
     log_message_timestamp_type: str = option(
         "CreateTime", "whose time a record carries", choices=_TIMESTAMP_TYPES, is_dynamic=True
@@ -124,7 +141,7 @@ class BrokerConfig:
     )
     compression_type: str = option(
         "producer",
-        "producer: as the producer sent it",
+        "how batches are kept; producer: as the producer sent them",
         choices=_COMPRESSION_TYPES,
         is_dynamic=True,
     )
@@ -202,16 +219,14 @@ class TopicConfig:
 
     cleanup_policy: str = inherited(BrokerConfig, "log.cleanup.policy")
     compression_type: str = inherited(BrokerConfig, "compression.type")
-    delete_retention_ms: int = option(
-        DAY_MS, "how long a compacted topic keeps tombstones", minimum=0
-    )
+    delete_retention_ms: int = inherited(BrokerConfig, "log.cleaner.delete.retention.ms")
     file_delete_delay_ms: int = option(
         60_000, "wait before a deleted segment's file goes", minimum=0
     )
     flush_messages: int = option(MAX_INT64, "records between forced flushes", minimum=1)
     flush_ms: int = option(MAX_INT64, "time between forced flushes", minimum=0)
     index_interval_bytes: int = inherited(BrokerConfig, "log.index.interval.bytes")
-    max_compaction_lag_ms: int = option(MAX_INT64, "longest wait for compaction", minimum=1)
+    max_compaction_lag_ms: int = inherited(BrokerConfig, "log.cleaner.max.compaction.lag.ms")
     max_message_bytes: int = inherited(BrokerConfig, "message.max.bytes")
     message_timestamp_after_max_ms: int = inherited(
         BrokerConfig, "log.message.timestamp.after.max.ms"
@@ -220,8 +235,8 @@ class TopicConfig:
         BrokerConfig, "log.message.timestamp.before.max.ms"
     )
     message_timestamp_type: str = inherited(BrokerConfig, "log.message.timestamp.type")
-    min_cleanable_dirty_ratio: float = option(0.5, "share of dirty log that starts compaction")
-    min_compaction_lag_ms: int = option(0, "how long a record stays uncompacted", minimum=0)
+    min_cleanable_dirty_ratio: float = inherited(BrokerConfig, "log.cleaner.min.cleanable.ratio")
+    min_compaction_lag_ms: int = inherited(BrokerConfig, "log.cleaner.min.compaction.lag.ms")
     min_insync_replicas: int = inherited(BrokerConfig, "min.insync.replicas")
     preallocate: bool = option(False, "reserve a segment's space ahead")
     retention_bytes: int = inherited(BrokerConfig, "log.retention.bytes")
@@ -252,6 +267,27 @@ class TopicConfig:
     def is_compacted(self) -> bool:
         """Whether records of one key supersede each other, so that every record needs a key."""
         return "compact" in self.cleanup_policy
+
+    @property
+    def codec(self) -> CompressionType | None:
+        """The codec in which every batch is kept; None: that of its producer."""
+        if self.compression_type == "producer":
+            return None
+        if self.compression_type == "uncompressed":
+            return CompressionType.none
+        return CompressionType[self.compression_type]
+
+    @property
+    def longest_segment_ms(self) -> int:
+        """When a segment is rolled for its age: before it must be compacted, if it must."""
+        if self.is_compacted:
+            return min(self.segment_ms, self.max_compaction_lag_ms)
+        return self.segment_ms
+
+    @property
+    def allows_deletion(self) -> bool:
+        """Whether records may go that nothing supersedes: by retention and by DeleteRecords."""
+        return "delete" in self.cleanup_policy
 
 
 def parse_address(text: str, option_name: str) -> tuple[str, int]:

@@ -40,6 +40,7 @@ from .log.offset_checkpoints import OffsetCheckpoints
 from .log.recovery import Confirmed
 from .log.scan import CorruptLog
 from .options import ConfigError, option_texts
+from .replica.housekeeping import Housekeeping
 from .replica.manager import ReplicaManager, Unserved
 from .replica.store import PartitionIdentity, PartitionStore
 from .server import Server
@@ -86,6 +87,7 @@ class Node:
         self._store: PartitionStore
         self._groups: GroupCoordinator | None = None
         self._offset_checkpoints: OffsetCheckpoints
+        self._housekeeping: Housekeeping
 
     async def start(self) -> None:
         """Start to serve; raises ConfigError or NodeError with nothing changed on disk."""
@@ -113,11 +115,13 @@ class Node:
                 producer_ids,
                 self._replicas,
                 self._store,
+                self._housekeeping,
                 self.start_groups,
                 self._clock,
                 advertised,
             )
         )
+        self._housekeeping.start()
 
     async def stop(self) -> None:
         """Stop cleanly: everything acknowledged or written is on disk, and the marker says so."""
@@ -125,6 +129,7 @@ class Node:
             self._checkpointing.cancel()
             await asyncio.wait([self._checkpointing])
         await self._server.stop_reading()
+        await self._housekeeping.stop()
         if self._groups is not None:
             self._groups.resign()
         await self._replicas.flush_all()
@@ -230,6 +235,9 @@ class Node:
             self._offset_checkpoints,
             flush=cast(FlushMode, self.config.flush),
             is_clean=is_clean,
+        )
+        self._housekeeping = Housekeeping(
+            lambda: self._live.config, files, self._replicas, self._store, self._clock
         )
         self._open_partitions()
         boot_id = files.boot_id()

@@ -8,5 +8,6 @@ api/                  the messages, one file per API
 consumer_protocol     what members of a group tell each other
 errors                the table of errors
 batch, records        the record batch from outside, and the records in it
+rewrite               a batch with fewer records, or in another codec
 compression, crc32c   what a batch is compressed and checked with
 """

@@ -12,7 +12,8 @@ answers carry it, all as the same bytes. Its header is 61 bytes; integers are bi
     21        2      attributes                   bits 0-2 codec, 3 timestamp type (1: append time),
                                                   4 transactional, 5 control, 6 delete horizon
     23        4      last offset delta            last record's offset minus the base offset
-    27        8      base timestamp               ms since 1970; the first record's
+    27        8      base timestamp               ms since 1970; the first record's, or the delete
+                                                  horizon, see `rewrite`
     35        8      max timestamp                the largest; under append time every record's
     43        8      producer id                  -1: none
     51        2      producer epoch               -1: none
@@ -49,6 +50,7 @@ CODEC_MASK: Final = 0x07
 LOG_APPEND_TIME_BIT: Final = 0x08
 TRANSACTIONAL_BIT: Final = 0x10
 CONTROL_BIT: Final = 0x20
+DELETE_HORIZON_BIT: Final = 0x40
 
 _HEADER: Final = struct.Struct(">qiibIhiqqqhii")  # the table above, field by field
 _OFFSET: Final = struct.Struct(">q")  # base offset
@@ -125,6 +127,11 @@ class BatchHeader(NamedTuple):
     def is_control(self) -> bool:
         """Whether the batch holds a transaction's marker instead of a user's records."""
         return self.attributes & CONTROL_BIT != 0
+
+    @property
+    def delete_horizon_ms(self) -> int | None:
+        """When the tombstones of the batch may go; None until it was compacted with some."""
+        return self.base_timestamp if self.attributes & DELETE_HORIZON_BIT else None
 
     @property
     def has_producer_id(self) -> bool:

@@ -49,6 +49,8 @@ __all__ = [
     "assign_offset",
     "build_batch",
     "crc_matches",
+    "encode_nullable",
+    "encode_record_headers",
     "encode_varint",
     "iterate",
     "iterate_batches",
@@ -249,9 +251,9 @@ class BatchBuilder:
                 b"\0",  # attributes
                 _ONE_BYTE[delta_ms << 1] if 0 <= delta_ms < 64 else encode_varint(delta_ms),
                 _ONE_BYTE[count << 1] if count < 64 else encode_varint(count),
-                _encode_bytes(key),
-                _encode_bytes(value),
-                _encode_record_headers(headers) if headers else b"\0",
+                encode_nullable(key),
+                encode_nullable(value),
+                encode_record_headers(headers) if headers else b"\0",
             )
         )
         self._buffer += encode_varint(len(body))
@@ -320,7 +322,7 @@ def encode_varint(number: int) -> bytes:
 _ONE_BYTE: Final = tuple(bytes((number,)) for number in range(0x80))  # varints of one byte
 
 
-def _encode_bytes(data: bytes | None) -> bytes:
+def encode_nullable(data: bytes | None) -> bytes:
     """Return nullable bytes with their length."""
     if data is None:
         return b"\x01"
@@ -328,9 +330,9 @@ def _encode_bytes(data: bytes | None) -> bytes:
     return (_ONE_BYTE[length << 1] if length < 64 else encode_varint(length)) + data
 
 
-def _encode_record_headers(headers: Sequence[RecordHeader]) -> bytes:
+def encode_record_headers(headers: Sequence[RecordHeader]) -> bytes:
     """Return the count of `headers` and the headers."""
     chunks = [encode_varint(len(headers))]
     for name, value in headers:
-        chunks += (_encode_bytes(name.encode()), _encode_bytes(value))
+        chunks += (encode_nullable(name.encode()), encode_nullable(value))
     return b"".join(chunks)

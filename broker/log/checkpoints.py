@@ -3,7 +3,7 @@
     in the data directory
         recovery-point-offset-checkpoint    up to where the disk has confirmed each log
         replication-offset-checkpoint       the high watermark of each
-        log-start-offset-checkpoint         the start of each that is not its first segment's
+        log-start-offset-checkpoint         the start of each that does not start at 0
         cleaner-offset-checkpoint           up to where each was compacted
             0                               version
             2                               number of lines that follow

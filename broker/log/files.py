@@ -5,6 +5,7 @@ simulator is another object with the same methods, so they are few and this is t
 
     open(path, create)            a File at its end; FileNotFoundError unless `create`
     exists, file_size             one stat
+    modified_ms                   one stat: when the file was last written, ms since 1970
     list_directory                the names in it, sorted
     make_directory                with parents, mode 0700; durable when it returns
     remove_directory              with the files in it; nothing when there is none
@@ -167,6 +168,10 @@ class Files:
     def file_size(self, path: str) -> int:
         """Return the size in bytes of the file at `path`; FileNotFoundError when there is none."""
         return os.stat(path, follow_symlinks=False).st_size
+
+    def modified_ms(self, path: str) -> int:
+        """Return when the file was last written; FileNotFoundError when there is none."""
+        return os.stat(path, follow_symlinks=False).st_mtime_ns // 1_000_000
 
     def list_directory(self, path: str) -> list[str]:
         """Return the names in the directory, sorted; FileNotFoundError when there is none."""

@@ -18,6 +18,9 @@ and recovery, which reads the segment anyway, makes them anew. A closed segment'
 when somebody first looks something up, and never mapped, so that no fault of the disk comes as a
 signal instead of an error.
 
+A batch that compaction has emptied has the time of a record that is gone: the time index passes it
+over.
+
 Left out: preallocation, which Kafka needs for its mapping; it trims at closing, so that a cleanly
 closed file is the same. The transaction index comes with transactions.
 """
@@ -194,7 +197,7 @@ class Indexes:
 
     def note(self, position: int, size_bytes: int, header: BatchHeader) -> None:
         """Take notice of the batch at `position`, the last of the segment so far."""
-        if header.max_timestamp > self.largest.timestamp:
+        if header.max_timestamp > self.largest.timestamp and header.record_count:
             self.largest = TimestampOffset(header.max_timestamp, header.last_offset)
         if self._bytes_since_entry > self._interval_bytes:
             self.offsets.append(header.last_offset, position)
@@ -204,7 +207,7 @@ class Indexes:
 
     def note_tail(self, header: BatchHeader) -> None:
         """Take notice of a batch at or behind the last entry that is there already."""
-        if header.max_timestamp > self.largest.timestamp:
+        if header.max_timestamp > self.largest.timestamp and header.record_count:
             self.largest = TimestampOffset(header.max_timestamp, header.last_offset)
 
     def truncate(self, offset: int) -> None:

@@ -182,6 +182,11 @@ class Log:
             self.recovery_point = recovery_point
 
     @property
+    def directory(self) -> str:
+        """Where its files are."""
+        return self._directory
+
+    @property
     def segments(self) -> Sequence[Segment]:
         """The segments in order; the last is active."""
         return self._segments
@@ -424,12 +429,27 @@ class Log:
         self.written_offset = self.log_end_offset = offset
 
     def advance_start(self, offset: int) -> None:
-        """Make `offset` the log's start, and delete the closed segments that lie below it."""
+        """Make `offset` the log's start; delete_oldest() removes the segments that lie below."""
         if not self.log_start_offset <= offset <= self.written_offset:
             raise OffsetOutOfRange(offset, self.log_start_offset, self.written_offset)
         self.log_start_offset = offset
-        while len(self._segments) > 1 and self._segments[1].base_offset <= offset:
-            self._drop(self._segments.pop(0))
+
+    def delete_oldest(self) -> None:
+        """Delete the first segment, which must be closed; the log starts behind it at least."""
+        self.log_start_offset = max(self.log_start_offset, self._segments[1].base_offset)
+        self._drop(self._segments.pop(0))
+
+    def holds(self, segments: Sequence[Segment]) -> bool:
+        """Return whether these segments, one or more, are all there, one behind the other."""
+        first = self._index_of(segments[0].base_offset)
+        return self._segments[first : first + len(segments)] == list(segments)
+
+    def replace(self, old: Sequence[Segment], new: Segment) -> None:
+        """Put `new` in the place of the closed segments `old`, which it holds, and delete those."""
+        first = self._index_of(old[0].base_offset)
+        self._segments[first : first + len(old)] = [new]
+        for segment in old:
+            self._drop(segment)
 
     def _drop(self, segment: Segment) -> None:
         """Delete a segment's files; their names are gone for good after the next flush."""

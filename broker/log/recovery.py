@@ -38,11 +38,12 @@ from ...protocol.batch import MAX_BATCH_OFFSETS
 from .files import Files
 from .scan import SCAN_WINDOW_BYTES, CorruptLog, holds_batch
 from .segment import Segment
+from .swap import CLEANED_ENDING, SWAP_ENDING, complete_swaps
 
 log = logging.getLogger(__name__)
 
 _SEGMENT_NAME = re.compile(r"(\d{20})\.(log|index|timeindex)", re.ASCII)
-_LEFTOVER_SUFFIXES = (".tmp", ".deleted", ".cleaned")
+_LEFTOVER_SUFFIXES = (".tmp", ".deleted", CLEANED_ENDING, SWAP_ENDING)
 
 BeforeKeeping: TypeAlias = Callable[[CorruptLog], None]
 
@@ -60,6 +61,8 @@ class Confirmed(NamedTuple):
     recovery_point: int = 0
     high_watermark: int = 0
     log_start_offset: int = 0
+    cleaned_offset: int = 0
+    """Up to where it was compacted."""
 
     @property
     def end_offset(self) -> int:
@@ -89,6 +92,8 @@ def load_segments(
     `before_keeping` is told of the damage before anything is set aside as `.cut`, and may raise.
     CorruptLog when something is missing or damaged that cannot be a torn write.
     """
+    if files.exists(directory):
+        complete_swaps(files, directory, files.list_directory(directory))
     segments = list_segments(files, directory, index_interval_bytes)
     if not segments:
         if confirmed.end_offset > confirmed.log_start_offset:

@@ -55,6 +55,7 @@ class Segment:
     __slots__ = (
         "_cursors",
         "_directory",
+        "_ending",
         "_file",
         "_files",
         "_first_timestamp",
@@ -73,9 +74,11 @@ class Segment:
         base_offset: int,
         next_offset: int,
         index_interval_bytes: int,
+        ending: str = "",
     ) -> None:
         self._files = files
         self._directory = directory
+        self._ending = ending
         self._interval_bytes = index_interval_bytes
         self._file: File | None = None
         self._indexes: Indexes | None = None
@@ -88,10 +91,18 @@ class Segment:
 
     @classmethod
     def create(
-        cls, files: Files, directory: str, base_offset: int, index_interval_bytes: int
+        cls,
+        files: Files,
+        directory: str,
+        base_offset: int,
+        index_interval_bytes: int,
+        ending: str = "",
     ) -> "Segment":
-        """Return a new, empty, active segment; its name is durable after the next flush."""
-        segment = cls(files, directory, base_offset, base_offset, index_interval_bytes)
+        """Return a new, empty, active segment; its name is durable after the next flush.
+
+        With an `ending` its files are no part of the log yet, see `swap`.
+        """
+        segment = cls(files, directory, base_offset, base_offset, index_interval_bytes, ending)
         segment._file = files.open(segment.path("log"), create=True)
         segment._indexes = Indexes(base_offset, index_interval_bytes)
         if segment._file.size_bytes:
@@ -100,7 +111,7 @@ class Segment:
 
     def path(self, suffix: str) -> str:
         """Return the path of the segment's file with the suffix log, index, timeindex or cut."""
-        return f"{self._directory}/{self.base_offset:020d}.{suffix}"
+        return f"{self._directory}/{self.base_offset:020d}.{suffix}{self._ending}"
 
     @property
     def file(self) -> File:
@@ -136,10 +147,21 @@ class Segment:
         return self._largest
 
     @property
+    def newest_ms(self) -> int:
+        """The largest timestamp; where no record has one, when the file was last written."""
+        timestamp = self.largest.timestamp
+        if timestamp != NO_TIMESTAMP:
+            return timestamp
+        return self._files.modified_ms(self.path("log"))
+
+    @property
     def first_timestamp(self) -> int:
         """The max timestamp of the first batch, from which segment.ms counts; -1: none."""
         if self._first_timestamp is None:
+            was_open = self.is_open
             _, header = next(walk(self.file, 0, self.size_bytes), (0, None))
+            if not was_open:
+                self.rest()
             if header is None:
                 return NO_TIMESTAMP
             self._first_timestamp = header.max_timestamp
@@ -351,6 +373,15 @@ class Segment:
             return [file]
         finally:
             self.rest()
+
+    def rename(self, ending: str) -> None:
+        """Give the files of a closed segment another ending; the log's own comes last."""
+        suffixes = ("index", "timeindex", "log")
+        sources = [self.path(suffix) for suffix in suffixes]
+        self.rest()
+        self._ending = ending
+        for source, suffix in zip(sources, suffixes, strict=True):
+            self._files.rename(source, self.path(suffix))
 
     def delete(self) -> None:
         """Remove the segment's files; slices that were read stay good."""

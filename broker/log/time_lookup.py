@@ -6,7 +6,7 @@ A look-up narrows down in three steps, each finer and dearer than the one before
     batch     by the max timestamp          in headers, from the place that the indexes give
     record    by its own timestamp          in the one batch that is read and opened
 
-Only here, and for compacted topics, does a broker open records. They are a producer's bytes that
+Only here, and in compacted topics, does a broker look at records. They are a producer's bytes that
 nobody has checked: a batch whose records cannot be read is answered for as a whole, with its base
 offset and its max timestamp.
 
@@ -75,6 +75,8 @@ def latest(segments: Sequence[Segment], start_offset: int, end_offset: int) -> F
             continue
         for place in _latest_candidates(segment, start_offset, end_offset):
             header = place.header
+            if not header.record_count:
+                continue  # Compaction has emptied it: its max timestamp is that of nobody.
             if header.base_offset < start_offset or header.next_offset > end_offset:
                 divided.append(place)  # Its max timestamp may be that of a record outside.
             elif header.max_timestamp > (best.header.max_timestamp if best else NO_TIMESTAMP):

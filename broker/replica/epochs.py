@@ -41,6 +41,12 @@ class LeaderEpochs:
         keep = bisect_left(self.entries, end_offset, key=lambda entry: entry[1])
         del self.entries[keep:]
 
+    def truncate_to_start(self, start_offset: int) -> None:
+        """Forget what was below `start_offset`; the epoch that goes on there now begins there."""
+        index = bisect_right(self.entries, start_offset, key=lambda entry: entry[1])
+        if index:
+            self.entries[:index] = [(self.entries[index - 1][0], start_offset)]
+
     def end_offset_for(self, epoch: int, log_end_offset: int) -> tuple[int, int]:
         """(the largest epoch up to `epoch`, its end offset), or (-1, -1) when nobody knows.
 

@@ -123,6 +123,18 @@ class ReplicaManager:
         """The client of a parked request is gone."""
         self._purgatory.cancel(number)
 
+    def notify(self, partition: Partition) -> None:
+        """The partition begins at a later offset, say: ask the requests that wait for it."""
+        self._purgatory.notify(partition)
+
+    async def flush(self, partition: Partition) -> None:
+        """Flush all that is written of one partition, beside the rounds."""
+        point = partition.log.begin_flush()
+        await self._files.flush(point.files)
+        if not partition.is_removed:
+            partition.flushed(point)
+            self._advance(partition)
+
     def wait_for_room(self, resume: Callable[[], None]) -> None:
         """Call `resume` once, when a flush has made room."""
         self._waiting_for_room.append(resume)

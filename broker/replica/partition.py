@@ -9,7 +9,8 @@ own. An append is staged by `append`, written with all others of the same readab
 `write`, and acknowledged with acks=all once the high watermark has passed it.
 
 The order of checks on an append is Kafka's. The records themselves are never looked at, except in
-a compacted topic, where each needs a key.
+a compacted topic, where each needs a key, and unpacked only in a topic with a `compression.type` of
+its own, whose batches are packed anew if their producer has chosen another codec.
 """
 
 from ...protocol.batch import (
@@ -25,14 +26,20 @@ from ...protocol.batch import (
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ProtocolError
 from ...protocol.records import iterate
+from ...protocol.rewrite import recompress
 from ..config import TopicConfig
+from ..log.compaction import CompactionPolicy, DirtyPart, Offsets, find_dirty_part
 from ..log.files import StorageError, StorageFailed
 from ..log.index import NO_TIMESTAMP
 from ..log.log import FlushMode, FlushPoint, Log, LogOptions
 from ..log.recovery import Confirmed
+from ..log.retention import Retention, count_deletable
 from ..log.segment import FileSlice
 from .epochs import LeaderEpochs
 from .producers import Producers, SentBatch
+
+TO_HIGH_WATERMARK = -1
+"""Instead of an offset in DeleteRecords: everything that consumers can see."""
 
 
 class Appended:
@@ -84,6 +91,8 @@ class Partition:
         self.epochs = epochs
         self.leader_epoch = epochs.latest
         self.high_watermark = log.flushed_offset
+        self.cleaned_offset = 0
+        """Below it the log was compacted."""
         self.is_removed = False
         """Its topic was deleted, or another node leads it: whoever waits for it must give up."""
         self._staged: list[Appended] = []
@@ -94,6 +103,7 @@ class Partition:
         self.log.options = log_options(config, self.log.options.flush_on_write)
         self._is_stamped = config.message_timestamp_type == "LogAppendTime"
         self._needs_keys = config.is_compacted
+        self._codec = config.codec
 
     @property
     def log_name(self) -> tuple[str, int]:
@@ -104,7 +114,9 @@ class Partition:
     def confirmed(self) -> Confirmed:
         """What the checkpoints say of it: nothing that the disk has not confirmed."""
         recovery_point = self.log.recovery_point
-        return Confirmed(recovery_point, min(self.high_watermark, recovery_point))
+        high_watermark = min(self.high_watermark, recovery_point)
+        start_offset = self.log.log_start_offset
+        return Confirmed(recovery_point, high_watermark, start_offset, self.cleaned_offset)
 
     @property
     def last_stable_offset(self) -> int:
@@ -137,6 +149,8 @@ class Partition:
                 return self._duplicate(verdict)
             if verdict:
                 return Appended(verdict, self._sequence_message(header))
+        if self._codec is not None and self._codec != header.compression:
+            return self._stage_recompressed(batch, header, self._codec, now_ms)
         return self._stage(batch, header, now_ms)
 
     def write(self) -> None:
@@ -175,11 +189,56 @@ class Partition:
         """
         return self.log.read(offset, max_bytes, self.high_watermark, at_least_one)
 
+    def delete_records(self, offset: int) -> ErrorCode:
+        """Let the log start at `offset`, or TO_HIGH_WATERMARK; an earlier one changes nothing.
+
+        The segments below go later, with those that are too old.
+        """
+        if not self.config.allows_deletion:
+            return ErrorCode.POLICY_VIOLATION
+        if offset == TO_HIGH_WATERMARK:
+            offset = self.high_watermark
+        if not 0 <= offset <= self.high_watermark:
+            return ErrorCode.OFFSET_OUT_OF_RANGE
+        if offset > self.log.log_start_offset:
+            self.log.advance_start(offset)
+            self.epochs.truncate_to_start(offset)
+        return ErrorCode.NONE
+
+    def count_deletable_segments(self, now_ms: int) -> int:
+        """How many of the log's first segments nobody has to keep any more."""
+        config, log = self.config, self.log
+        retention = Retention()
+        if config.allows_deletion:
+            retention = Retention(config.retention_ms, config.retention_bytes)
+        count = count_deletable(
+            log.segments, retention, log.log_start_offset, self.high_watermark, now_ms
+        )
+        is_settled = log.log_end_offset == self.high_watermark
+        return count if is_settled else min(count, len(log.segments) - 1)
+
+    def delete_oldest_segment(self) -> None:
+        """Delete the log's first segment, which must be closed."""
+        self.log.delete_oldest()
+        self.epochs.truncate_to_start(self.log.log_start_offset)
+
+    def find_dirty_part(self, now_ms: int) -> DirtyPart | None:
+        """What a compaction of the log would read; None if the topic is not compacted."""
+        config, log = self.config, self.log
+        if not config.is_compacted:
+            return None
+        policy = CompactionPolicy(
+            config.min_cleanable_dirty_ratio,
+            config.min_compaction_lag_ms,
+            config.max_compaction_lag_ms,
+        )
+        offsets = Offsets(log.log_start_offset, self.cleaned_offset, self.high_watermark)
+        return find_dirty_part(log.segments, offsets, policy, now_ms)
+
     def _refuse(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended | None:
         config = self.config
         if len(batch) > config.max_message_bytes:
-            message = f"a batch of {len(batch)} bytes, {config.max_message_bytes} at most"
-            return Appended(ErrorCode.MESSAGE_TOO_LARGE, message)
+            return _too_large(batch, config)
         if header.base_offset:
             message = f"a producer's batch begins at offset 0, not {header.base_offset}"
             return Appended(ErrorCode.INVALID_RECORD, message)
@@ -190,6 +249,17 @@ class Partition:
             if message is not None:
                 return Appended(ErrorCode.INVALID_TIMESTAMP, message)
         return _refuse_keyless(batch, header) if self._needs_keys else None
+
+    def _stage_recompressed(
+        self, batch: memoryview, header: BatchHeader, codec: int, now_ms: int
+    ) -> Appended:
+        try:
+            packed = memoryview(recompress(batch, header, codec))
+        except ProtocolError as error:
+            return Appended(ErrorCode.INVALID_RECORD, str(error))
+        if len(packed) > self.config.max_message_bytes:
+            return _too_large(packed, self.config)
+        return self._stage(packed, read_header(packed), now_ms)
 
     def _stage(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended:
         appended = Appended()
@@ -229,10 +299,15 @@ def log_options(config: TopicConfig, flush_on_write: FlushMode) -> LogOptions:
     """What a log needs to know of its topic's options."""
     return LogOptions(
         segment_bytes=config.segment_bytes,
-        segment_ms=config.segment_ms,
+        segment_ms=config.longest_segment_ms,
         index_interval_bytes=config.index_interval_bytes,
         flush_on_write=flush_on_write,
     )
+
+
+def _too_large(batch: memoryview, config: TopicConfig) -> Appended:
+    message = f"a batch of {len(batch)} bytes, {config.max_message_bytes} at most"
+    return Appended(ErrorCode.MESSAGE_TOO_LARGE, message)
 
 
 def _refuse_timestamps(header: BatchHeader, config: TopicConfig, now_ms: int) -> str | None:

@@ -98,6 +98,13 @@ class Producers:
         for producer_id in old:
             del self._producers[producer_id]
 
+    def last_offsets(self) -> dict[int, int]:
+        """Producer id to the last offset of its last batch, which compaction must keep."""
+        return {
+            producer_id: producer.batches[-1].last_offset
+            for producer_id, producer in self._producers.items()
+        }
+
     def snapshot(self, end_offset: int) -> list[tuple[int, int, SentBatch]]:
         """(producer id, epoch, batch) of all batches below `end_offset`, oldest first."""
         return [

@@ -94,12 +94,14 @@ class PartitionStore:
             recovery_point=confirmed.recovery_point,
             high_watermark=confirmed.high_watermark,
             clean=self._is_clean,
+            log_start_offset=confirmed.log_start_offset,
             before_keeping=self._before_keeping,
         )
         self._write_identity(directory, identity)
         epochs = self._take_epochs(directory, opened, saved_epochs, identity.leader_epoch)
         producers = self._load_producers(directory, opened)
         partition = Partition(identity.topic, identity.index, opened, config, producers, epochs)
+        partition.cleaned_offset = confirmed.cleaned_offset
         opened.on_roll = lambda base_offset: self._save_producers(partition, base_offset)
         return partition
 
@@ -128,6 +130,11 @@ class PartitionStore:
         """Remove the data of partitions, opened or not."""
         delete_logs(self._files, [self.directory(name) for name in names])
         self._checkpoints.forget(names)  # Last: on a full disk, there is room for it only now.
+
+    def save_log_starts(self, partitions: Iterable[Partition]) -> None:
+        """Have it on disk where these logs start."""
+        starts = {each.log_name: each.log.log_start_offset for each in partitions}
+        self._checkpoints.save_log_starts(starts)
 
     def warn_of_strays(self, names: Iterable[LogName]) -> None:
         """Name the directories of partitions that are none of `names`; they are left alone."""
@@ -183,6 +190,7 @@ class PartitionStore:
         if saved is None:
             for header in opened.headers(opened.log_start_offset):
                 epochs.assign(header.partition_leader_epoch, header.base_offset)
+        epochs.truncate_to_start(opened.log_start_offset)
         epochs.truncate_to_end(opened.log_end_offset)
         epochs.assign(leader_epoch, opened.log_end_offset)
         if epochs.entries != saved:

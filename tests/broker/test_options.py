@@ -108,4 +108,9 @@ def test_what_a_topic_inherits_can_be_changed_while_the_node_runs() -> None:
     inherited = {rule.inherits for rule in option_rules(TopicConfig).values() if rule.inherits}
     dynamic = {name for name, rule in option_rules(BrokerConfig).items() if rule.is_dynamic}
     assert inherited <= dynamic
-    assert dynamic - inherited == {"max.connections", "producer.id.expiration.ms"}
+    assert dynamic - inherited == {
+        "log.cleaner.backoff.ms",
+        "log.cleaner.dedupe.buffer.size",
+        "max.connections",
+        "producer.id.expiration.ms",
+    }

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,10 +21,23 @@ from hypothesis.stateful import (
 from minikafka.broker.log.files import Files
 from minikafka.broker.log.index import Indexes
 from minikafka.broker.log.log import Log, LogOptions, OffsetOutOfRange
+from minikafka.broker.log.retention import Retention, count_deletable
 from minikafka.broker.log.scan import scan
-from minikafka.protocol.records import Record, assign_offset, build_batch, read_header
+from minikafka.protocol.primitives import Buffer
+from minikafka.protocol.records import (
+    Record,
+    assign_offset,
+    build_batch,
+    iterate,
+    iterate_batches,
+    read_header,
+)
+
+from .compacting import DAY_MS, NOW_MS, dirty_part, round_of
 
 OPTIONS = LogOptions(segment_bytes=700, segment_ms=5000, index_interval_bytes=150)
+DAYS = st.integers(0, 3)
+KEYS = [b"a", b"b", b"c", None, b"d" * 20]
 SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -32,8 +46,20 @@ class Batch(NamedTuple):
 
     base_offset: int
     next_offset: int
-    timestamps: list[int]
+    records: list[Record]
     data: bytes
+
+    @staticmethod
+    def of(data: Buffer) -> "Batch":
+        """From its bytes."""
+        header = read_header(data)
+        return Batch(header.base_offset, header.next_offset, list(iterate(data)), bytes(data))
+
+
+def values_of(records: list[Record]) -> dict[bytes | None, bytes]:
+    """What a reader of keys makes of it: a tombstone deletes its key."""
+    newest = {record.key: record.value for record in records if record.key is not None}
+    return {key: value for key, value in newest.items() if value is not None}
 
 
 class LogMachine(RuleBasedStateMachine):
@@ -46,6 +72,7 @@ class LogMachine(RuleBasedStateMachine):
         self.files = Files()
         self.directory = f"{self.parent}/orders-0"
         self.batches: list[Batch] = []
+        self.cleaned_offset = 0
         self.start_offset = self.end_offset = self.flushed = 0
         self.epoch = 0
         self.log = Log.open(self.files, self.directory, OPTIONS)
@@ -64,10 +91,13 @@ class LogMachine(RuleBasedStateMachine):
         for count, value_bytes in sizes:
             times = [time + (-index if falling else index) * 7 for index in range(count)]
             times = [max(one, 0) for one in times]
-            data = build_batch([Record(0, one, None, b"v" * value_bytes) for one in times])
+            values = [b"v" * value_bytes, None] if value_bytes % 7 == 0 else [b"v" * value_bytes]
+            data = build_batch(
+                [Record(0, one, KEYS[one % len(KEYS)], values[one % len(values)]) for one in times]
+            )
             assign_offset(data, self.log.log_end_offset + gap, self.epoch)
-            self.log.stage(memoryview(data), header := read_header(data))
-            self.batches.append(Batch(header.base_offset, header.next_offset, times, bytes(data)))
+            self.log.stage(memoryview(data), read_header(data))
+            self.batches.append(Batch.of(data))
             time, gap = time + 10, 0
         self.end_offset = self.batches[-1].next_offset
         assert self.log.log_end_offset == self.end_offset
@@ -110,8 +140,51 @@ class LogMachine(RuleBasedStateMachine):
     def advance_start(self, data: st.DataObject) -> None:
         self.start_offset = data.draw(st.integers(self.start_offset, self.end_offset))
         self.log.advance_start(self.start_offset)
+
+    @rule()
+    def delete_oldest(self) -> None:
+        """Below the log start, or not: then the log starts behind it."""
+        if len(self.log.segments) == 1:
+            return
+        self.log.delete_oldest()
         first = self.log.segments[0].base_offset
+        self.start_offset = max(self.start_offset, first)
         self.batches = [one for one in self.batches if one.base_offset >= first]
+
+    @rule(age_ms=st.integers(0, 12_000), size=st.integers(-1, 2000))
+    def delete_old(self, age_ms: int, size: int) -> None:
+        """Retention: what is left is what comes behind the first segment that stays."""
+        segments = self.log.segments
+        count = count_deletable(
+            segments, Retention(age_ms, size), self.start_offset, self.end_offset, NOW_MS
+        )
+        if count == len(segments):
+            self.log.roll()
+        for _ in range(count):
+            self.log.delete_oldest()
+        first = self.log.segments[0].base_offset
+        self.start_offset = max(self.start_offset, first)
+        self.batches = [one for one in self.batches if one.base_offset >= first]
+
+    @rule(max_keys=st.integers(4, 20), give_up=st.none() | st.integers(0, 60), day=DAYS)
+    def compact(self, max_keys: int, give_up: int | None, day: int) -> None:
+        """Compaction, or half of it: the newest value of each key stays, all else where it was."""
+        before = [record for one in self.batches for record in one.records]
+        part = dirty_part(self.log, min(self.cleaned_offset, self.end_offset))
+        one_round = round_of(
+            self.files, self.log, part, max_keys=max_keys, now_ms=NOW_MS + day * DAY_MS
+        )
+        with closing(one_round.steps()) as steps:
+            for number, step in enumerate(steps):
+                self.files.flush_now(step)
+                if number == give_up:
+                    break
+        self.cleaned_offset = one_round.cleaned_offset
+        data = b"".join(Path(one.path("log")).read_bytes() for one in self.log.segments)
+        self.batches = [Batch.of(one) for one in iterate_batches(data)]
+        after = [record for one in self.batches for record in one.records]
+        assert [record for record in before if record in after] == after
+        assert values_of(after) == values_of(before)
 
     @rule(distance=st.integers(-5, 50))
     def restart(self, distance: int) -> None:
@@ -188,10 +261,10 @@ class LogMachine(RuleBasedStateMachine):
     def find_by_time(self, timestamp: int, data: st.DataObject) -> None:
         limit = data.draw(st.integers(0, self.end_offset) | st.just(self.end_offset))
         records = [
-            (batch.base_offset + index, time)
+            (record.offset, record.timestamp)
             for batch in self.batches
-            for index, time in enumerate(batch.timestamps)
-            if self.start_offset <= batch.base_offset + index < limit
+            for record in batch.records
+            if self.start_offset <= record.offset < limit
         ]
         found = self.log.offset_for_time(timestamp, limit)
         expected = next((one for one in records if one[1] >= timestamp), None)

@@ -111,3 +111,22 @@ def test_a_table_does_not_share_the_list_it_was_made_of() -> None:
     saved = [(0, 0)]
     LeaderEpochs(saved).assign(1, 5)
     assert saved == [(0, 0)]
+
+
+def test_the_epoch_at_the_log_start_begins_there() -> None:
+    for start, expected in [
+        (0, [(0, 0), (3, 120), (4, 250)]),
+        (119, [(0, 119), (3, 120), (4, 250)]),
+        (120, [(3, 120), (4, 250)]),
+        (200, [(3, 200), (4, 250)]),
+        (300, [(4, 300)]),
+    ]:
+        epochs = LeaderEpochs([(0, 0), (3, 120), (4, 250)])
+        epochs.truncate_to_start(start)
+        assert epochs.entries == expected
+
+
+def test_an_epoch_that_begins_behind_the_log_start_stays() -> None:
+    epochs = LeaderEpochs([(2, 50)])
+    epochs.truncate_to_start(20)
+    assert epochs.entries == [(2, 50)]

@@ -8,8 +8,10 @@ from minikafka.broker.config import TopicConfig
 from minikafka.broker.log.files import Files, StorageError, StorageFailed
 from minikafka.broker.log.log import OffsetOutOfRange
 from minikafka.broker.replica.partition import Appended, Partition
+from minikafka.protocol.batch import write_header
+from minikafka.protocol.compression import CompressionType
 from minikafka.protocol.errors import ErrorCode
-from minikafka.protocol.records import iterate_batches, read_header
+from minikafka.protocol.records import crc_matches, iterate, iterate_batches, read_header
 
 from ..in_process import batch_of
 from .unreliable_files import BROKEN, FULL, SHORTAGE, UnreliableFiles, open_partition
@@ -182,3 +184,104 @@ def test_a_refused_batch_changes_nothing(partition: Partition) -> None:
 def test_a_partition_is_called_as_its_directory(partition: Partition) -> None:
     assert str(partition) == "orders-0"
     assert "orders-0" in (append(partition, b"a", producer=(1, 0, 0)).error_message or "orders-0")
+
+
+@pytest.mark.parametrize("wanted", ["uncompressed", "gzip", "snappy", "lz4", "zstd"])
+@pytest.mark.parametrize("sent", list(CompressionType))
+def test_a_topic_keeps_batches_in_its_own_codec(
+    tmp_path: Path, wanted: str, sent: CompressionType
+) -> None:
+    config = TopicConfig(compression_type=wanted)
+    partition = open_partition(Files(), tmp_path, config=config)
+    append(partition, b"before")
+    batch = batch_of(b"a" * 100, b"b", compression=sent, producer=(5, 1, 8), timestamps=(3, 7))
+    records = list(iterate(batch))
+    appended = partition.append(memoryview(batch), NOW_MS)
+    assert (appended.error_code, appended.base_offset) == (ErrorCode.NONE, 1)
+    partition.write()
+    flush(partition)
+    found = partition.read(1, 1 << 20, True)
+    assert found is not None
+    kept = found.read()
+    header = read_header(kept)
+    assert header.compression == (config.codec or 0)
+    assert crc_matches(kept, header)
+    assert (header.producer_id, header.producer_epoch, header.base_sequence) == (5, 1, 8)
+    assert list(iterate(kept)) == [each._replace(offset=each.offset + 1) for each in records]
+    if header.compression == sent:
+        assert bytes(kept[12 + 4 :]) == bytes(batch[12 + 4 :])
+
+
+def test_a_duplicate_is_recognised_in_another_codec(tmp_path: Path) -> None:
+    partition = open_partition(Files(), tmp_path, config=TopicConfig(compression_type="zstd"))
+    for _ in range(2):
+        assert append(partition, b"x", producer=(5, 0, 0)).base_offset == 0
+    assert partition.log.log_end_offset == 1
+
+
+def test_a_batch_that_its_topics_codec_makes_too_large_is_refused(tmp_path: Path) -> None:
+    config = TopicConfig(compression_type="uncompressed", max_message_bytes=1000)
+    partition = open_partition(Files(), tmp_path, config=config)
+    assert append(partition, b"x" * 500, compression=4).error_code is ErrorCode.NONE
+    refused = append(partition, b"x" * 2000, compression=4)
+    assert refused.error_code is ErrorCode.MESSAGE_TOO_LARGE
+    assert partition.log.log_end_offset == 1
+
+
+def test_a_batch_that_is_too_large_as_it_comes_is_refused_in_any_codec(tmp_path: Path) -> None:
+    """As in Kafka: what comes is measured, and then what is kept."""
+    config = TopicConfig(compression_type="zstd", max_message_bytes=1000)
+    partition = open_partition(Files(), tmp_path, config=config)
+    assert append(partition, b"x" * 2000).error_code is ErrorCode.MESSAGE_TOO_LARGE
+
+
+def test_a_batch_that_cannot_be_unpacked_is_refused_where_it_must_be(tmp_path: Path) -> None:
+    batch = batch_of(b"x" * 100, compression=4)
+    batch[61:] = b"\xff" * (len(batch) - 61)
+    write_header(batch, read_header(batch))
+    partition = open_partition(Files(), tmp_path, config=TopicConfig(compression_type="lz4"))
+    assert partition.append(memoryview(batch), NOW_MS).error_code is ErrorCode.INVALID_RECORD
+    assert partition.log.log_end_offset == 0
+
+
+def test_log_append_time_is_stamped_on_what_was_packed_anew(tmp_path: Path) -> None:
+    config = TopicConfig(compression_type="gzip", message_timestamp_type="LogAppendTime")
+    partition = open_partition(Files(), tmp_path, config=config)
+    assert append(partition, b"a", timestamps=(5,)).log_append_time_ms == NOW_MS
+    partition.write()
+    flush(partition)
+    found = partition.read(0, 1 << 20, True)
+    assert found is not None
+    kept = found.read()
+    assert [each.timestamp for each in iterate(kept)] == [NOW_MS]
+    assert crc_matches(kept, read_header(kept))
+
+
+@pytest.mark.parametrize(
+    ("behind_ms", "ahead_ms", "timestamps", "error_code"),
+    [
+        (100, 100, (NOW_MS - 100, NOW_MS + 100), ErrorCode.NONE),
+        (100, 100, (NOW_MS - 101,), ErrorCode.INVALID_TIMESTAMP),
+        (100, 100, (NOW_MS, NOW_MS + 101), ErrorCode.INVALID_TIMESTAMP),
+        (100, 100, (-1,), ErrorCode.NONE),
+        (0, 0, (NOW_MS,), ErrorCode.NONE),
+    ],
+)
+@pytest.mark.parametrize("timestamp_type", ["CreateTime", "LogAppendTime"])
+def test_times_too_far_from_ours_are_refused_unless_ours_is_taken(
+    tmp_path: Path,
+    timestamp_type: str,
+    behind_ms: int,
+    ahead_ms: int,
+    timestamps: tuple[int, ...],
+    error_code: ErrorCode,
+) -> None:
+    config = TopicConfig(
+        message_timestamp_type=timestamp_type,
+        message_timestamp_before_max_ms=behind_ms,
+        message_timestamp_after_max_ms=ahead_ms,
+    )
+    partition = open_partition(Files(), tmp_path, config=config)
+    appended = append(partition, *([b"x"] * len(timestamps)), timestamps=timestamps)
+    expected = ErrorCode.NONE if timestamp_type == "LogAppendTime" else error_code
+    assert appended.error_code is expected

@@ -1,0 +1,200 @@
+"""What happens to logs behind the back of those who use them: old segments go, others shrink.
+
+    every log.retention.check.interval.ms    for each partition, segment by segment: is it too old,
+                                             too much, or below the log start? (see log/retention)
+    every log.cleaner.backoff.ms             compact the dirtiest log, until none needs it
+                                             (see log/compaction)
+    DeleteRecords                            moves the log start, and has it on disk at once
+
+Deleting is spread out: one segment, then the event loop's other work. Whoever is being sent a part
+of a segment holds its file, so its bytes stay until that is over. For this reason nothing waits
+for `file.delete.delay.ms`, by which Kafka keeps such files.
+
+Compaction is spread out as well: it works for WORK_MS and rests for REST_MS, so that it takes a
+quarter of the event loop's time at most, and no request waits long for it. A round that an error
+ends changes nothing; the log is tried again after the next backoff.
+
+A log whose every record is too old is rolled first, and the new segment's name is on disk before
+the old ones go: after a power cut there must not be none at all.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+from ...protocol.errors import ErrorCode
+from ..clock import WallClock
+from ..config import BrokerConfig
+from ..log.cleaner import Round, Steps
+from ..log.compaction import KEY_ENTRY_BYTES, DirtyPart, NewestOffsets, Survival, TooManyKeys
+from ..log.files import Files, StorageError, StorageFailed
+from ..log.scan import CorruptLog
+from .manager import ReplicaManager
+from .partition import Partition
+from .store import PartitionStore
+
+FIRST_CHECK_MS = 30_000
+"""After a start, so that it is not the housekeeping that a start waits for."""
+WORK_MS = 2
+REST_MS = 6
+
+log = logging.getLogger("minikafka.housekeeping")
+
+
+class Housekeeping:
+    """Retention and compaction of all partitions of one node, by its options as they are now."""
+
+    def __init__(
+        self,
+        config_now: Callable[[], BrokerConfig],
+        files: Files,
+        replicas: ReplicaManager,
+        store: PartitionStore,
+        clock: WallClock,
+    ) -> None:
+        self._config_now = config_now
+        self._files = files
+        self._replicas = replicas
+        self._store = store
+        self._clock = clock
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def _config(self) -> BrokerConfig:
+        return self._config_now()
+
+    def start(self) -> None:
+        """Begin the regular work."""
+        loop = asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(self._delete_regularly()))
+        if self._config.log_cleaner_enable:
+            self._tasks.append(loop.create_task(self._compact_regularly()))
+        for task in self._tasks:
+            task.add_done_callback(_say_why)
+
+    async def stop(self) -> None:
+        """End it; when this returns, no log is being changed."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def delete_records(self, wanted: Sequence[tuple[Partition, int]]) -> list[ErrorCode]:
+        """Let each log start at an offset, durably; the segments below go later.
+
+        StorageError when the new starts could not be saved: they hold until the next start.
+        """
+        answers = [partition.delete_records(offset) for partition, offset in wanted]
+        self._store.save_log_starts(partition for partition, _ in wanted)
+        for partition, _ in wanted:
+            self._replicas.notify(partition)
+        return answers
+
+    async def delete_old_segments(self) -> None:
+        """Look at every partition once."""
+        for partition in list(self._replicas.partitions.values()):
+            try:
+                await self._delete_old_segments(partition)
+            except StorageFailed as error:
+                self._replicas.on_failure(error)
+                return
+            except (StorageError, CorruptLog, OSError) as error:
+                log.error("%s: old segments stay for now: %s", partition, error)
+            await asyncio.sleep(0)
+
+    async def _delete_regularly(self) -> None:
+        interval_ms = self._config.log_retention_check_interval_ms
+        await asyncio.sleep(min(interval_ms, FIRST_CHECK_MS) / 1000)
+        while True:
+            await self.delete_old_segments()
+            await asyncio.sleep(interval_ms / 1000)
+
+    async def _delete_old_segments(self, partition: Partition) -> None:
+        # The segments may be others after each await, so they are looked at anew.
+        while not partition.is_removed and partition.count_deletable_segments(self._clock.now_ms()):
+            if len(partition.log.segments) == 1:
+                partition.log.roll()
+                await self._replicas.flush(partition)
+                continue
+            first = partition.log.segments[0]
+            partition.delete_oldest_segment()
+            log.info("%s: deleted the segment at offset %d", partition, first.base_offset)
+            self._replicas.notify(partition)
+            await asyncio.sleep(0)
+
+    async def compact_dirty_logs(self) -> None:
+        """Compact the dirtiest log, and again, until none needs it."""
+        tried: set[Partition] = set()
+        while found := self._find_dirtiest(tried):
+            partition, part = found
+            try:
+                await self._compact(partition, part)
+            except StorageFailed as error:
+                self._replicas.on_failure(error)
+                return
+            except (StorageError, CorruptLog, TooManyKeys, OSError) as error:
+                log.error("%s: not compacted: %s", partition, error)
+            if partition.cleaned_offset <= part.start_offset:
+                tried.add(partition)  # An error, or its segments were deleted meanwhile.
+
+    async def _compact_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.log_cleaner_backoff_ms / 1000)
+            await self.compact_dirty_logs()
+
+    def _find_dirtiest(self, tried: set[Partition]) -> tuple[Partition, DirtyPart] | None:
+        dirtiest: tuple[Partition, DirtyPart] | None = None
+        now_ms = self._clock.now_ms()
+        for partition in self._replicas.partitions.values():
+            if partition in tried:
+                continue
+            try:
+                part = partition.find_dirty_part(now_ms)
+            except (StorageError, CorruptLog, OSError) as error:
+                log.error("%s: not compacted: %s", partition, error)
+                tried.add(partition)
+                continue
+            if part is None or not part.is_due:
+                continue
+            if dirtiest is None or part.ratio > dirtiest[1].ratio:
+                dirtiest = partition, part
+        return dirtiest
+
+    async def _compact(self, partition: Partition, part: DirtyPart) -> None:
+        max_keys = self._config.log_cleaner_dedupe_buffer_size // KEY_ENTRY_BYTES
+        survival = Survival(
+            NewestOffsets(part.start_offset, max_keys),
+            partition.producers.last_offsets(),
+            self._clock.now_ms(),
+            partition.config.delete_retention_ms,
+        )
+        one_round = Round(self._files, partition.log, part, survival)
+        await self._drive(one_round.steps(), partition)
+        if not partition.is_removed:
+            partition.cleaned_offset = one_round.cleaned_offset
+            message = "%s: compacted up to offset %d, %d bytes less"
+            log.info(message, partition, one_round.cleaned_offset, one_round.removed_bytes)
+
+    async def _drive(self, steps: Steps, partition: Partition) -> None:
+        """Take all steps, with rests, or until the partition is removed."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + WORK_MS / 1000
+        with closing(steps):
+            for files in steps:
+                if files:
+                    await self._files.flush(files)
+                elif loop.time() >= deadline:
+                    await asyncio.sleep(REST_MS / 1000)
+                else:
+                    continue
+                if partition.is_removed:
+                    return
+                deadline = loop.time() + WORK_MS / 1000
+
+
+def _say_why(task: asyncio.Task[None]) -> None:
+    """The regular work never ends by itself."""
+    if not task.cancelled():
+        message = "nothing is deleted or compacted until the next start: there is an error in here"
+        log.critical(message, exc_info=task.exception())
