@@ -2,7 +2,8 @@
 
 A request is answered at once if it has `min_bytes`, if some partition has an error or is read in an
 older segment, if it names no partition, or if it does not want to wait. Otherwise it is parked and
-read again whenever one of its partitions moves, until `max_wait_ms` has passed.
+read again whenever one of its partitions moves, until `max_wait_ms` has passed. A partition with
+more than its limit lets through counts as much as the limit: it cannot grow, so it must not wait.
 
 Partitions are read in the order in which the client names them (it rotates them itself); the first
 batch found is sent whole even if it is larger than the limits, or the client could never get past
@@ -62,13 +63,20 @@ class FetchWait:
 class Reading:
     """One pass over the partitions of a request."""
 
-    __slots__ = ("_left_bytes", "_read_bytes", "is_enough", "partitions", "response")
+    __slots__ = (
+        "_available_bytes",
+        "_left_bytes",
+        "_read_bytes",
+        "is_enough",
+        "partitions",
+        "response",
+    )
 
     def __init__(self, request: FetchRequest, context: Context) -> None:
         self.response = FetchResponse(responses=[])
         self.partitions: list[Partition] = []
         self.is_enough = False
-        self._read_bytes = 0
+        self._read_bytes = self._available_bytes = 0
         self._left_bytes = min(request.max_bytes, context.config.fetch_max_bytes)
         image = context.controller.image
         for topic in request.topics:
@@ -78,7 +86,7 @@ class Reading:
                 FetchResponseTopic(topic=topic.topic, topic_id=topic.topic_id, partitions=answers)
             )
         min_bytes = min(request.min_bytes, request.max_bytes, context.config.fetch_max_bytes)
-        self.is_enough |= self._read_bytes >= min_bytes or not self.partitions
+        self.is_enough |= self._available_bytes >= min_bytes or not self.partitions
 
     def _read(
         self, found: TopicImage | ErrorCode, wanted: FetchRequestPartition, context: Context
@@ -95,8 +103,9 @@ class Reading:
         # Read once: it moves with each flush, and the answer must not contradict itself.
         high_watermark = partition.high_watermark
         max_bytes = min(wanted.partition_max_bytes, self._left_bytes)
+        at_least_one = self._read_bytes == 0
         try:
-            records = partition.read(wanted.fetch_offset, max_bytes, self._read_bytes == 0)
+            records = partition.read(wanted.fetch_offset, max_bytes, at_least_one)
         except OffsetOutOfRange:
             answer = self._error(wanted, ErrorCode.OFFSET_OUT_OF_RANGE)
             answer.log_start_offset = partition.log.log_start_offset
@@ -107,7 +116,11 @@ class Reading:
         if records is not None and wanted.fetch_offset < partition.log.segments[-1].base_offset:
             # One read ends with its segment: there is more behind, and nothing to wait for.
             self.is_enough = True
-        size = len(records) if records is not None else 0
+        if records is not None:
+            size, has_more = len(records), records.end_offset < high_watermark
+        else:
+            size, has_more = 0, wanted.fetch_offset < high_watermark and not at_least_one
+        self._available_bytes += max(size, max_bytes) if has_more else size
         self._read_bytes += size
         self._left_bytes = max(self._left_bytes - size, 0)
         return FetchResponsePartition(

@@ -349,19 +349,30 @@ async def test_a_client_that_left_leaves_no_parked_fetch_behind(node: ServedNode
     assert len(node.node._replicas._purgatory) == 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Kafka counts what is available up to the partition's limit, we count whole batches "
-    "read: an answer that cannot grow waits for max_wait; the slice would have to say that "
-    "more lies behind it",
-)
-async def test_an_answer_that_cannot_grow_does_not_wait(node: ServedNode) -> None:
+@pytest.mark.parametrize("partition_max_bytes", [2 * BATCH_BYTES + 10, 1 << 20])
+async def test_an_answer_that_cannot_grow_does_not_wait(
+    node: ServedNode, partition_max_bytes: int
+) -> None:
     await node.create("orders")
     for _ in range(5):
         await node.produce("orders", batch_of())
     limit = 2 * BATCH_BYTES + 10
-    request = fetch_request("orders", 0, max_wait_ms=3000, min_bytes=limit, max_bytes=limit)
-    client = await node.connect()
-    client.send(request, 12)
-    await node.call(fetch_request("orders", 0, max_wait_ms=0), 12)
-    assert len(node.node._replicas._purgatory) == 0
+    answer = await node.fetch(
+        "orders",
+        0,
+        max_wait_ms=LONG_WAIT_MS,
+        min_bytes=limit,
+        max_bytes=limit,
+        partition_max_bytes=partition_max_bytes,
+    )
+    assert len(answer.records) == 2 * BATCH_BYTES
+
+
+async def test_a_batch_that_does_not_fit_any_more_ends_the_wait(node: ServedNode) -> None:
+    await node.create("orders", partitions=2)
+    await node.produce("orders", batch_of(), index=0)
+    await node.produce("orders", batch_of(b"x" * 500), index=1)
+    request = request_of({"orders": [0, 0]}, max_bytes=BATCH_BYTES + 100)
+    request.min_bytes, request.max_wait_ms = BATCH_BYTES + 50, LONG_WAIT_MS
+    answers = (await node.call(request, 12)).responses[0].partitions
+    assert [len(each.records) for each in answers] == [BATCH_BYTES, 0]
