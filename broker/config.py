@@ -108,6 +108,9 @@ class BrokerConfig:
         600_000, "silence after which a connection is closed", minimum=1
     )
     fetch_max_bytes: int = option(55 * MEBIBYTE, "largest answer to a fetch", minimum=1024)
+    max_incremental_fetch_session_cache_slots: int = option(
+        1000, "fetch sessions kept; who gets none names all its partitions each time", minimum=0
+    )
     producer_id_expiration_ms: int = option(
         DAY_MS, "silence after which a producer is forgotten", minimum=1
     )

@@ -30,6 +30,7 @@ from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError, StorageFailed
 from .log.scan import CorruptLog
 from .options import ConfigError, option_texts
+from .replica.fetch_sessions import FetchSessions
 from .replica.manager import ReplicaManager
 from .replica.store import PartitionIdentity, PartitionStore
 from .server import Server
@@ -89,9 +90,16 @@ class Node:
             raise NodeError(f"data directory {self.data_dir}: {error}") from error
         self._checkpoint()
         producer_ids = ProducerIds(self._controller, self.config.node_id)
+        slots = self.config.max_incremental_fetch_session_cache_slots
         await self._server.serve(
             Context(
-                self.config, self._controller, producer_ids, self._replicas, self._clock, advertised
+                self.config,
+                self._controller,
+                producer_ids,
+                self._replicas,
+                FetchSessions(slots, self._random),
+                self._clock,
+                advertised,
             )
         )
 

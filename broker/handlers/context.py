@@ -8,6 +8,7 @@ from ..clock import WallClock
 from ..config import BrokerConfig
 from ..controller.producer_ids import ProducerIds
 from ..controller.service import Controller
+from ..replica.fetch_sessions import FetchSessions
 from ..replica.manager import ReplicaManager
 
 
@@ -51,6 +52,7 @@ class Context:
     controller: Controller
     producer_ids: ProducerIds
     replicas: ReplicaManager
+    fetch_sessions: FetchSessions
     clock: WallClock
     advertised: tuple[str, int] | None
 

@@ -12,6 +12,9 @@ The order of checks on an append is Kafka's. The records themselves are never lo
 a compacted topic, where each needs a key.
 """
 
+from collections.abc import Hashable
+from typing import Protocol
+
 from ...protocol.batch import (
     TRANSACTIONAL_BIT,
     BatchHeader,
@@ -63,6 +66,14 @@ class Appended:
         self.base_offset = self.next_offset = self.log_append_time_ms = -1
 
 
+class Watcher(Protocol):
+    """Who wants to know when there is more to read, or less."""
+
+    def moved(self) -> Hashable:
+        """Take note, and return the key under which a request may wait for it."""
+        ...
+
+
 class Partition:
     """A partition that this node leads."""
 
@@ -87,6 +98,8 @@ class Partition:
         self.high_watermark = log.flushed_offset
         self.is_removed = False
         """Its topic was deleted, or another node leads it: whoever waits for it must give up."""
+        self.watchers: dict[Watcher, None] = {}
+        """Who is told the next time that what may be read changes (`ReplicaManager.moved`)."""
         self._staged: list[Appended] = []
 
     @property

@@ -148,14 +148,14 @@ async def test_a_parked_fetch_sleeps_on_until_min_bytes_are_there(node: ServedNo
     assert len(answer.records) == 2 * BATCH_BYTES
 
 
-async def test_a_fetch_that_names_a_partition_twice_can_be_parked(node: ServedNode) -> None:
+async def test_a_partition_that_is_named_twice_is_answered_once(node: ServedNode) -> None:
     await node.create("orders")
     request = fetch_request("orders", 0, max_wait_ms=LONG_WAIT_MS)
     request.topics.append(request.topics[0])
     client = await parked(node, request)
     await node.produce("orders", batch_of(b"news"))
     answers = (await client.receive(FetchRequest, 12)).responses
-    assert [records_of(each.partitions[0])[0].value for each in answers] == [b"news", b"news"]
+    assert [records_of(each.partitions[0])[0].value for each in answers] == [b"news"]
 
 
 async def test_a_parked_fetch_is_answered_with_what_there_is_at_max_wait(
@@ -276,25 +276,6 @@ async def test_topics_are_named_by_id_from_v13_on(node: ServedNode, version: int
     unknown = fetch_request("", 0, topic_id=b"\x07" * 16, max_wait_ms=LONG_WAIT_MS)
     bad = (await node.call(unknown, version)).responses[0]
     assert bad.partitions[0].error_code == ErrorCode.UNKNOWN_TOPIC_ID
-
-
-async def test_no_session_is_ever_given(node: ServedNode) -> None:
-    await node.create("orders")
-    request = request_of({"orders": [0]})
-    for session_id, epoch in ((0, -1), (0, 0), (77, 0)):
-        request.session_id, request.session_epoch = session_id, epoch
-        answer = await node.call(request, 12)
-        assert (answer.error_code, answer.session_id) == (ErrorCode.NONE, 0)
-        assert len(answer.responses) == 1
-
-
-@pytest.mark.parametrize("epoch", [1, 2**31 - 1, -2])
-async def test_a_session_is_never_found(node: ServedNode, epoch: int) -> None:
-    request = request_of({"orders": [0]})
-    request.session_id, request.session_epoch = 77, epoch
-    answer = await node.call(request, 12)
-    assert answer.error_code == ErrorCode.FETCH_SESSION_ID_NOT_FOUND
-    assert answer.responses == []
 
 
 async def test_a_parked_fetch_holds_up_its_own_connection_alone(node: ServedNode) -> None:
