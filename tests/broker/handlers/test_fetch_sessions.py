@@ -179,13 +179,15 @@ async def test_an_added_partition_is_answered_even_if_empty(node: ServedNode) ->
     assert answers["more", 0].high_watermark == 0
 
 
-async def test_a_forgotten_partition_is_read_no_more(node: ServedNode) -> None:
+async def test_a_forgotten_partition_is_neither_watched_nor_read(node: ServedNode) -> None:
     session, _ = await opened(node)
-    await node.produce("orders", batch_of(b"a"), index=0)
-    await node.produce("orders", batch_of(b"b"), index=1)
-    answers = await session.poll(forget={"orders": [0]})
-    assert values(answers) == {("orders", 1): [b"b"]}
+    assert node.partition("orders", 0).watchers
+    await session.poll(forget={"orders": [0]})
     assert not node.partition("orders", 0).watchers
+    await session.poll({("orders", 0): 0})
+    for index in (0, 1):
+        await node.produce("orders", batch_of(b"news"), index=index)
+    assert values(await session.poll(forget={"orders": [0]})) == {("orders", 1): [b"news"]}
 
 
 async def test_a_session_with_nothing_left_ends(node: ServedNode) -> None:
