@@ -15,7 +15,11 @@ replica/manager       flushes what was written, moves the high watermark, and so
 replica/purgatory     the requests that wait for it;
 connection            sends their answers, in the order of the requests.
 
-handlers/fetch        asks each partition for what lies from an offset on;
+handlers/fetch        finds out what the client asked for before, and what has moved since, in
+replica/fetch_sessions
+                      and lets
+handlers/fetch_reading
+                      ask each partition for what lies from an offset on;
 log/log               finds the segment,
 log/segment           and in it a slice of the file, by
 log/index, log/scan   an index entry and a walk over batch headers;

@@ -199,6 +199,12 @@ class BrokerConfig:
         minimum=14,
         maximum=MAX_INT32,
     )
+    max_incremental_fetch_session_cache_slots: int = option(
+        1000,
+        "fetch sessions kept; who gets none names all its partitions each time",
+        minimum=0,
+        maximum=MAX_INT32,
+    )
     producer_id_expiration_ms: int = option(
         DAY_MS,
         "silence after which a producer is forgotten",

@@ -40,6 +40,7 @@ from .log.offset_checkpoints import OffsetCheckpoints
 from .log.recovery import Confirmed
 from .log.scan import CorruptLog
 from .options import ConfigError, option_texts
+from .replica.fetch_sessions import FetchSessions
 from .replica.housekeeping import Housekeeping
 from .replica.manager import ReplicaManager, Unserved
 from .replica.store import PartitionIdentity, PartitionStore
@@ -108,6 +109,7 @@ class Node:
             raise NodeError(f"data directory {self.data_dir}: {error}") from error
         self._checkpointing = loop.create_task(self._checkpoint_rounds())
         producer_ids = ProducerIds(self._controller, self.config.node_id)
+        slots = self.config.max_incremental_fetch_session_cache_slots
         await self._server.serve(
             Context(
                 self._live,
@@ -116,6 +118,7 @@ class Node:
                 self._replicas,
                 self._store,
                 self._housekeeping,
+                FetchSessions(slots, self._random),
                 self.start_groups,
                 self._clock,
                 advertised,

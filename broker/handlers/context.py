@@ -9,6 +9,7 @@ from ..config import BrokerConfig
 from ..controller.live_config import LiveConfig
 from ..controller.producer_ids import ProducerIds
 from ..controller.service import Controller
+from ..replica.fetch_sessions import FetchSessions
 from ..replica.housekeeping import Housekeeping
 from ..replica.manager import ReplicaManager
 from ..replica.store import PartitionStore
@@ -69,6 +70,7 @@ class Context:
     replicas: ReplicaManager
     store: PartitionStore
     housekeeping: Housekeeping
+    fetch_sessions: FetchSessions
     start_groups: Callable[[], "GroupCoordinator"]
     """The coordinator of groups, made when it is first asked for."""
     clock: WallClock

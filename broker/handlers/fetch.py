@@ -1,145 +1,133 @@
 """Fetch: slices of the log as they lie on disk, or a parked request until there are some.
 
-A request is answered at once if it has `min_bytes`, if some partition has an error or is read in an
-older segment, if it names no partition, or if it does not want to wait. Otherwise it is parked and
-read again whenever one of its partitions moves, until `max_wait_ms` has passed.
+A request is answered at once if that is worth it (see `fetch_reading`), if there is no partition to
+wait for, or if it does not want to wait. Otherwise it is parked under its session, until what has
+moved in the session is worth it or `max_wait_ms` has passed, and then read.
 
-Partitions are read in the order in which the client names them (it rotates them itself); the first
-batch found is sent whole even if it is larger than the limits, or the client could never get past
-it (KIP-74).
+    epoch 0 or -1   every partition is named, read and answered, in the order of the client
+    another         a session goes on (KIP-227): what has moved in it is read, and news answered
 
-Left out: fetch sessions. Every answer says session 0, which a client takes as "none" (KIP-227).
+To read, both are the same: a request without a session is a session that ends with its answer.
+A session has one request at a time; the next one finds it unparked. In Kafka the earlier of two
+gets INVALID_FETCH_SESSION_EPOCH instead, but there nobody can send two in a row on one connection.
 """
 
-import logging
-
-from ...protocol.api.fetch import (
-    FetchRequest,
-    FetchRequestPartition,
-    FetchResponse,
-    FetchResponsePartition,
-    FetchResponseTopic,
-)
+from ...protocol.api.fetch import FetchRequest, FetchResponse, FetchResponseTopic
 from ...protocol.errors import ErrorCode
-from ..controller.image import TopicImage
-from ..log.files import StorageError
-from ..log.log import OffsetOutOfRange
-from ..log.scan import CorruptLog
-from ..replica.manager import Unserved
-from ..replica.partition import Partition
+from ..replica.fetch_sessions import FINAL_EPOCH, INITIAL_EPOCH, NO_SESSION, FetchSession
 from .context import Context, Exchange
-from .topics import find_topic, unreadable
+from .fetch_reading import Reading
 
-NO_OFFSET = -1
 MAX_WAIT_MS = 3_600_000
-NO_SESSION_EPOCHS = (-1, 0)
-
-log = logging.getLogger("minikafka.fetch")
+FIRST_VERSION_WITH_TOPIC_IDS = 13
 
 
-class FetchWait:
-    """A fetch request that found too little so far."""
+class Fetch:
+    """A fetch request under way, parked or not."""
 
-    __slots__ = ("_context", "_exchange", "_reading", "_request")
+    __slots__ = ("_context", "_exchange", "_is_full", "_reading", "_request", "_session")
 
     def __init__(
-        self, exchange: Exchange, request: FetchRequest, context: Context, reading: "Reading"
+        self, exchange: Exchange, request: FetchRequest, context: Context, session: FetchSession
     ) -> None:
         self._exchange = exchange
         self._request = request
         self._context = context
-        self._reading = reading
+        self._session = session
+        self._is_full = _is_full(request)
+        self._reading = self._read()
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether there is something to wait for."""
+        wants_to = self._request.max_wait_ms > 0 and len(self._session) > 0
+        return wants_to and not self._reading.is_enough
+
+    def park(self) -> None:
+        """Wait under the session."""
+        replicas, session = self._context.replicas, self._session
+        session.is_waiting = True
+        number = replicas.park(self, [session], min(self._request.max_wait_ms, MAX_WAIT_MS))
+        self._exchange.when_lost(lambda: self._give_up(number))
 
     def is_ready(self) -> bool:
-        """Read again, and see whether that is enough."""
-        self._reading = Reading(self._request, self._context)
+        """Weigh what has moved; who waits for a single byte takes whatever has moved for it."""
+        moved = self._session.take_unweighed()
+        if self._request.min_bytes <= 1:
+            return True
+        for partition in moved:
+            self._reading.weigh(partition)
         return self._reading.is_enough
 
     def finish(self) -> None:
-        """Answer with what the last reading found."""
-        self._exchange.answer(self._reading.response)
+        """Answer with what there is now."""
+        self._session.is_waiting = False
+        self._reading = self._read()
+        self._exchange.answer(self.respond())
 
+    def respond(self) -> FetchResponse:
+        """The answer, all of it or what is news; the client is taken to know it from then on."""
+        session, replicas = self._session, self._context.replicas
+        if self._is_full and self._request.session_epoch == INITIAL_EPOCH:
+            self._context.fetch_sessions.keep(session, replicas.now_ms())
+        topics: list[FetchResponseTopic] = []
+        for asking, answer in self._reading.answers:
+            if not session.tell(asking, answer) and not self._is_full:
+                continue
+            name, topic_id = asking.topic, asking.topic_id
+            if not topics or topics[-1].topic != name or topics[-1].topic_id != topic_id:
+                topics.append(FetchResponseTopic(topic=name, topic_id=topic_id, partitions=[]))
+            topics[-1].partitions.append(answer)
+        if session.id == NO_SESSION:
+            session.close()
+        return FetchResponse(session_id=session.id, responses=topics)
 
-class Reading:
-    """One pass over the partitions of a request."""
+    def _read(self) -> Reading:
+        reading = Reading(self._request, self._context)
+        self._session.take_unweighed()
+        for partition in self._session.moved:
+            reading.read(partition)
+            if reading.is_exhausted and not self._is_full:
+                break  # The others are first the next time.
+        return reading
 
-    __slots__ = ("_left_bytes", "_read_bytes", "is_enough", "partitions", "response")
-
-    def __init__(self, request: FetchRequest, context: Context) -> None:
-        self.response = FetchResponse(responses=[])
-        self.partitions: list[Partition] = []
-        self.is_enough = False
-        self._read_bytes = 0
-        self._left_bytes = min(request.max_bytes, context.config.fetch_max_bytes)
-        image = context.controller.image
-        for topic in request.topics:
-            found = find_topic(image, topic.topic, topic.topic_id)
-            answers = [self._read(found, wanted, context) for wanted in topic.partitions]
-            self.response.responses.append(
-                FetchResponseTopic(topic=topic.topic, topic_id=topic.topic_id, partitions=answers)
-            )
-        min_bytes = min(request.min_bytes, request.max_bytes, context.config.fetch_max_bytes)
-        self.is_enough |= self._read_bytes >= min_bytes or not self.partitions
-
-    def _read(
-        self, found: TopicImage | ErrorCode, wanted: FetchRequestPartition, context: Context
-    ) -> FetchResponsePartition:
-        if isinstance(found, ErrorCode):
-            return self._error(wanted, found)
-        partition = context.replicas.look_up(found.name, wanted.partition)
-        if isinstance(partition, Unserved):
-            return self._error(wanted, partition.error_code)
-        fenced = partition.check_leader_epoch(wanted.current_leader_epoch)
-        if fenced:
-            return self._error(wanted, fenced)
-        self.partitions.append(partition)
-        # Read once: it moves with each flush, and the answer must not contradict itself.
-        high_watermark = partition.high_watermark
-        max_bytes = min(wanted.partition_max_bytes, self._left_bytes)
-        try:
-            records = partition.read(wanted.fetch_offset, max_bytes, self._read_bytes == 0)
-        except OffsetOutOfRange:
-            answer = self._error(wanted, ErrorCode.OFFSET_OUT_OF_RANGE)
-            answer.log_start_offset = partition.log.log_start_offset
-            return answer
-        except (CorruptLog, StorageError) as error:
-            log.error("%s cannot be read at offset %d: %s", partition, wanted.fetch_offset, error)
-            return self._error(wanted, unreadable(error))
-        if records is not None and wanted.fetch_offset < partition.log.segments[-1].base_offset:
-            # One read ends with its segment: there is more behind, and nothing to wait for.
-            self.is_enough = True
-        size = len(records) if records is not None else 0
-        self._read_bytes += size
-        self._left_bytes = max(self._left_bytes - size, 0)
-        return FetchResponsePartition(
-            partition_index=wanted.partition,
-            error_code=0,
-            high_watermark=high_watermark,
-            last_stable_offset=high_watermark,
-            log_start_offset=partition.log.log_start_offset,
-            records=records if records is not None else b"",  # pyright: ignore[reportArgumentType]
-        )
-
-    def _error(
-        self, wanted: FetchRequestPartition, error_code: ErrorCode
-    ) -> FetchResponsePartition:
-        self.is_enough = True
-        return FetchResponsePartition(
-            partition_index=wanted.partition,
-            error_code=error_code,
-            high_watermark=NO_OFFSET,
-            records=b"",
-        )
+    def _give_up(self, number: int) -> None:
+        """The client is gone; its session may outlive it."""
+        if self._context.replicas.cancel(number):
+            self._session.is_waiting = False
+            if self._session.id == NO_SESSION:
+                self._session.close()
 
 
 def handle(exchange: Exchange, request: FetchRequest, context: Context) -> FetchResponse | None:
     """Answer now, or park."""
-    if request.session_epoch not in NO_SESSION_EPOCHS:
-        return FetchResponse(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND, responses=[])
-    reading = Reading(request, context)
-    if reading.is_enough or request.max_wait_ms <= 0:
-        return reading.response
-    wait = FetchWait(exchange, request, context, reading)
-    number = context.replicas.park(wait, reading.partitions, min(request.max_wait_ms, MAX_WAIT_MS))
-    exchange.when_lost(lambda: context.replicas.cancel(number))
+    session = _open_session(request, exchange.version >= FIRST_VERSION_WITH_TOPIC_IDS, context)
+    if isinstance(session, ErrorCode):
+        return FetchResponse(error_code=session, responses=[])
+    fetch = Fetch(exchange, request, context, session)
+    if not fetch.may_wait:
+        return fetch.respond()
+    fetch.park()
     return None
+
+
+def _open_session(
+    request: FetchRequest, uses_topic_ids: bool, context: Context
+) -> FetchSession | ErrorCode:
+    """A new session for a full fetch, else the one that the request goes on with."""
+    sessions = context.fetch_sessions
+    if _is_full(request):
+        sessions.close(request.session_id)
+        session = FetchSession(uses_topic_ids)
+        session.update(request.topics)
+        return session
+    found = sessions.find(request.session_id, request.session_epoch, uses_topic_ids)
+    if isinstance(found, FetchSession):
+        context.replicas.finish(found)
+        now_ms = context.replicas.now_ms()
+        sessions.update(found, request.topics, request.forgotten_topics_data, now_ms)
+    return found
+
+
+def _is_full(request: FetchRequest) -> bool:
+    return request.session_epoch in (INITIAL_EPOCH, FINAL_EPOCH)

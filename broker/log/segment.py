@@ -32,14 +32,19 @@ Batch: TypeAlias = tuple[memoryview, BatchHeader]
 
 
 class FileSlice:
-    """Whole batches where they lie on disk: what a fetch answer carries instead of bytes."""
+    """Whole batches where they lie on disk: what a fetch answer carries instead of bytes.
 
-    __slots__ = ("file", "length", "position")
+    Whatever could be read below `end_offset` is in it: where that is less than the reader asked
+    for, a limit or the end of the segment has cut the slice.
+    """
 
-    def __init__(self, file: File, position: int, length: int) -> None:
+    __slots__ = ("end_offset", "file", "length", "position")
+
+    def __init__(self, file: File, position: int, length: int, end_offset: int) -> None:
         self.file = file
         self.position = position
         self.length = length
+        self.end_offset = end_offset
 
     def __len__(self) -> int:
         return self.length
@@ -201,6 +206,8 @@ class Segment:
             if offset == self.next_offset:
                 self.remember_end()
             return None
+        if max_bytes <= 0 and not at_least_one:
+            return None
         start = self._find(offset)
         if end_offset >= self.next_offset:
             end_offset, end = self.next_offset, self.size_bytes
@@ -211,7 +218,7 @@ class Segment:
         if end <= start:
             return None
         self._remember(end_offset, end)
-        return FileSlice(self.file, start, end - start)
+        return FileSlice(self.file, start, end - start, end_offset)
 
     def reaches(self, offset: int) -> bool:
         """Return whether there is a batch that ends at or after `offset`."""

@@ -88,7 +88,7 @@ class Housekeeping:
         answers = [partition.delete_records(offset) for partition, offset in wanted]
         self._store.save_log_starts(partition for partition, _ in wanted)
         for partition, _ in wanted:
-            self._replicas.notify(partition)
+            self._replicas.moved(partition)
         return answers
 
     async def delete_old_segments(self) -> None:
@@ -120,7 +120,7 @@ class Housekeeping:
             first = partition.log.segments[0]
             partition.delete_oldest_segment()
             log.info("%s: deleted the segment at offset %d", partition, first.base_offset)
-            self._replicas.notify(partition)
+            self._replicas.moved(partition)
             await asyncio.sleep(0)
 
     async def compact_dirty_logs(self) -> None:

@@ -4,11 +4,12 @@
     flush     one round at a time, over all partitions written since the last; group commit
     expire    one timer for all parked requests
 
-After each of them the high watermarks move and the waits in the purgatory are asked again.
+After each of them high watermarks move. Who watches such a partition is told, and the waits in the
+purgatory that this is about are asked again.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple, Protocol
 
 from ...protocol.errors import ErrorCode
@@ -82,8 +83,16 @@ class ReplicaManager:
             partition.is_removed = True
             self._staged.pop(partition, None)
             self._dirty.pop(partition, None)
-            self._purgatory.notify(partition)
+            self.moved(partition)
         return partition
+
+    def moved(self, partition: Partition) -> None:
+        """What may be read in it is another: high watermark, log start, leader, or it is gone."""
+        if partition.watchers:
+            watchers, partition.watchers = partition.watchers, {}
+            for watcher in watchers:
+                self._purgatory.notify(watcher.moved())
+        self._purgatory.notify(partition)
 
     def append(self, partition: Partition, batch: memoryview, now_ms: int) -> Appended:
         """Check and stage a batch; `settle` writes it."""
@@ -111,21 +120,24 @@ class ReplicaManager:
         """Hold a produce request until `settle` has written, and then until it has its acks."""
         self._unwritten.append((wait, timeout_ms))
 
-    def park(self, wait: Wait, partitions: Iterable[Partition], timeout_ms: int) -> int:
-        """Hold a request until it is ready, `timeout_ms` at most; returns what `cancel` takes."""
+    def park(self, wait: Wait, keys: Iterable[Hashable], timeout_ms: int) -> int:
+        """Hold a request until it is ready, `timeout_ms` at most; returns what `cancel` takes.
+
+        It is asked when one of the partitions, or of the sessions, that are its keys moves.
+        """
         deadline_ms = self.now_ms() + timeout_ms
-        number = self._purgatory.park(wait, partitions, deadline_ms)
+        number = self._purgatory.park(wait, keys, deadline_ms)
         if self._timer is None or deadline_ms < self._timer.when() * 1000:
             self._arm_timer()
         return number
 
-    def cancel(self, number: int) -> None:
-        """The client of a parked request is gone."""
-        self._purgatory.cancel(number)
+    def cancel(self, number: int) -> bool:
+        """The client of a parked request is gone; False if it is parked no more."""
+        return self._purgatory.cancel(number)
 
-    def notify(self, partition: Partition) -> None:
-        """The partition begins at a later offset, say: ask the requests that wait for it."""
-        self._purgatory.notify(partition)
+    def finish(self, key: Hashable) -> None:
+        """Answer what is parked under `key`, with what there is."""
+        self._purgatory.finish(key)
 
     async def flush(self, partition: Partition) -> None:
         """Flush all that is written of one partition, beside the rounds."""
@@ -164,7 +176,7 @@ class ReplicaManager:
 
     def _advance(self, partition: Partition) -> None:
         if partition.advance_high_watermark():
-            self._purgatory.notify(partition)
+            self.moved(partition)
 
     async def _flush_rounds(self) -> None:
         try:

@@ -13,6 +13,9 @@ a compacted topic, where each needs a key, and unpacked only in a topic with a `
 its own, whose batches are packed anew if their producer has chosen another codec.
 """
 
+from collections.abc import Hashable
+from typing import Protocol
+
 from ...protocol.batch import (
     TRANSACTIONAL_BIT,
     BatchHeader,
@@ -71,6 +74,14 @@ class Appended:
         self.base_offset = self.next_offset = self.log_append_time_ms = -1
 
 
+class Watcher(Protocol):
+    """Who wants to know when there is more to read, or less."""
+
+    def moved(self) -> Hashable:
+        """Take note, and return the key under which a request may wait for it."""
+        ...
+
+
 class Partition:
     """A partition that this node leads."""
 
@@ -95,6 +106,8 @@ class Partition:
         """Below it the log was compacted."""
         self.is_removed = False
         """Its topic was deleted, or another node leads it: whoever waits for it must give up."""
+        self.watchers: dict[Watcher, None] = {}
+        """Who is told the next time that what may be read changes (`ReplicaManager.moved`)."""
         self._staged: list[Appended] = []
 
     def configure(self, config: TopicConfig) -> None:

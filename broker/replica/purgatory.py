@@ -1,8 +1,8 @@
 """Requests that wait: for the high watermark, for bytes, for the deadline. PURE.
 
-A wait is watched under keys (partitions). Whoever changes a partition calls `notify`, and each
-wait under it is asked whether it is ready. Nothing here is a task or a timer: `deadline_ms` says
-when `expire` next has something to do.
+A wait is watched under keys (partitions, fetch sessions). Whoever changes one calls `notify`, and
+each wait under it is asked whether it is ready. Nothing here is a task or a timer: `deadline_ms`
+says when `expire` next has something to do.
 """
 
 import heapq
@@ -55,10 +55,12 @@ class Purgatory:
         heapq.heappush(self._deadlines, (deadline_ms, number))
         return number
 
-    def cancel(self, number: int) -> None:
-        """Nobody wants that wait's answer any more; it may be finished already."""
-        if number in self._parked:
-            self._forget(number)
+    def cancel(self, number: int) -> bool:
+        """Nobody wants that wait's answer any more; False if it is finished already."""
+        if number not in self._parked:
+            return False
+        self._forget(number)
+        return True
 
     def notify(self, key: Hashable) -> None:
         """Something changed under `key`: finish the waits that are ready now."""
@@ -69,6 +71,12 @@ class Purgatory:
             if number in self._parked and wait.is_ready():
                 self._forget(number)
                 wait.finish()
+
+    def finish(self, key: Hashable) -> None:
+        """Finish the waits under `key`, ready or not."""
+        for number in list(self._watched.get(key, ())):
+            if number in self._parked:
+                self._forget(number).finish()
 
     def deadline_ms(self) -> int | None:
         """When the next wait expires."""

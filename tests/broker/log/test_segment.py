@@ -83,6 +83,7 @@ def test_every_read_of_a_small_log(directory: str) -> None:
         (log.written_offset, log.written_offset + count, append(log, *[1000] * count))
         for count in (1, 3, 1, 1, 2, 5, 1, 1, 1, 2, 1)
     ]
+    ends = {next_offset for _, next_offset, _ in batches}
     segment_bases = bases(log)[1:]
     assert len(segment_bases) == 1
     sizes = {0, 1, 5000} | {
@@ -93,18 +94,21 @@ def test_every_read_of_a_small_log(directory: str) -> None:
     for offset in range(batches[-1][1]):
         for end_offset in range(offset, batches[-1][1] + 2):
             for max_bytes in sizes:
-                expected = b""
+                expected, is_cut = b"", False
                 for base_offset, next_offset, data in batches:
                     if next_offset <= offset:
                         continue
-                    too_large = len(expected) + len(data) > max_bytes and expected
-                    if next_offset > end_offset or too_large:
+                    if next_offset > end_offset:
                         break
-                    if base_offset in segment_bases and expected:
+                    too_large = len(expected) + len(data) > max_bytes
+                    is_cut = bool(expected) and (too_large or base_offset in segment_bases)
+                    if is_cut:
                         break
                     expected += data
                 found = log.read(offset, max_bytes, end_offset)
                 assert (found.read() if found else b"") == expected
+                if found and end_offset in ends:
+                    assert (found.end_offset < end_offset) == is_cut
                 found = log.read(offset, max_bytes, end_offset, at_least_one=False)
                 small_enough = expected if len(expected) <= max_bytes else b""
                 assert (found.read() if found else b"") == small_enough
