@@ -82,6 +82,8 @@ class Image:
 
     def _create_topic(self, record: Record) -> None:
         topic = TopicImage(record["name"], record["topic_id"], dict(record["configs"]))
+        if topic.name in self.topics or topic.topic_id in self.topic_names:
+            raise ValueError(f"topic {topic.name!r} is created twice")
         self.topics[topic.name] = topic
         self.topic_names[topic.topic_id] = topic.name
 

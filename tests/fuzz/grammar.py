@@ -18,6 +18,7 @@ Tag = tuple[int, bytes]
 
 NULL_STRUCTURE = b"\xff"
 PRESENT_STRUCTURE = b"\x01"
+_MANY = 300
 _LIES = (-1, -2, 0, 1, 64, 65, 0x7FFF, 0x8000, 100_000, 100_001, 0x7FFFFFFF, -0x80000000)
 _TEXTS = (b"", b"orders", b"a.b", "ß漢".encode(), "\N{CAT FACE}".encode(), b"\xff", b"\xed\xa0\x80")
 
@@ -117,6 +118,7 @@ class Whim:
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
         self._until_lie = choices.byte() if choices.byte() & 1 else 0
+        self._has_many = False
         self.is_honest = True
         """Whether what was written so far can be read."""
 
@@ -137,8 +139,9 @@ class Whim:
     def array(self, element: Element) -> tuple[int, bytes]:
         choices = self._choices
         count = 0 if choices.is_spent else choices.below(4)
-        if choices.byte() == 0xFF:
-            return 600, element() * 600
+        if choices.byte() == 0xFF and not self._has_many:
+            self._has_many = True
+            return _MANY, element() * _MANY
         return count, b"".join(element() for _ in range(count))
 
     def tags(self, known: dict[int, Element]) -> list[Tag]:
