@@ -72,9 +72,9 @@ def addresses(data: bytes) -> None:
 def topics(data: bytes) -> None:
     """A new topic is refused with a code, or its records make it; no name leaves its directory."""
     choices = Choices(data)
-    image = Image(brokers={1: 0})
+    image, random = Image(brokers={1: 0}), Random(1)
     for _ in range(1 + choices.below(3)):
-        for record in create_topic(image, BrokerConfig(), _topic(choices), Random(1)).records:
+        for record in create_topic(image, BrokerConfig(), _topic(choices), random).records:
             image.apply(record)
     for name in image.topics:
         assert refuse_topic_name(name) is None
