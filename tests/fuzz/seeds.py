@@ -56,6 +56,13 @@ def _decisions(is_request: bool) -> Iterator[bytes]:
             yield bytes((key, version, is_lying, random.randrange(1, 9))) + random.randbytes(40)
 
 
+def _conversations() -> Iterator[bytes]:
+    random = Random(5)
+    for key, version in cases(True):
+        for number in range(2):
+            yield bytes((number, key, version, number)) + random.randbytes(60)
+
+
 def _request_headers() -> Iterator[bytes]:
     for key, version in cases(True):
         route = find_route(key, version)
@@ -155,4 +162,5 @@ _MADE: dict[str, Callable[[], Iterator[bytes]]] = {
     "snapshots": _snapshots,
     "small_files": _small_files,
     "addresses": _addresses,
+    "conversation": _conversations,
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from . import (
     batches,
     configuration,
+    conversation,
     decompression,
     frames,
     log_files,
@@ -39,5 +40,6 @@ _FUNCTIONS: tuple[Target, ...] = (
     configuration.options,
     configuration.topics,
     configuration.addresses,
+    conversation.conversation,
 )
 TARGETS: dict[str, Target] = {function.__name__: function for function in _FUNCTIONS}
