@@ -19,7 +19,7 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check format test demo kills bench clean check-format check-lint check-types \
+.PHONY: help check format test demo kills fuzz bench clean check-format check-lint check-types \
 	check-imports check-tidy kcat strace
 
 help: ## list the targets
@@ -39,6 +39,11 @@ format: $(VENV)/.dev ## format the code and mend what the linter can mend
 
 kills: $(VENV)/.dev ## kill -9 a node a hundred times under load: is a record lost or doubled?
 	MINIKAFKA_KILLS=100 $(BIN)/pytest -s tests/chaos $(ARGS)
+
+fuzz: $(VENV)/.dev ## a million hostile inputs a target (ARGS="--seconds 30 requests" goes to it)
+	@$(BIN)/pip install --quiet --disable-pip-version-check '.[fuzz]' 2> /dev/null \
+		|| echo "atheris cannot be installed here"
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/.dev ## measure this broker, and others beside it (ARGS goes to benchmarks)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -8,7 +8,6 @@ fixed-size fields fused into one `struct` call, e.g. for a request of two intege
         append(encode_string(message.member_id))
 
     def decode(view, position):
-        elements = 0
         generation_id_2, session_timeout_ms_3 = unpack_int32_int32(view, position)
         position += 8
         member_id_4, position = decode_string(view, position)
@@ -16,6 +15,9 @@ fixed-size fields fused into one `struct` call, e.g. for a request of two intege
 
 The source is the fastest form that is still readable: no interpretation of the schema remains
 at run time. It is compiled on first use, because start-up is imports.
+
+Decoders carry two bounds along (see `primitives`): `budget`, which arrays and tagged fields spend,
+and `limit`, the position that the message may not pass, moved on by what bytes and records take.
 """
 
 from collections.abc import Callable, Iterator
@@ -43,6 +45,7 @@ def generate(cls: type, version: int) -> Generated:
     """Write the encoder and decoder of one version of a message."""
     names = {name: value for name, value in vars(primitives).items() if name.islower()}
     names |= {"ProtocolError": primitives.ProtocolError, "cannot_carry": cannot_carry}
+    names |= {"max_cost": primitives.MAX_COST, "max_plain_bytes": primitives.MAX_PLAIN_BYTES}
     encoder = _Encoder(schema_of(cls), version, names)
     encoder.function(cls)
     decoder = _Decoder(schema_of(cls), version, names)
@@ -232,11 +235,15 @@ class _Decoder(_Source):
     """Writes `decode(view, position)`."""
 
     def function(self, cls: type) -> None:
-        def body() -> None:
-            self.add("elements = 0")
-            self.add(f"return {self.structure(cls)}, position")
-
-        self.block("def decode(view, position):", body)
+        self.depth += 1
+        self.add(f"return {self.structure(cls)}, position")
+        self.depth -= 1
+        body, self.lines = self.lines, []
+        self.add("def decode(view, position):")
+        for name, start in (("budget", "max_cost"), ("limit", "position + max_plain_bytes")):
+            if any(name in line for line in body):
+                self.add(f"    {name} = {start}")
+        self.lines += body
 
     def structure(self, cls: type) -> str:
         """Read the fields into names; return the source that builds the object of them."""
@@ -295,6 +302,7 @@ class _Decoder(_Source):
             taken = f"slice_bytes(view, position, {length})"
             self.add(f"{name} = {f'bytes({taken})' if field.type is BYTES else taken}")
             self.add(f"position += {length}")
+            self.add(f"limit += {length}")
 
         self.block(f"if {length} < 0:", null)
         self.block("else:", present)
@@ -306,14 +314,19 @@ class _Decoder(_Source):
             self.block(f"if {count} < 0:", lambda: self.add(f"{name} = None"))
             self.block("else:", lambda: self.elements(field, element, name, count))
         else:
+            null = "raise ProtocolError('null where an array is required', position)"
+            self.block(f"if {count} < 0:", lambda: self.add(null))
             self.elements(field, element, name, count)
 
     def elements(self, field: FieldDeclaration, element: FieldType, name: str, count: str) -> None:
-        least = self.least_bytes(_element_of(field, element))
-        self.add(f"elements = check_count({count}, elements, view, position, {least})")
+        one = _element_of(field, element)
+        cost, least = self.cost(one), self.least_bytes(one)
+        self.add(f"budget = spend(budget, {count}, {cost}, view, position, {least})")
         self.add(f"{name} = []")
 
         def body() -> None:
+            if not isinstance(element, Fixed):
+                self.block("if position > limit:", lambda: self.add("raise too_long(position)"))
             if isinstance(element, type):
                 self.add(f"{name}.append({self.structure(element)})")
             else:
@@ -338,7 +351,8 @@ class _Decoder(_Source):
         fields = self.tagged_fields(schema)
         if not fields:
             self.block(
-                "if view[position]:", lambda: self.add("position = skip_tags(view, position)")
+                "if view[position]:",
+                lambda: self.add("position, budget = skip_tags(view, position, budget)"),
             )
             self.block("else:", lambda: self.add("position += 1"))
             return
@@ -346,7 +360,7 @@ class _Decoder(_Source):
             names[field.name] = self.fresh(field.name)
             self.add(f"{names[field.name]} = {self.default(field)}")
         count, tag, end = self.fresh("count"), self.fresh("tag"), self.fresh("end")
-        self.add(f"{count}, position = decode_tag_count(view, position)")
+        self.add(f"{count}, position, budget = decode_tag_count(view, position, budget)")
         self.add(f"{tag} = -1")
 
         def one_tag() -> None:
@@ -363,6 +377,17 @@ class _Decoder(_Source):
             self.block(f"if position != {end}:", lambda: self.add(wrong))
 
         self.block(f"for _ in range({count}):", one_tag)
+
+    def cost(self, field: FieldDeclaration) -> int:
+        """What a value of this field takes from the budget, tagged fields and arrays aside."""
+        match field.type:
+            case Fixed():
+                return primitives.COST_OF_NUMBER
+            case Variable() | Array():
+                return primitives.COST_OF_LENGTH
+            case _:
+                present = self.plain_fields(schema_of(field.type))
+                return primitives.COST_OF_STRUCTURE + sum(map(self.cost, present))
 
     def least_bytes(self, field: FieldDeclaration) -> int:
         """The fewest bytes that a value of this field takes on the wire, 1 at least."""

@@ -49,7 +49,7 @@ def decode_client_id(frame: memoryview, flexible: bool) -> tuple[str | None, int
     try:
         client_id, position = decode_nullable_string(frame, REQUEST_START.size)
         if flexible:
-            position = skip_tags(frame, position)
+            position, _ = skip_tags(frame, position)
     except (struct_error, IndexError) as error:
         raise ProtocolError("a request header is cut short", len(frame)) from error
     return client_id, position

@@ -10,6 +10,12 @@
 
 "Compact" is the form in the flexible versions of a message. The generated source (see `compiler`)
 calls the functions below; what breaks a rule raises `ProtocolError` with the byte position.
+
+A frame must not cost its reader much more than it cost its sender, so each message has a budget
+that arrays and tagged fields spend before anything is allocated for them: a number costs 1, what
+has a length 4, a structure 4 and its fields, a tagged field 8. Arrays within arrays spend from the
+same budget. Text is bounded as well, for one byte of it may take four in memory; only bytes and
+records may fill a frame.
 """
 
 from collections.abc import Sized
@@ -17,11 +23,20 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any
 
-MAX_ELEMENTS = 100_000
-"""Array elements in one message, nested ones counted: what a frame may make us allocate."""
+MAX_COST = 600_000
+"""The budget of one message: less than 32 MiB of objects."""
+COST_OF_NUMBER = 1
+COST_OF_LENGTH = 4
+COST_OF_STRUCTURE = 4
+COST_OF_TAG = 8
+MAX_PLAIN_BYTES = 8 << 20
+"""A message without its bytes and records; text is the greatest part of what is left."""
+MAX_STRING_BYTES = 0x7FFF
+"""A string in either form, as in Kafka, where the compact one could be longer."""
 MAX_TAGS = 64
 """Tagged fields in one structure (CVE-2026-111115: an unbounded count, read before login)."""
 MAX_VARINT_BYTES = 5
+LEAST_TAG_BYTES = 2
 
 Buffer = bytes | bytearray | memoryview
 
@@ -69,7 +84,6 @@ RECORDS = Variable("records", b"")
 _INT16 = Struct(">h")
 _INT32 = Struct(">i")
 _ONE_BYTE_VARINTS = tuple(bytes((value,)) for value in range(128))
-_MAX_INT16 = 0x7FFF
 _MAX_INT32 = 0x7FFFFFFF
 _NULL_INT16 = _INT16.pack(-1)
 _NULL_INT32 = _INT32.pack(-1)
@@ -108,8 +122,7 @@ def decode_varint(view: memoryview, position: int) -> tuple[int, int]:
 def encode_string(value: str) -> bytes:
     """A string with its int16 length."""
     encoded = value.encode()
-    if len(encoded) > _MAX_INT16:
-        raise ValueError(f"a string of {len(encoded)} bytes exceeds {_MAX_INT16}")
+    _check_string_length(encoded)
     return _INT16.pack(len(encoded)) + encoded
 
 
@@ -121,12 +134,18 @@ def encode_nullable_string(value: str | None) -> bytes:
 def encode_compact_string(value: str) -> bytes:
     """A string with its varint length, as in flexible versions."""
     encoded = value.encode()
+    _check_string_length(encoded)
     return encode_varint(len(encoded) + 1) + encoded
 
 
 def encode_compact_nullable_string(value: str | None) -> bytes:
     """A string or null, with its varint length."""
     return b"\0" if value is None else encode_compact_string(value)
+
+
+def _check_string_length(encoded: bytes) -> None:
+    if len(encoded) > MAX_STRING_BYTES:
+        raise ValueError(f"a string of {len(encoded)} bytes exceeds {MAX_STRING_BYTES}")
 
 
 def bytes_length(value: Sized) -> bytes:
@@ -161,6 +180,9 @@ def decode_length(view: memoryview, position: int) -> tuple[int, int]:
 
 def decode_compact_length(view: memoryview, position: int) -> tuple[int, int]:
     """A varint length or count (-1: null), and the position behind it."""
+    encoded = view[position]
+    if encoded < 128:
+        return encoded - 1, position + 1
     encoded, position = decode_varint(view, position)
     return encoded - 1, position
 
@@ -172,11 +194,9 @@ def _decode_string_length(view: memoryview, position: int) -> tuple[int, int]:
     return length, position + 2
 
 
-def _text(view: memoryview, position: int, length: int) -> tuple[str | None, int]:
-    if length < 0:
-        return None, position
+def _text(view: memoryview, position: int, length: int) -> tuple[str, int]:
     end = position + length
-    if end > len(view):
+    if end > len(view) or length > MAX_STRING_BYTES:
         raise ProtocolError(f"a string of {length} bytes exceeds the frame", position)
     try:
         return str(view[position:end], "utf-8"), end
@@ -187,29 +207,29 @@ def _text(view: memoryview, position: int, length: int) -> tuple[str | None, int
 def decode_nullable_string(view: memoryview, position: int) -> tuple[str | None, int]:
     """The string or null at `position`, and the position behind it."""
     length, position = _decode_string_length(view, position)
-    return _text(view, position, length)
+    return _text(view, position, length) if length >= 0 else (None, position)
 
 
 def decode_string(view: memoryview, position: int) -> tuple[str, int]:
     """The string at `position`; null is refused."""
-    value, end = decode_nullable_string(view, position)
-    if value is None:
+    length, start = _decode_string_length(view, position)
+    if length < 0:
         raise ProtocolError("null where a string is required", position)
-    return value, end
+    return _text(view, start, length)
 
 
 def decode_compact_nullable_string(view: memoryview, position: int) -> tuple[str | None, int]:
     """The compact string or null at `position`, and the position behind it."""
     length, position = decode_compact_length(view, position)
-    return _text(view, position, length)
+    return _text(view, position, length) if length >= 0 else (None, position)
 
 
 def decode_compact_string(view: memoryview, position: int) -> tuple[str, int]:
     """The compact string at `position`; null is refused."""
-    value, end = decode_compact_nullable_string(view, position)
-    if value is None:
+    length, start = decode_compact_length(view, position)
+    if length < 0:
         raise ProtocolError("null where a string is required", position)
-    return value, end
+    return _text(view, start, length)
 
 
 def slice_bytes(view: memoryview, position: int, length: int) -> memoryview:
@@ -220,19 +240,25 @@ def slice_bytes(view: memoryview, position: int, length: int) -> memoryview:
     return view[position:end]
 
 
-def check_count(count: int, elements: int, view: memoryview, position: int, least: int) -> int:
-    """How many elements the message has by now, once an array claims `count` more.
+def spend(
+    budget: int, count: int, cost: int, view: memoryview, position: int, least_bytes: int
+) -> int:
+    """What is left of a message's budget once an array claims `count` elements.
 
-    An element takes `least` bytes or more, so a count that lies is refused before anything is
-    allocated for it (CVE-2026-111108).
+    An element costs `cost` and takes `least_bytes` or more, so a count that lies is refused before
+    anything is allocated for it (CVE-2026-111108).
     """
-    if count < 0:
-        raise ProtocolError("null where an array is required", position)
-    if count * least > len(view) - position:
+    if count * least_bytes > len(view) - position:
         raise ProtocolError(f"an array of {count} elements exceeds the frame", position)
-    if elements + count > MAX_ELEMENTS:
-        raise ProtocolError(f"more than {MAX_ELEMENTS} array elements in one message", position)
-    return elements + count
+    budget -= count * cost
+    if budget < 0:
+        raise ProtocolError("too many values in one message", position)
+    return budget
+
+
+def too_long(position: int) -> ProtocolError:
+    """The error for a message that passes MAX_PLAIN_BYTES at `position`."""
+    return ProtocolError(f"more than {MAX_PLAIN_BYTES} bytes of numbers and text", position)
 
 
 def encode_tags(tags: list[tuple[int, list[Buffer]]], append: Any) -> None:
@@ -245,12 +271,14 @@ def encode_tags(tags: list[tuple[int, list[Buffer]]], append: Any) -> None:
             append(chunk)
 
 
-def decode_tag_count(view: memoryview, position: int) -> tuple[int, int]:
-    """How many tagged fields follow, at most `MAX_TAGS`."""
+def decode_tag_count(view: memoryview, position: int, budget: int) -> tuple[int, int, int]:
+    """How many tagged fields follow, at most `MAX_TAGS`; the position behind; the budget left."""
     count, behind = decode_varint(view, position)
+    if not count:
+        return 0, behind, budget
     if count > MAX_TAGS:
         raise ProtocolError(f"{count} tagged fields in one structure", position)
-    return count, behind
+    return count, behind, spend(budget, count, COST_OF_TAG, view, behind, LEAST_TAG_BYTES)
 
 
 def decode_tag(view: memoryview, position: int, previous: int) -> tuple[int, int, int]:
@@ -264,10 +292,10 @@ def decode_tag(view: memoryview, position: int, previous: int) -> tuple[int, int
     return tag, start, start + size
 
 
-def skip_tags(view: memoryview, position: int) -> int:
-    """The position behind a section of tagged fields none of which we know."""
-    count, position = decode_tag_count(view, position)
+def skip_tags(view: memoryview, position: int, budget: int = MAX_COST) -> tuple[int, int]:
+    """The position behind a section of tagged fields none of which we know; the budget left."""
+    count, position, budget = decode_tag_count(view, position, budget)
     tag = -1
     for _ in range(count):
         tag, _, position = decode_tag(view, position, tag)
-    return position
+    return position, budget

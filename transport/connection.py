@@ -334,7 +334,7 @@ def _decode_answer(waiting: _Waiting, frame: memoryview) -> Any:
             version = 0  # whatever was asked, see protocol/api/api_versions
     elif has_flexible_response_header(waiting.response_class, version):
         try:
-            position = skip_tags(frame, position)
+            position, _ = skip_tags(frame, position)
         except IndexError as error:
             raise ProtocolError("a response header is cut short", len(frame)) from error
     return decode(waiting.response_class, frame, version, position)[0]

@@ -24,6 +24,23 @@ from typing import Any, cast
 Record = Mapping[str, Any]
 
 
+_FIELD_TYPES: Mapping[str, type] = {
+    "broker_id": int,
+    "cluster_id": str,
+    "configs": dict,
+    "epoch": int,
+    "index": int,
+    "isr": list,
+    "leader": int,
+    "leader_epoch": int,
+    "name": str,
+    "next_producer_id": int,
+    "partition_epoch": int,
+    "replicas": list,
+    "topic_id": bytes,
+}
+
+
 class UnknownRecord(Exception):
     """A newer version of minikafka wrote this log; to go on without the record would be wrong."""
 
@@ -69,7 +86,13 @@ class Image:
         return None if name is None else self.topics[name]
 
     def apply(self, record: Record) -> None:
-        """Take one committed record in; an unknown type raises UnknownRecord."""
+        """Take one committed record in; an unknown type raises UnknownRecord.
+
+        A record that fits no image raises KeyError, TypeError or ValueError.
+        """
+        for name, value in record.items():
+            if not isinstance(value, _FIELD_TYPES.get(name, object)):
+                raise TypeError(f"{name} {value!r} in a record of type {record['type']!r}")
         match record["type"]:
             case "ClusterCreated":
                 self.cluster_id = record["cluster_id"]
@@ -92,6 +115,8 @@ class Image:
 
     def _create_topic(self, record: Record) -> None:
         topic = TopicImage(record["name"], record["topic_id"], dict(record["configs"]))
+        if topic.name in self.topics or topic.topic_id in self.topic_names:
+            raise ValueError(f"topic {topic.name!r} is created twice")
         self.topics[topic.name] = topic
         self.topic_names[topic.topic_id] = topic.name
 

@@ -18,6 +18,7 @@ import msgpack
 
 from ...protocol.batch import read_header
 from ...protocol.errors import ErrorCode
+from ...protocol.primitives import ProtocolError
 from ...protocol.records import Record as LogRecord
 from ...protocol.records import build_batch, iterate
 from ..clock import WallClock
@@ -26,7 +27,7 @@ from ..log.log import Log, LogOptions
 from ..log.recovery import Confirmed
 from ..log.scan import CorruptLog
 from .decide import METADATA_TOPIC, Decision
-from .image import Image, Record
+from .image import Image, Record, UnknownRecord
 
 METADATA_DIRECTORY = f"{METADATA_TOPIC}-0"
 MAX_QUEUED_COMMANDS = 10_000
@@ -140,8 +141,15 @@ class Controller:
         self._log.flushed(point)
 
     def _replay(self) -> None:
-        for record in self._read(self._log.log_start_offset):
-            self.image.apply(_unpack(record))
+        """Apply what the log holds; UnknownRecord, with its offset, for what is no change."""
+        offset = self._log.log_start_offset
+        try:
+            for record in self._read(offset):
+                offset = record.offset
+                self.image.apply(_unpack(record))
+        except (ProtocolError, AttributeError, KeyError, TypeError, ValueError) as error:
+            message = f"the metadata log's record at offset {offset} cannot be applied: {error!r}"
+            raise UnknownRecord(message) from error
 
     def _read(self, offset: int) -> "list[LogRecord]":
         records: list[LogRecord] = []

@@ -93,7 +93,9 @@ def _wanted_topics(
     by_empty_list = exchange.version == ALL_TOPICS_BY_EMPTY_LIST and not request.topics
     if request.topics is None or by_empty_list:
         return [image.topics[name] for name in sorted(image.topics)]
-    return [_find(exchange, wanted, image) for wanted in request.topics]
+    # Named often, a topic is described once: it may have thousands of partitions.
+    named = {(wanted.name, wanted.topic_id): wanted for wanted in request.topics}
+    return [_find(exchange, wanted, image) for wanted in named.values()]
 
 
 def _find(

@@ -83,7 +83,12 @@ class Window:
 def walk(
     file: File, position: int, end_position: int, window_bytes: int = WALK_WINDOW_BYTES
 ) -> Iterator[tuple[int, BatchHeader]]:
-    """Yield (position, header) of the batches from the one at `position` to `end_position`."""
+    """Yield (position, header) of the batches from the one at `position` to `end_position`.
+
+    CorruptLog where no batch begins, which is also where a damaged index leads.
+    """
+    if position < 0:
+        raise CorruptLog(file.path, position, "an index has an entry for a place before the file")
     window = Window(file, min(window_bytes, max(end_position - position, HEADER_BYTES)))
     while position < end_position:
         view = window.view(position, HEADER_BYTES)

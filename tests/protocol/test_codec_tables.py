@@ -61,7 +61,14 @@ from minikafka.protocol.header import (
     has_flexible_request_header,
     has_flexible_response_header,
 )
-from minikafka.protocol.primitives import MAX_ELEMENTS, MAX_TAGS, ProtocolError
+from minikafka.protocol.primitives import (
+    MAX_COST,
+    MAX_PLAIN_BYTES,
+    MAX_STRING_BYTES,
+    MAX_TAGS,
+    ProtocolError,
+    encode_varint,
+)
 
 
 def produce(records):
@@ -303,19 +310,63 @@ def refused_at(cls, version, view):
     return refused.value.position
 
 
-def test_elements_are_counted_over_all_arrays_of_a_message():
-    inner = b"\0\x01t" + MAX_ELEMENTS.to_bytes(4, "big") + bytes(8 * MAX_ELEMENTS)
+PARTITION_COST = 9  # a structure, a number, and records with their length
+TOPIC_COST = 8  # a structure and a name
+
+
+def test_the_budget_is_spent_by_all_arrays_of_a_message():
+    count = MAX_COST // PARTITION_COST
+    inner = b"\0\x01t" + count.to_bytes(4, "big") + bytes(8 * count)
     body = bytes.fromhex("ffff ffff 00000000 00000001") + inner
-    with pytest.raises(ProtocolError, match=str(MAX_ELEMENTS)) as refused:
+    with pytest.raises(ProtocolError, match="too many values") as refused:
         decode(ProduceRequest, memoryview(body), 3)
     assert refused.value.position == 19
 
 
-def test_as_many_elements_as_allowed_are_read():
-    body = MAX_ELEMENTS.to_bytes(4, "big") + bytes(2 * MAX_ELEMENTS)
+def test_a_message_may_spend_all_of_its_budget():
+    count = MAX_COST // TOPIC_COST
+    body = count.to_bytes(4, "big") + bytes(2 * count)
     message, position = decode(MetadataRequest, memoryview(body), 1)
-    assert len(message.topics) == MAX_ELEMENTS
+    assert len(message.topics) == count
     assert position == len(body)
+
+
+def test_tagged_fields_spend_the_budget_too():
+    tags = bytes((MAX_TAGS, *(byte for tag in range(MAX_TAGS) for byte in (tag, 0))))
+    count = 2000  # topics, each with a null id, a null name and the tags: 2000 * 64 * 8
+    body = encode_varint(count + 1) + (bytes(17) + tags) * count + bytes(4)
+    with pytest.raises(ProtocolError, match="too many values"):
+        decode(MetadataRequest, memoryview(body), 12)
+
+
+def test_a_string_has_32767_bytes_at_most_in_either_form():
+    longest = MetadataRequest(topics=[MetadataRequestTopic(name="x" * MAX_STRING_BYTES)])
+    for version in (8, 9):
+        data = memoryview(b"".join(encode(longest, version)))
+        assert decode(MetadataRequest, data, version)[0] == longest
+    body = b"\2" + encode_varint(MAX_STRING_BYTES + 2) + b"x" * (MAX_STRING_BYTES + 1) + bytes(4)
+    with pytest.raises(ProtocolError, match="32768"):
+        decode(MetadataRequest, memoryview(body), 9)
+    too_long = MetadataRequest(topics=[MetadataRequestTopic(name="x" * (MAX_STRING_BYTES + 1))])
+    for version in (8, 9):
+        with pytest.raises(ValueError, match="32768"):
+            encode(too_long, version)
+
+
+def test_only_records_and_bytes_may_fill_a_frame():
+    names = [MetadataRequestTopic(name="x" * MAX_STRING_BYTES)] * (MAX_PLAIN_BYTES >> 15)
+    fits, too_much = MetadataRequest(topics=names), MetadataRequest(topics=names + names[:2])
+    data = memoryview(b"".join(encode(fits, 9)))
+    assert len(decode(MetadataRequest, data, 9)[0].topics) == len(names)
+    with pytest.raises(ProtocolError, match="numbers and text"):
+        decode(MetadataRequest, memoryview(b"".join(encode(too_much, 9))), 9)
+
+
+def test_a_batch_as_large_as_a_frame_is_read():
+    data = memoryview(b"".join(encode(produce(bytes(16 << 20)), 9)))
+    assert (
+        len(decode(ProduceRequest, data, 9)[0].topic_data[0].partition_data[0].records) == 16 << 20
+    )
 
 
 def test_records_are_read_and_written_by_reference():

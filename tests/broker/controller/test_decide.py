@@ -37,7 +37,7 @@ def image_of(*topics: NewTopic, brokers: tuple[int, ...] = (1,)) -> Image:
     for broker_id in brokers:
         commit(image, register_broker(image, broker_id, broker_id, True))
     for topic in topics:
-        commit(image, create_topic(image, CONFIG, topic, Random(1)))
+        commit(image, create_topic(image, CONFIG, topic, Random(topic.name)))
     return image
 
 

@@ -177,8 +177,8 @@ async def test_known_and_unknown_topics_are_answered_in_the_order_asked(node: Se
     ]
 
 
-async def test_a_topic_asked_for_twice_is_made_once(node: ServedNode) -> None:
-    assert await names_of(node, asking("orders", "orders"), 9) == ["orders", "orders"]
+async def test_a_topic_asked_for_twice_is_made_and_told_once(node: ServedNode) -> None:
+    assert await names_of(node, asking("orders", "orders"), 9) == ["orders"]
     assert len(node.node._controller.image.topics) == 1
 
 
