@@ -78,6 +78,7 @@ class Node:
         self._files = files or Files()
         self._clock = clock or WallClock()
         self._random = random or SystemRandom()
+        self._loop: asyncio.AbstractEventLoop
         self._stopping: asyncio.Future[Exception | None]
         self._checkpointing: asyncio.Task[None] | None = None
         self._lock: File | None = None
@@ -92,7 +93,7 @@ class Node:
 
     async def start(self) -> None:
         """Start to serve; raises ConfigError or NodeError with nothing changed on disk."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._stopping = loop.create_future()
         self._warn_of_options()
         self._server = Server(self.config, loop)
@@ -358,7 +359,7 @@ class Node:
                 self._clock,
                 self._random,
                 options_of(self.config),
-                asyncio.get_running_loop(),
+                self._loop,
             )
         return self._groups
 

@@ -72,7 +72,7 @@ class GroupCoordinator:
 
     def lead(self, partition: Partition) -> None:
         """Coordinate the groups of this partition, once they have been read."""
-        shard = Shard(partition, self._replicas, self._clock, self._new_group)
+        shard = Shard(partition, self._replicas, self._clock, self._new_group, self._loop)
         self._shards[partition.index] = shard
         self.partition_count = max(self.partition_count, partition.index + 1)
         if partition.log.log_start_offset < partition.high_watermark:

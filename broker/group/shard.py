@@ -85,6 +85,7 @@ class Shard:
         replicas: ReplicaManager,
         clock: WallClock,
         new_group: Callable[[str], Group],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.groups: dict[str, GroupState] = {}
         self.is_loaded = False
@@ -92,6 +93,7 @@ class Shard:
         self._replicas = replicas
         self._clock = clock
         self._new_group = new_group
+        self._loop = loop
 
     async def load(self) -> None:
         """Read the partition, and be what it says; raises CorruptLog and StorageError."""
@@ -127,7 +129,7 @@ class Shard:
         wait = AppendWait(self._partition, appended, done)
         self._replicas.finish_after_write(wait, NO_DEADLINE_MS)
         # Within a readable event this comes after its end, and finds nothing to do.
-        asyncio.get_running_loop().call_soon(self._replicas.settle)
+        self._loop.call_soon(self._replicas.settle)
 
     def forget(self, group_id: str) -> None:
         """Nothing is left of the group."""

@@ -7,6 +7,7 @@ import msgpack
 from minikafka.broker.clock import WallClock
 from minikafka.broker.controller.image import UnknownRecord
 from minikafka.broker.controller.service import METADATA_DIRECTORY, Controller
+from minikafka.broker.log.recovery import Confirmed
 from minikafka.broker.log.scan import CorruptLog
 from minikafka.protocol.records import Record, build_batch
 
@@ -46,7 +47,7 @@ def metadata_log(data: bytes) -> None:
     content = bytes(build_batch(records)) if records else b""
     files = MemoryFiles({_LOG: content})
     try:
-        controller = Controller.open(files, "data", WallClock(), Random(1), is_clean=False)
+        controller = Controller.open(files, "data", WallClock(), Random(1), Confirmed())
     except (UnknownRecord, CorruptLog):
         return
     finally:
