@@ -102,7 +102,7 @@ def scan(file: File, base_offset: int, leader_epoch: int) -> Iterator[tuple[int,
     `base_offset` is the least that the first batch may have, `leader_epoch` that of the batch
     before, -1 for none.
     """
-    window = Window(file, SCAN_WINDOW_BYTES)
+    window = Window(file, _scan_window_bytes(file))
     position, end_position, first_offset = 0, file.size_bytes, base_offset
     while position < end_position:
         view = window.view(position, HEADER_BYTES)
@@ -119,6 +119,11 @@ def scan(file: File, base_offset: int, leader_epoch: int) -> Iterator[tuple[int,
         yield position, header
         base_offset, leader_epoch = header.next_offset, header.partition_leader_epoch
         position += header.size_bytes
+
+
+def _scan_window_bytes(file: File) -> int:
+    """Return how much of a file is read at a time: a small file does not need a large buffer."""
+    return min(SCAN_WINDOW_BYTES, max(file.size_bytes, HEADER_BYTES))
 
 
 def _defect(header: BatchHeader, offset: int, leader_epoch: int, rest_bytes: int) -> str | None:
@@ -148,10 +153,11 @@ def holds_batch(file: File, position: int, base_offset: int) -> bool:
     tried. The search is bounded, since records may be made to look like headers, and answers yes
     when it gives up: the safe side, on which bytes are kept.
     """
-    window, tried = Window(file, SCAN_WINDOW_BYTES), Window(file, SCAN_WINDOW_BYTES)
+    window_bytes = _scan_window_bytes(file)
+    window, tried = Window(file, window_bytes), Window(file, window_bytes)
     cost_bytes = 0
     position += 1
-    while len(data := bytes(window.view(position, SCAN_WINDOW_BYTES))) >= HEADER_BYTES:
+    while len(data := bytes(window.view(position, window_bytes))) >= HEADER_BYTES:
         for index in _candidates(data):
             header = read_header(data, index)
             cost_bytes += CANDIDATE_COST_BYTES
