@@ -34,7 +34,8 @@ from typing import Literal, NamedTuple
 from ...protocol.batch import MAX_BATCH_OFFSETS, BatchHeader
 from . import time_lookup
 from .files import File, Files, StorageError
-from .recovery import load_segments
+from .recovery import BeforeKeeping, Confirmed, load_segments
+from .scan import CorruptLog
 from .segment import Batch, FileSlice, Segment
 from .time_lookup import FoundOffset
 
@@ -74,6 +75,10 @@ class FlushPoint(NamedTuple):
 
 def _no_callback(base_offset: int) -> None:
     """Take no notice of a roll."""
+
+
+def _no_notice(damage: CorruptLog) -> None:
+    """Take no notice of records that are set aside."""
 
 
 class Log:
@@ -134,22 +139,24 @@ class Log:
         options: LogOptions,
         *,
         recovery_point: int = 0,
+        high_watermark: int = 0,
         clean: bool = False,
         log_start_offset: int = 0,
+        before_keeping: BeforeKeeping = _no_notice,
     ) -> "Log":
         """Return the log in `directory`, which is made when it is missing.
 
-        `recovery_point` and `log_start_offset` come from the checkpoints, `clean` from the marker
-        of a clean stop. CorruptLog when something confirmed is missing: see `recovery`.
+        The offsets come from the checkpoints, `clean` from the marker of a clean stop;
+        `before_keeping` is told when records will be set aside. CorruptLog when something
+        confirmed is missing: see `recovery`.
         """
-        files.make_directory(directory)
         segments, was_cut = load_segments(
             files,
             directory,
             options.index_interval_bytes,
-            recovery_point=recovery_point,
-            log_start_offset=log_start_offset,
+            Confirmed(recovery_point, high_watermark, log_start_offset),
             clean=clean,
+            before_keeping=before_keeping,
         )
         self = cls(files, directory, options, segments)
         self.was_cut = was_cut
@@ -383,8 +390,11 @@ class Log:
             return
         if offset < self._segments[-1].next_offset:
             self._truncations += 1
-            while self._segments[-1].base_offset > offset:
-                self._drop(self._segments.pop())
+            if self._segments[-1].base_offset > offset:
+                while self._segments[-1].base_offset > offset:
+                    self._drop(self._segments.pop())
+                # Were one there again after a crash, two segments would have the same offsets.
+                self._files.fsync_directory(self._directory)
             active = self._segments[-1]
             self._warm = [segment for segment in self._warm if segment is not active]
             active.truncate_to(offset)

@@ -2,22 +2,26 @@
 
 After a clean stop the names in the directory are enough: only the last segment is opened. After any
 other end, everything at or above the *recovery point* (the offset up to which the disk has
-confirmed every byte) is scanned, and its indexes are made anew.
+confirmed every byte) is scanned, and its indexes are made anew. The scan ends at the first damage:
 
-    bad bytes at position p of segment s                                     what happens
-    all behind s is empty, the offset at p is not below the recovery point   cut at p
-        and a valid batch follows behind p                                   first [p, end) is
-                                                                             kept in <s>.cut
-    anything else                                                            CorruptLog, nothing
-                                                                             is changed
+    in a segment        a batch that is not sound (see `scan`), or half a batch at the end
+    between segments    offsets that are missing, or that the segment before has as well
 
-The first row is a torn write: it was never confirmed, so power loss may have taken it. Bytes behind
-damage may be an unconfirmed write that was kept while an earlier one was lost, which is legal too,
-or the trace of a bit that flipped; nobody can tell, so they are kept and not served.
-CorruptLog means that something confirmed is gone: whoever opened the log must not serve it.
+*Confirmed* is what either checkpoint says: the recovery point, or the high watermark.
 
-A log that ends below the recovery point is corrupt as well. Callers who know of more that must be
-there (a high watermark) hand in the larger offset as the recovery point.
+    the offset at the damage                                 what happens
+    at or above what is confirmed, no valid batch behind     a torn write: cut there, and the
+                                                             segments behind are removed
+    at or above what is confirmed, valid batches behind      the same, but first all bytes from
+                                                             there on are kept as <base>.cut
+    below what is confirmed                                  CorruptLog, nothing is changed
+    none, but the log ends below what is confirmed           CorruptLog, nothing is changed
+
+What is not confirmed may be lost with the power, in any order: a segment may be torn while the next
+one, begun before the first was flushed, has its bytes. Bytes behind damage may be such a write that
+was kept while an earlier one was lost, or the trace of a bit that flipped; nobody can tell, so they
+are kept and not served. CorruptLog means that something confirmed is gone: whoever opened the log
+must not serve it, and `repair` can cut it at somebody's word.
 
 Left out: Kafka truncates at the first bad byte wherever it is, and fetches the rest from the
 leader; that loses records when there is no other replica.
@@ -27,8 +31,10 @@ import logging
 import os
 import re
 from bisect import bisect_right
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
+from ...protocol.batch import MAX_BATCH_OFFSETS
 from .files import Files
 from .scan import SCAN_WINDOW_BYTES, CorruptLog, holds_batch
 from .segment import Segment
@@ -38,6 +44,8 @@ log = logging.getLogger(__name__)
 _SEGMENT_NAME = re.compile(r"(\d{20})\.(log|index|timeindex)", re.ASCII)
 _LEFTOVER_SUFFIXES = (".tmp", ".deleted", ".cleaned")
 
+BeforeKeeping: TypeAlias = Callable[[CorruptLog], None]
+
 
 class LoadedLog(NamedTuple):
     """The segments, the last of them active, and whether a torn end was cut."""
@@ -46,43 +54,209 @@ class LoadedLog(NamedTuple):
     was_cut: bool
 
 
+class Confirmed(NamedTuple):
+    """What the checkpoints say of a log; all 0 for one that they do not know."""
+
+    recovery_point: int = 0
+    high_watermark: int = 0
+    log_start_offset: int = 0
+
+    @property
+    def end_offset(self) -> int:
+        """No record below may be missing."""
+        return max(self.recovery_point, self.high_watermark)
+
+
+class Damage(NamedTuple):
+    """The first bad byte of a log: in which segment, and up to which offset all is sound."""
+
+    segment_index: int
+    offset: int
+    error: CorruptLog
+
+
 def load_segments(
     files: Files,
     directory: str,
     index_interval_bytes: int,
+    confirmed: Confirmed,
     *,
-    recovery_point: int,
-    log_start_offset: int,
     clean: bool,
+    before_keeping: BeforeKeeping,
 ) -> LoadedLog:
-    """Return the segments in `directory`; makes the first one in an empty log.
+    """Return the segments in `directory`; makes it and the first segment when there are none.
 
+    `before_keeping` is told of the damage before anything is set aside as `.cut`, and may raise.
     CorruptLog when something is missing or damaged that cannot be a torn write.
     """
-    bases = _list_bases(files, directory)
-    if not bases:
-        if recovery_point > log_start_offset:
-            raise CorruptLog(directory, 0, f"no segment, but recovery point {recovery_point}")
-        first = Segment.create(files, directory, log_start_offset, index_interval_bytes)
+    segments = list_segments(files, directory, index_interval_bytes)
+    if not segments:
+        if confirmed.end_offset > confirmed.log_start_offset:
+            reason = f"there is no segment, and all below offset {confirmed.end_offset} was there"
+            raise CorruptLog(directory, 0, reason)
+        files.make_directory(directory)
+        _remove_leftovers(files, directory)
+        start_offset = confirmed.log_start_offset
+        first = Segment.create(files, directory, start_offset, index_interval_bytes)
         return LoadedLog([first], False)
-    segments = [
-        Segment(files, directory, base, next_base, index_interval_bytes)
-        for base, next_base in zip(bases, [*bases[1:], bases[-1]], strict=True)
-    ]
     was_cut = False
     if clean:
         segments[-1].activate()
+        _check_end(segments, confirmed)
     else:
-        was_cut = _recover(files, segments, recovery_point)
-    last = segments[-1]
-    if last.next_offset < recovery_point:
-        reason = f"the log ends at offset {last.next_offset}, below {recovery_point}"
-        raise CorruptLog(last.path("log"), last.size_bytes, reason)
+        was_cut = _recover(files, segments, confirmed, before_keeping)
+    _remove_leftovers(files, directory)
     return LoadedLog(segments, was_cut)
 
 
-def _list_bases(files: Files, directory: str) -> list[int]:
-    """Return the base offsets of the segments, rising; removes what an interrupted job left."""
+def list_segments(files: Files, directory: str, index_interval_bytes: int) -> list[Segment]:
+    """Return the segments by the names in `directory`, none when there is no such directory."""
+    names = files.list_directory(directory) if files.exists(directory) else []
+    found = [match for name in names if (match := _SEGMENT_NAME.fullmatch(name))]
+    bases = [int(match[1]) for match in found if match[2] == "log"]
+    return [
+        Segment(files, directory, base, next_base, index_interval_bytes)
+        for base, next_base in zip(bases, [*bases[1:], *bases[-1:]], strict=True)
+    ]
+
+
+def first_unsure(segments: list[Segment], recovery_point: int) -> int:
+    """Return the index of the first segment that may hold bytes at or above `recovery_point`."""
+    return max(0, bisect_right(segments, recovery_point, key=lambda one: one.base_offset) - 1)
+
+
+def find_damage(segments: list[Segment], first: int) -> Damage | None:
+    """Scan the segments from index `first` on, up to the first damage; changes nothing on disk.
+
+    Sound ones have their indexes made anew, in memory, and know their next offset.
+    """
+    leader_epoch = -1
+    for index, segment in enumerate(segments[first:], first):
+        leader_epoch, torn = segment.recover(leader_epoch)
+        if index > first and (damage := _damage_between(segments, index)) is not None:
+            return damage
+        if torn is not None:
+            return Damage(index, segment.next_offset, torn)
+        if segment is not segments[-1]:
+            segment.let_go_of_file()  # There may be more than the process can hold open.
+    return None
+
+
+def _damage_between(segments: list[Segment], index: int) -> Damage | None:
+    """Return what is wrong where the segment at `index` follows the one before, if anything."""
+    before, segment = segments[index - 1 : index + 1]
+    end_offset, offset = before.next_offset, segment.base_offset
+    if end_offset == offset or (end_offset < offset and _was_far_off(segment)):
+        return None
+    reason = f"it ends at offset {end_offset}, and the next segment begins at {offset}"
+    error = CorruptLog(before.path("log"), before.size_bytes, reason)
+    return Damage(index - 1, min(end_offset, offset), error)
+
+
+def _was_far_off(segment: Segment) -> bool:
+    """Return whether the first batch was so far from the one before that the segment was rolled.
+
+    Then the segment begins where that batch is just near enough, and offsets before it are missing
+    for good: a follower takes such batches from a leader which has compacted its log.
+    """
+    for _, header in segment.headers(segment.base_offset):
+        return header.last_offset - segment.base_offset == MAX_BATCH_OFFSETS - 1
+    return False
+
+
+def cut_at(
+    files: Files, segments: list[Segment], damage: Damage, before_keeping: BeforeKeeping
+) -> list[str]:
+    """Make the log end at the damage; what may be more than a torn write is kept beside it.
+
+    Returns the paths of what was kept. The log is cut last: a crash before that leads here again.
+    """
+    segment, behind = segments[damage.segment_index], segments[damage.segment_index + 1 :]
+    position = damage.error.position
+    lost_bytes = segment.size_bytes - position + sum(one.size_bytes for one in behind)
+    kept: list[str] = []
+    if _holds_batches(segment, position, damage.offset, behind):
+        before_keeping(damage.error)
+        kept = _keep(files, segment, position, behind)
+        message = "%s; %d bytes are cut from the log and kept as %s, for valid batches follow"
+        log.error(message, damage.error, lost_bytes, ", ".join(kept))
+    else:
+        log.warning("%s; %d bytes of a torn write are cut", damage.error, lost_bytes)
+    for one in behind:
+        one.delete()
+    segment.cut(position)
+    files.flush_now([segment.file, os.path.dirname(segment.path("log"))])
+    del segments[damage.segment_index + 1 :]
+    return kept
+
+
+def _recover(
+    files: Files,
+    segments: list[Segment],
+    confirmed: Confirmed,
+    before_keeping: BeforeKeeping,
+) -> bool:
+    """Scan the segments from the recovery point on; cut a torn end and return whether one was.
+
+    Nothing is changed on disk before all segments are known to be sound, or to be cuttable.
+    """
+    first = first_unsure(segments, confirmed.recovery_point)
+    damage = find_damage(segments, first)
+    if damage is None:
+        _check_end(segments, confirmed)
+    elif damage.offset < confirmed.end_offset:
+        raise damage.error
+    else:
+        cut_at(files, segments, damage, before_keeping)
+    for segment in segments[first:-1]:
+        files.flush_now(segment.close())
+    return damage is not None
+
+
+def _check_end(segments: list[Segment], confirmed: Confirmed) -> None:
+    """Raise CorruptLog when the log ends below what was confirmed."""
+    last = segments[-1]
+    if last.next_offset < confirmed.end_offset:
+        reason = f"the log ends at offset {last.next_offset}, below {confirmed.end_offset}"
+        raise CorruptLog(last.path("log"), last.size_bytes, reason)
+
+
+def _holds_batches(segment: Segment, position: int, offset: int, behind: list[Segment]) -> bool:
+    """Return whether a valid batch lies behind the damage, in its segment or in a later one."""
+    return holds_batch(segment.file, position, offset) or any(
+        holds_batch(one.file, -1, one.base_offset) for one in behind if one.size_bytes
+    )
+
+
+def _keep(files: Files, segment: Segment, position: int, behind: list[Segment]) -> list[str]:
+    """Set aside a segment from `position` to its end, and all behind it; return the paths."""
+    kept: list[str] = []
+    if position < segment.size_bytes:
+        path = _free_path(files, segment)
+        copy = files.open(path, create=True)
+        for piece_position in range(position, segment.size_bytes, SCAN_WINDOW_BYTES):
+            copy.append([segment.file.pread(SCAN_WINDOW_BYTES, piece_position)])
+        files.flush_now([copy])
+        kept.append(path)
+    for one in behind:
+        if one.size_bytes:
+            path = _free_path(files, one)
+            files.rename(one.path("log"), path)
+            kept.append(path)
+    files.fsync_directory(os.path.dirname(segment.path("log")))
+    return kept
+
+
+def _free_path(files: Files, segment: Segment) -> str:
+    """Return where to keep bytes of the segment: what an earlier start kept stays."""
+    path = segment.path("cut")
+    while files.exists(path):
+        path += ".cut"
+    return path
+
+
+def _remove_leftovers(files: Files, directory: str) -> None:
+    """Remove what an interrupted job left: half-made files, and indexes without a log."""
     names = files.list_directory(directory)
     found = [match for name in names if (match := _SEGMENT_NAME.fullmatch(name))]
     bases = {match[1] for match in found if match[2] == "log"}
@@ -90,57 +264,3 @@ def _list_bases(files: Files, directory: str) -> list[int]:
     orphans = [match[0] for match in found if match[1] not in bases]
     for name in leftovers + orphans:
         files.unlink(f"{directory}/{name}")
-    return sorted(map(int, bases))
-
-
-def _recover(files: Files, segments: list[Segment], recovery_point: int) -> bool:
-    """Scan the segments from the recovery point on; cut a torn end and return whether one was.
-
-    Nothing is changed on disk before all segments are known to be sound, or to be cuttable.
-    """
-    first = max(0, bisect_right(segments, recovery_point, key=lambda one: one.base_offset) - 1)
-    leader_epoch = -1
-    torn: CorruptLog | None = None
-    for index, segment in enumerate(segments[first:], first):
-        leader_epoch, torn = segment.recover(leader_epoch)
-        behind = segments[index + 1 :]
-        if torn is not None:
-            if segment.next_offset < recovery_point or any(one.size_bytes for one in behind):
-                raise torn
-            _cut(files, segment, torn)
-            for one in behind:
-                one.delete()
-            del segments[index + 1 :]
-            break
-        if behind and segment.next_offset > behind[0].base_offset:
-            reason = f"it reaches offset {segment.next_offset}, into the next segment"
-            raise CorruptLog(segment.path("log"), segment.size_bytes, reason)
-    for segment in segments[first:-1]:
-        files.flush_now(segment.close())
-    return torn is not None
-
-
-def _cut(files: Files, segment: Segment, torn: CorruptLog) -> None:
-    """Cut a segment at its torn end; what may be more than a torn write is kept beside it."""
-    position, file = torn.position, segment.file
-    lost_bytes = file.size_bytes - position
-    if holds_batch(file, position, segment.next_offset):
-        kept_path = _keep(files, segment, position)
-        message = "%s; %d bytes are cut from the log and kept as %s, for valid batches follow"
-        log.error(message, torn, lost_bytes, kept_path)
-    else:
-        log.warning("%s; %d bytes of a torn write are cut", torn, lost_bytes)
-    segment.cut(position)
-
-
-def _keep(files: Files, segment: Segment, position: int) -> str:
-    """Copy the segment from `position` to its end, durably; return the path of the copy."""
-    path = segment.path("cut")
-    while files.exists(path):  # What an earlier start kept stays.
-        path += ".cut"
-    copy = files.open(path, create=True)
-    for piece_position in range(position, segment.size_bytes, SCAN_WINDOW_BYTES):
-        copy.append([segment.file.pread(SCAN_WINDOW_BYTES, piece_position)])
-    files.flush_now([copy])
-    files.fsync_directory(os.path.dirname(path))
-    return path

@@ -276,6 +276,11 @@ class Segment:
             return leader_epoch, damage
         return leader_epoch, None
 
+    def let_go_of_file(self) -> None:
+        """Hold the file no longer, but keep the indexes: for one that recover() found sound."""
+        self._size_bytes = self.size_bytes
+        self._file = None
+
     def cut(self, position: int) -> None:
         """Cut what recover() found damaged, from `position` on."""
         self.file.truncate(position)
@@ -292,14 +297,25 @@ class Segment:
         return paths
 
     def _read_indexes(self) -> Indexes | None:
-        """Return the indexes that the files hold; None when they are missing or no good."""
+        """Return the indexes that the files hold; None when they are missing or no good.
+
+        CorruptLog when the log file ends within a batch: somebody has cut it.
+        """
         try:
             offsets = self._files.read_bytes(self.path("index"))
             times = self._files.read_bytes(self.path("timeindex"))
         except FileNotFoundError:
             return None
         indexes = Indexes(self.base_offset, self._interval_bytes, offsets, times)
-        return indexes if indexes.are_sound(self.size_bytes) else None
+        if not indexes.are_sound(self.size_bytes):
+            return None
+        end_position = 0
+        for position, header in walk(self.file, indexes.offsets.last_position, self.size_bytes):
+            end_position = position + header.size_bytes
+        if end_position != self.size_bytes:
+            reason = f"its last batch should end at position {end_position}"
+            raise CorruptLog(self.path("log"), self.size_bytes, reason)
+        return indexes
 
     def _rebuild_indexes(self) -> Indexes:
         """Return indexes made by a scan of the segment; CorruptLog when that finds damage."""

@@ -35,9 +35,15 @@ def content(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
 
 
-def recover(directory: Path, recovery_point: int = 0) -> Log:
+def recover(directory: Path, recovery_point: int = 0, high_watermark: int = 0) -> Log:
     """Open after a crash."""
-    return Log.open(Files(), str(directory), OPTIONS, recovery_point=recovery_point)
+    return Log.open(
+        Files(),
+        str(directory),
+        OPTIONS,
+        recovery_point=recovery_point,
+        high_watermark=high_watermark,
+    )
 
 
 SOUND = batch_of(0) + batch_of(2) + batch_of(4)
@@ -128,13 +134,73 @@ def test_damage_below_the_recovery_point_changes_nothing(tmp_path: Path) -> None
     assert content(tmp_path) == before
 
 
-def test_damage_in_a_closed_segment_changes_nothing(tmp_path: Path) -> None:
-    for torn in (SOUND[:-1], SOUND + b"x", SOUND[:-1] + b"?"):
+def test_a_torn_segment_before_one_with_data_is_cut_and_all_behind_it_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Power loss may tear an unflushed segment while the next one has its bytes already."""
+    kept = len(SOUND) - len(batch_of(4))
+    for torn in (SOUND[:-1], SOUND[:kept], SOUND[:-1] + b"?"):
+        shutil.rmtree(tmp_path)
+        write(tmp_path, (0, torn), (6, batch_of(6)), (8, batch_of(8)[:-1]), (10, b""))
+        (tmp_path / f"{6:020d}.index").write_bytes(bytes(8))
+        log = recover(tmp_path, 4)
+        assert (log.log_end_offset, log.was_cut, len(log.segments)) == (4, True, 1)
+        expected = {LOG: SOUND[:kept], f"{6:020d}.cut": batch_of(6)}
+        expected[f"{8:020d}.cut"] = batch_of(8)[:-1]
+        if torn[kept:]:
+            expected[f"{0:020d}.cut"] = torn[kept:]
+        assert content(tmp_path) == expected
+        assert recover(tmp_path, 4).log_end_offset == 4
+        assert content(tmp_path) == expected
+    assert {record.levelno for record in caplog.records} == {logging.ERROR}
+
+
+def test_noise_in_later_segments_is_a_torn_write_as_well(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, (0, SOUND[:-1]), (6, bytes(4096)), (8, b"x" * 100))
+    assert recover(tmp_path, 4).log_end_offset == 4
+    assert list(content(tmp_path)) == [LOG]
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+@pytest.mark.parametrize(("recovery_point", "high_watermark"), [(5, 0), (0, 5), (5, 5)])
+def test_damage_below_either_checkpoint_changes_nothing(
+    tmp_path: Path, recovery_point: int, high_watermark: int
+) -> None:
+    for torn in (SOUND[:-1], SOUND[:-1] + b"?"):
         write(tmp_path, (0, torn), (6, batch_of(6)), (8, batch_of(8)[:-1]))
+        (tmp_path / "half.tmp").write_bytes(b"x")
         before = content(tmp_path)
         with pytest.raises(CorruptLog, match=LOG):
-            recover(tmp_path, 0)
+            recover(tmp_path, recovery_point, high_watermark)
         assert content(tmp_path) == before
+
+
+def test_the_scan_begins_at_the_recovery_point_even_below_the_high_watermark(
+    tmp_path: Path,
+) -> None:
+    """A high watermark says that nothing may be missing, not that the disk was asked."""
+    damaged = SOUND[:-1] + b"?"
+    write(tmp_path, (0, damaged), (6, batch_of(6)))
+    with pytest.raises(CorruptLog, match="CRC"):
+        recover(tmp_path, 0, 6)
+    assert recover(tmp_path, 6, 6).log_end_offset == 8
+
+
+def test_who_asks_is_told_before_records_are_set_aside(tmp_path: Path) -> None:
+    write(tmp_path, (0, SOUND[:-1]))
+    told: list[list[str]] = []
+
+    def tell(damage: CorruptLog) -> None:
+        assert damage.path == str(tmp_path / LOG)
+        told.append([path.name for path in tmp_path.iterdir()])
+
+    Log.open(Files(), str(tmp_path), OPTIONS, before_keeping=tell)
+    assert told == []  # a torn write alone is nothing that anybody can have seen
+    write(tmp_path, (0, SOUND[:-1] + b"?" + batch_of(6)))
+    Log.open(Files(), str(tmp_path), OPTIONS, before_keeping=tell)
+    assert told == [[LOG]]
 
 
 def test_a_torn_segment_with_only_empty_ones_behind_it_is_the_last(tmp_path: Path) -> None:
@@ -152,10 +218,33 @@ def test_closed_segments_below_the_recovery_point_are_not_read(tmp_path: Path) -
         log.offset_for_time(0, 8)
 
 
-def test_a_segment_that_reaches_into_the_next_is_corrupt(tmp_path: Path) -> None:
+def test_a_segment_that_reaches_into_the_next_is_corrupt_if_that_was_confirmed(
+    tmp_path: Path,
+) -> None:
     write(tmp_path, (0, SOUND), (4, batch_of(4)))
-    with pytest.raises(CorruptLog, match="into the next segment"):
-        recover(tmp_path, 0)
+    with pytest.raises(CorruptLog, match="ends at offset 6, and the next segment begins at 4"):
+        recover(tmp_path, 0, 5)
+    assert recover(tmp_path, 3, 4).log_end_offset == 6
+    assert content(tmp_path) == {LOG: SOUND, f"{4:020d}.cut": batch_of(4)}
+
+
+def test_a_log_file_that_ends_within_a_batch_after_a_clean_stop_is_corrupt(tmp_path: Path) -> None:
+    log = recover(tmp_path / "log")
+    for offset in range(0, 20, 2):
+        log.stage(memoryview(batch_of(offset)), read_header(batch_of(offset)))
+        log.write()
+    log.close()
+    closed, active = (Path(log.segments[index].path("log")) for index in (0, -1))
+    active.write_bytes(active.read_bytes()[:-5])
+    closed.write_bytes(closed.read_bytes()[:-5])
+    before = content(tmp_path / "log")
+    with pytest.raises(CorruptLog, match=active.name):
+        Log.open(Files(), str(tmp_path / "log"), OPTIONS, clean=True)
+    assert content(tmp_path / "log") == before
+    active.write_bytes(b"")
+    log = Log.open(Files(), str(tmp_path / "log"), OPTIONS, clean=True)
+    with pytest.raises(CorruptLog, match=closed.name):
+        log.read(0, 1000, 18)
 
 
 @pytest.mark.parametrize("clean", [False, True])
@@ -165,6 +254,14 @@ def test_a_log_that_ends_below_the_recovery_point_is_corrupt(tmp_path: Path, cle
         write(tmp_path, *segments)
         with pytest.raises(CorruptLog, match="7"):
             Log.open(Files(), str(tmp_path), OPTIONS, recovery_point=7, clean=clean)
+        with pytest.raises(CorruptLog, match="7"):
+            Log.open(Files(), str(tmp_path), OPTIONS, high_watermark=7, clean=clean)
+
+
+def test_a_log_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    with pytest.raises(CorruptLog, match="no segment"):
+        recover(tmp_path / "gone", 7)
+    assert not (tmp_path / "gone").exists()
 
 
 def test_recovery_makes_the_index_files_of_closed_segments_anew(tmp_path: Path) -> None:
