@@ -60,8 +60,8 @@ class History:
     def cut(self, offset: int) -> None:
         """Everything that ends above `offset` is on its way out."""
         self.batches = [batch for batch in self.batches if batch.next_offset <= offset]
-        self.written_offset = min(self.written_offset, offset)
-        self.flushed_offset = min(self.flushed_offset, offset)
+        self.written_offset = min(self.written_offset, self.end_offset)
+        self.flushed_offset = min(self.flushed_offset, self.end_offset)
 
     def promise(self) -> Promise:
         """What holds now."""

@@ -40,7 +40,6 @@ class Features:
     index_interval_bytes: int = 100
     producers: bool = True
     truncations: bool = False
-    retention: bool = False
     clean_restarts: bool = True
     kills: bool = True
     steps: int = STEPS
@@ -61,7 +60,6 @@ class Features:
             index_interval_bytes=random.choice((0, 100, 300)),
             producers=producers,
             truncations=not producers,  # Who truncates forgets producers, which comes with followers.
-            retention=random.random() < 0.4,
             clean_restarts=random.random() < 0.6,
             kills=random.random() < 0.6,
         )
@@ -95,6 +93,12 @@ class Producer:
         self.id = producer_id
         self.epoch = 0 if producer_id >= 0 else -1
         self.sequence = 0 if producer_id >= 0 else -1
+
+    def begin_epoch(self) -> None:
+        """Number the records anew, in a new epoch, while none of the old ones is under way."""
+        if self.id >= 0:
+            self.epoch += 1
+            self.sequence = 0
 
     def took(self, count: int) -> None:
         """The log has taken so many records."""
@@ -145,7 +149,6 @@ class LogRun:
             (self._roll, 1),
             (self._send_again, features.producers),
             (self._truncate, features.truncations),
-            (self._retain, features.retention),
             (self._restart_cleanly, features.clean_restarts),
             (self._restart_killed, features.kills),
         ]
@@ -170,15 +173,15 @@ class LogRun:
 
     def _produce(self) -> None:
         """Some batches, staged and written together."""
+        producer = self._random.choice(self._producers)
+        if self._random.random() < 0.1:
+            producer.begin_epoch()
         staged = [self._append() for _ in range(self._random.choice((1, 1, 1, 2, 4)))]
         self._write(staged)
 
     def _append(self) -> Appended:
         random = self._random
         producer = random.choice(self._producers)
-        if producer.id >= 0 and random.random() < 0.05:
-            producer.epoch += 1
-            producer.sequence = 0
         count = random.choice((1, 1, 2, 3))
         values = [self._value() for _ in range(count)]
         times = tuple(NOW_MS - 1_000_000 + self._number * 10 + random.randrange(30) for _ in values)
@@ -286,15 +289,6 @@ class LogRun:
         log.truncate_to(offset)
         self.history.cut(log.log_end_offset)
         self.partition.high_watermark = min(self.partition.high_watermark, log.log_end_offset)
-
-    def _retain(self) -> None:
-        """Delete the first segments."""
-        log = self.partition.log
-        limit = min(self.partition.high_watermark, log.recovery_point)
-        bases = [one.base_offset for one in log.segments if one.base_offset <= limit]
-        if len(bases) > 1:
-            self.history.start_offset = self._random.choice(bases[1:])
-            log.advance_start(self.history.start_offset)
 
     def _restart_cleanly(self) -> None:
         """Stop as a node does, and start again."""
