@@ -207,9 +207,14 @@ class SimulatedDisk:
 
     def close(self, descriptor: int) -> None:
         """Forget a descriptor, and its lock."""
-        opened = self._open.pop(descriptor)
-        if opened.locks:
+        opened = self._open.pop(descriptor, None)
+        if opened is not None and opened.locks:
             self._locked.discard(opened.node)  # type: ignore[arg-type] # only files are locked
+
+    def end_process(self) -> None:
+        """Whoever used the disk is gone, with all descriptors and locks."""
+        self._open.clear()
+        self._locked.clear()
 
     def fstat(self, descriptor: int) -> Status:
         """The size of an open file."""
