@@ -248,6 +248,10 @@ class Connection(asyncio.BufferedProtocol):
         """End it because the node stops."""
         self._transport.close()
 
+    def abort(self) -> None:
+        """End it at once, because no answer can be trusted any more."""
+        self._transport.abort()
+
     def _handle(self, frame: memoryview) -> None:
         found = self._shortcuts.find(frame) if self._shortcuts is not None else None
         if found is None:

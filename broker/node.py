@@ -3,38 +3,47 @@
     start   bind the address             so that a busy port changes nothing on disk
             lock the data directory      so that a second node changes nothing either
             clean marker                 read and deleted before anything is loaded
+            checkpoints                  what must be in the logs
             metadata log -> image        who are we, which topics are there
             partitions                   opened, recovered if the last stop was not clean
+            register                     as one that may have lost something, or not: now we know
             serve
 
     stop    no new connections, all that is written flushed, waiting requests answered,
             logs closed, checkpoints, clean marker
 
-A disk that fails ends the node at once, without the clean marker and with exit status 1.
+A partition that is damaged is not served, and nothing in it is changed; the others are. One that
+only finds no room is tried again with each checkpoint. A disk that fails ends the node at once: no
+answer leaves any more, there is no clean marker, and the exit status is 1.
 """
 
 import asyncio
 import logging
 import signal
+from contextlib import suppress
 from random import Random, SystemRandom
 from typing import Literal, cast
 
+from ..protocol.errors import ErrorCode
 from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, TopicConfig, parse_address
-from .controller.decide import create_cluster, register_broker
+from .controller.decide import METADATA_TOPIC, create_cluster, register_broker
 from .controller.image import PartitionImage, Record, TopicImage, UnknownRecord
 from .controller.producer_ids import ProducerIds
 from .controller.service import Command, Controller
 from .handlers.context import Context
 from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError, StorageFailed
+from .log.offset_checkpoints import OffsetCheckpoints
+from .log.recovery import Confirmed
 from .log.scan import CorruptLog
 from .options import ConfigError, option_texts
-from .replica.manager import ReplicaManager
+from .replica.manager import ReplicaManager, Unserved
 from .replica.store import PartitionIdentity, PartitionStore
 from .server import Server
 
 LOCK_FILE = ".lock"
+METADATA_LOG = (METADATA_TOPIC, 0)
 _UNUSABLE = (StorageError, CorruptLog, checkpoints.CorruptCheckpoint)
 """What is wrong with files that cannot be used."""
 
@@ -63,12 +72,13 @@ class Node:
         self._clock = clock or WallClock()
         self._random = random or SystemRandom()
         self._stopping: asyncio.Future[Exception | None]
-        self._checkpoint_timer: asyncio.TimerHandle | None = None
+        self._checkpointing: asyncio.Task[None] | None = None
         self._lock: File | None = None
         self._server: Server
         self._replicas: ReplicaManager
         self._controller: Controller
         self._store: PartitionStore
+        self._offset_checkpoints: OffsetCheckpoints
 
     async def start(self) -> None:
         """Start to serve; raises ConfigError or NodeError with nothing changed on disk."""
@@ -87,7 +97,7 @@ class Node:
             if isinstance(error, NodeError):
                 raise
             raise NodeError(f"data directory {self.data_dir}: {error}") from error
-        self._checkpoint()
+        self._checkpointing = loop.create_task(self._checkpoint_rounds())
         producer_ids = ProducerIds(self._controller, self.config.node_id)
         await self._server.serve(
             Context(
@@ -97,8 +107,9 @@ class Node:
 
     async def stop(self) -> None:
         """Stop cleanly: everything acknowledged or written is on disk, and the marker says so."""
-        if self._checkpoint_timer is not None:
-            self._checkpoint_timer.cancel()
+        if self._checkpointing is not None:
+            self._checkpointing.cancel()
+            await asyncio.wait([self._checkpointing])
         await self._server.stop_reading()
         await self._replicas.flush_all()
         self._replicas.stop()
@@ -106,7 +117,7 @@ class Node:
         await self._controller.close()
         for partition in self._replicas.partitions.values():
             self._store.close(partition)
-        self._store.checkpoint(self._replicas.partitions.values())
+        self._offset_checkpoints.save_now(self._checkpoint_rows(), self._replicas.unserved)
         marker = checkpoints.encode_clean_shutdown(self._controller.end_offset)
         self._files.write_atomically(f"{self.data_dir}/{checkpoints.CLEAN_SHUTDOWN}", marker)
         if self._lock is not None:
@@ -117,7 +128,7 @@ class Node:
         await self.start()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop_soon, None)
+            loop.add_signal_handler(number, self._stop_soon)
         host, port = self.client_address
         print(
             f"minikafka node {self.config.node_id} ready: clients {_join(host, port)}, "
@@ -128,11 +139,23 @@ class Node:
         if failure is not None:
             log.critical("the disk failed, the node stops at once: %s", failure)
             return 1
-        await self.stop()
+        try:
+            await self.stop()
+        except StorageError as error:
+            log.error("this is no clean stop, the next start reads more: %s", error)
+            return 1
         return 0
 
-    def _stop_soon(self, failure: Exception | None) -> None:
+    def _stop_soon(self) -> None:
         if not self._stopping.done():
+            self._stopping.set_result(None)
+
+    def _fail(self, failure: StorageFailed) -> None:
+        """The disk failed: answer nobody any more, and stop."""
+        if not self._stopping.done():
+            self._server.abort()
+            with suppress(StorageError):
+                last_run.forget(self._files, self.data_dir)
             self._stopping.set_result(failure)
 
     def _warn_of_options(self) -> None:
@@ -169,20 +192,43 @@ class Node:
         self._lock = files.lock(f"{data_dir}/{LOCK_FILE}")
         identity = self._load_identity()
         is_clean = checkpoints.take_clean_shutdown(files, data_dir) is not None
-        self._controller = Controller.open(files, data_dir, self._clock, self._random, is_clean)
-        boot_id = files.boot_id()
-        is_lossless = is_clean or last_run.load(files, data_dir).is_lossless(boot_id)
-        last_run.save(files, data_dir, last_run.LastRun(self.config.flush, boot_id))
-        await self._join_cluster(identity, is_lossless)
+        self._offset_checkpoints = OffsetCheckpoints(files, data_dir)
+        self._controller = Controller.open(
+            files,
+            data_dir,
+            self._clock,
+            self._random,
+            self._offset_checkpoints.find(METADATA_LOG),
+        )
+        self._controller.on_record = self._apply
+        self._controller.on_failure = self._fail
         self._replicas = ReplicaManager(files, loop)
-        self._replicas.on_failure = self._stop_soon
-        flush = cast(Literal["fsync", "os"], self.config.flush)
-        self._store = PartitionStore(files, data_dir, self._clock, flush=flush, is_clean=is_clean)
-        for topic in self._controller.image.topics.values():
+        self._replicas.on_failure = self._fail
+        self._store = PartitionStore(
+            files,
+            data_dir,
+            self._clock,
+            self._offset_checkpoints,
+            flush=cast(Literal["fsync", "os"], self.config.flush),
+            is_clean=is_clean,
+        )
+        self._open_partitions()
+        boot_id = files.boot_id()
+        # Only now, for opening a partition may have set records aside.
+        is_lossless = is_clean or last_run.load(files, data_dir).is_lossless(boot_id)
+        await self._join_cluster(identity, is_lossless)
+        last_run.save(files, data_dir, last_run.LastRun(self.config.flush, boot_id))
+        await self._offset_checkpoints.save(self._checkpoint_rows(), self._replicas.unserved)
+        if self._stopping.done():
+            raise NodeError(f"data directory {data_dir}: {self._stopping.result()}")
+
+    def _open_partitions(self) -> None:
+        topics = self._controller.image.topics.values()
+        for topic in topics:
             for partition in topic.partitions.values():
                 self._serve_partition(topic, partition)
-        self._controller.on_record = self._apply
-        self._controller.on_failure = self._stop_soon
+        names = [(topic.name, index) for topic in topics for index in topic.partitions]
+        self._store.warn_of_strays([METADATA_LOG, *names])
 
     def _load_identity(self) -> checkpoints.MetaProperties | None:
         """Whose directory this is; another node's is refused."""
@@ -221,9 +267,9 @@ class Node:
         try:
             self._follow(record)
         except StorageFailed as error:
-            self._stop_soon(error)
-        except _UNUSABLE as error:
-            log.error("not served until the next start: %s: %s", record["type"], error)
+            self._fail(error)
+        except StorageError as error:
+            log.error("%s is not carried out on disk: %s", record["type"], error)
 
     def _follow(self, record: Record) -> None:
         """Open and remove partitions as the record says."""
@@ -232,37 +278,80 @@ class Node:
             case "PartitionCreated":
                 topic = image.topics[image.topic_names[record["topic_id"]]]
                 self._serve_partition(topic, topic.partitions[record["index"]])
+            case "PartitionChanged":
+                topic = image.topics[image.topic_names[record["topic_id"]]]
+                changed = topic.partitions[record["index"]]
+                partition = self._replicas.find(topic.name, changed.index)
+                if partition is not None:
+                    self._store.lead(partition, changed.leader_epoch)
             case "TopicDeleted":
-                keys = [key for key in self._replicas.partitions if key[0] not in image.topics]
-                removed = [self._replicas.remove(*key) for key in keys]
-                self._store.delete([each for each in removed if each is not None])
+                replicas = self._replicas
+                names = [
+                    name
+                    for name in [*replicas.partitions, *replicas.unserved]
+                    if name[0] not in image.topics
+                ]
+                for name in names:
+                    removed = replicas.remove(*name)
+                    if removed is not None:
+                        removed.log.let_go()
+                self._store.delete(names)
             case _:
                 pass
 
     def _serve_partition(self, topic: TopicImage, partition: PartitionImage) -> None:
+        """Open and serve it, or say why not."""
         identity = PartitionIdentity(
             topic.name, topic.topic_id, partition.index, partition.leader_epoch
         )
         config = TopicConfig.of(self.config, topic.configs)
-        self._replicas.add(self._store.open(identity, config))
-
-    def _checkpoint_later(self) -> None:
-        interval_ms = self.config.log_flush_offset_checkpoint_interval_ms
-        loop = asyncio.get_running_loop()
-        self._checkpoint_timer = loop.call_later(interval_ms / 1000, self._checkpoint)
-
-    def _checkpoint(self) -> None:
-        partitions = self._replicas.partitions.values()
         try:
-            self._store.checkpoint(partitions)
+            self._replicas.add(self._store.open(identity, config))
+        except StorageFailed:
+            raise
+        except (CorruptLog, checkpoints.CorruptCheckpoint) as error:
+            directory = self._store.directory(identity.log_name)
+            remedy = f"stop the node, then look with `minikafka log repair --dry-run {directory}`"
+            self._do_not_serve(identity, ErrorCode.CORRUPT_MESSAGE, f"{error}; {remedy}")
+        except StorageError as error:
+            self._do_not_serve(
+                identity, ErrorCode.KAFKA_STORAGE_ERROR, f"{error}; tried again soon"
+            )
+
+    def _do_not_serve(self, identity: PartitionIdentity, code: ErrorCode, reason: str) -> None:
+        message = f"partition {identity.directory_name} is not served: {reason}"
+        log.error("%s", message)
+        self._replicas.unserved[identity.log_name] = Unserved(code, message)
+
+    def _try_again(self) -> None:
+        """Open the partitions for which there was no room, or nothing else that may be back."""
+        for name, unserved in list(self._replicas.unserved.items()):
+            if unserved.error_code == ErrorCode.KAFKA_STORAGE_ERROR:
+                topic = self._controller.image.topics[name[0]]
+                self._serve_partition(topic, topic.partitions[name[1]])
+
+    async def _checkpoint_rounds(self) -> None:
+        interval_s = self.config.log_flush_offset_checkpoint_interval_ms / 1000
+        while True:
+            await asyncio.sleep(interval_s)
+            await self._checkpoint()
+
+    async def _checkpoint(self) -> None:
+        try:
+            self._try_again()
+            await self._offset_checkpoints.save(self._checkpoint_rows(), self._replicas.unserved)
         except StorageFailed as error:
-            self._stop_soon(error)
-        except (StorageError, OSError) as error:
+            self._fail(error)
+        except StorageError as error:
             log.error("checkpoints were not written, the next start will read more: %s", error)
         oldest_ms = self._clock.now_ms() - self.config.producer_id_expiration_ms
-        for partition in partitions:
+        for partition in self._replicas.partitions.values():
             partition.producers.expire(oldest_ms)
-        self._checkpoint_later()
+
+    def _checkpoint_rows(self) -> dict[tuple[str, int], Confirmed]:
+        partitions = self._replicas.partitions.items()
+        rows = {name: partition.confirmed for name, partition in partitions}
+        return {METADATA_LOG: self._controller.confirmed, **rows}
 
 
 def run(config: BrokerConfig) -> int:

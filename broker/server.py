@@ -76,6 +76,14 @@ class Server:
         for connection in list(self._connections):
             connection.close()
 
+    def abort(self) -> None:
+        """Break every connection off: from now on, nothing is answered."""
+        self.is_stopping = True
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self._connections):
+            connection.abort()
+
     def opened(self, connection: Connection) -> bool:
         """Take a connection in, unless there are too many."""
         limit = self._config.max_connections

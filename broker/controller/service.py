@@ -23,6 +23,8 @@ from ...protocol.records import build_batch, iterate
 from ..clock import WallClock
 from ..log.files import Files, StorageError, StorageFailed
 from ..log.log import Log, LogOptions
+from ..log.recovery import Confirmed
+from ..log.scan import CorruptLog
 from .decide import METADATA_TOPIC, Decision
 from .image import Image, Record
 
@@ -50,17 +52,31 @@ class Controller:
 
     @staticmethod
     def open(
-        files: Files, data_dir: str, clock: WallClock, random: Random, is_clean: bool
+        files: Files, data_dir: str, clock: WallClock, random: Random, confirmed: Confirmed
     ) -> "Controller":
-        """Open the metadata log of a node and replay it into an image."""
-        directory = f"{data_dir}/{METADATA_DIRECTORY}"
-        log = Log.open(files, directory, LogOptions(flush_on_write="fsync"), clean=is_clean)
+        """Open the metadata log of a node and replay it into an image; it is always checked.
+
+        CorruptLog when it is damaged, and nothing is changed. A torn write is the last command,
+        which nobody was told of, so nothing valid can lie behind it.
+        """
+        log = Log.open(
+            files,
+            f"{data_dir}/{METADATA_DIRECTORY}",
+            LogOptions(flush_on_write="fsync"),
+            recovery_point=confirmed.recovery_point,
+            before_keeping=_refuse,
+        )
         return Controller(files, log, clock, random)
 
     @property
     def epoch(self) -> int:
         """The Raft term: a lone node never needs a second election."""
         return 1
+
+    @property
+    def confirmed(self) -> Confirmed:
+        """What the checkpoints should say of the metadata log."""
+        return Confirmed(self._log.recovery_point, self._log.recovery_point)
 
     @property
     def end_offset(self) -> int:
@@ -144,6 +160,10 @@ class Controller:
 
 def _stop_loudly(error: StorageFailed) -> None:
     raise error
+
+
+def _refuse(damage: CorruptLog) -> None:
+    raise damage
 
 
 def _pack(record: Record) -> bytes:

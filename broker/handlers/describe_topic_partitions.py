@@ -13,8 +13,10 @@ from ...protocol.api.describe_topic_partitions import (
 from ...protocol.errors import ErrorCode
 from ..controller.decide import INTERNAL_TOPICS, refuse_topic_name
 from ..controller.image import Image, PartitionImage, TopicImage
+from ..replica.manager import ReplicaManager
 from . import operations
 from .context import Context, Exchange
+from .topics import leader_of
 
 MAX_PARTITIONS_PER_PAGE = 2000
 
@@ -24,6 +26,7 @@ def handle(
 ) -> DescribeTopicPartitionsResponse:
     """One page, beginning at the cursor."""
     del exchange
+    replicas = context.replicas
     image = context.controller.image
     left = max(1, min(request.response_partition_limit, MAX_PARTITIONS_PER_PAGE))
     answer = DescribeTopicPartitionsResponse(topics=[])
@@ -37,7 +40,7 @@ def handle(
             answer.topics.append(_missing(name))
             continue
         page = sorted(index for index in topic.partitions if index >= first)
-        answer.topics.append(_describe(topic, page[:left]))
+        answer.topics.append(_describe(topic, page[:left], replicas))
         if len(page) > left:
             answer.next_cursor = Cursor(topic_name=name, partition_index=page[left])
             break
@@ -66,26 +69,33 @@ def _missing(name: str) -> DescribeTopicPartitionsResponseTopic:
     )
 
 
-def _describe(topic: TopicImage, indexes: list[int]) -> DescribeTopicPartitionsResponseTopic:
+def _describe(
+    topic: TopicImage, indexes: list[int], replicas: ReplicaManager
+) -> DescribeTopicPartitionsResponseTopic:
     return DescribeTopicPartitionsResponseTopic(
         error_code=ErrorCode.NONE,
         name=topic.name,
         topic_id=topic.topic_id,
         is_internal=topic.name in INTERNAL_TOPICS,
-        partitions=[_describe_partition(topic.partitions[index]) for index in indexes],
+        partitions=[
+            _describe_partition(topic.name, topic.partitions[index], replicas) for index in indexes
+        ],
         topic_authorized_operations=operations.ON_TOPIC,
     )
 
 
-def _describe_partition(partition: PartitionImage) -> DescribeTopicPartitionsResponsePartition:
+def _describe_partition(
+    topic: str, partition: PartitionImage, replicas: ReplicaManager
+) -> DescribeTopicPartitionsResponsePartition:
+    error_code, leader, offline = leader_of(topic, partition, replicas)
     return DescribeTopicPartitionsResponsePartition(
-        error_code=ErrorCode.NONE,
+        error_code=error_code,
         partition_index=partition.index,
-        leader_id=partition.leader,
+        leader_id=leader,
         leader_epoch=partition.leader_epoch,
         replica_nodes=list(partition.replicas),
         isr_nodes=list(partition.isr),
         eligible_leader_replicas=[],
         last_known_elr=[],
-        offline_replicas=[],
+        offline_replicas=offline,
     )

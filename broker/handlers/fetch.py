@@ -25,6 +25,7 @@ from ..controller.image import TopicImage
 from ..log.files import StorageError
 from ..log.log import OffsetOutOfRange
 from ..log.scan import CorruptLog
+from ..replica.manager import Unserved
 from ..replica.partition import Partition
 from .context import Context, Exchange
 from .topics import find_topic, unreadable
@@ -85,9 +86,9 @@ class Reading:
     ) -> FetchResponsePartition:
         if isinstance(found, ErrorCode):
             return self._error(wanted, found)
-        partition = context.replicas.find(found.name, wanted.partition)
-        if partition is None:
-            return self._error(wanted, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        partition = context.replicas.look_up(found.name, wanted.partition)
+        if isinstance(partition, Unserved):
+            return self._error(wanted, partition.error_code)
         fenced = partition.check_leader_epoch(wanted.current_leader_epoch)
         if fenced:
             return self._error(wanted, fenced)

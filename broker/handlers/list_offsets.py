@@ -25,6 +25,7 @@ from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ProtocolError
 from ..log.files import StorageError
 from ..log.scan import CorruptLog
+from ..replica.manager import Unserved
 from ..replica.partition import Partition
 from .context import Context, Exchange
 from .topics import unreadable
@@ -50,7 +51,7 @@ def handle(
                 name=topic.name,
                 partitions=[
                     _answer(
-                        context.replicas.find(topic.name, wanted.partition_index),
+                        context.replicas.look_up(topic.name, wanted.partition_index),
                         wanted,
                         exchange.version,
                     )
@@ -63,11 +64,11 @@ def handle(
 
 
 def _answer(
-    partition: Partition | None, wanted: ListOffsetsRequestPartition, version: int
+    partition: Partition | Unserved, wanted: ListOffsetsRequestPartition, version: int
 ) -> ListOffsetsResponsePartition:
     answer = ListOffsetsResponsePartition(partition_index=wanted.partition_index, error_code=0)
-    if partition is None:
-        answer.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if isinstance(partition, Unserved):
+        answer.error_code = partition.error_code
         return answer
     answer.error_code = partition.check_leader_epoch(wanted.current_leader_epoch)
     if wanted.timestamp < 0 and not _is_known_in(version, wanted.timestamp):

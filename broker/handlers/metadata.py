@@ -14,10 +14,11 @@ from ...protocol.api.metadata import (
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ZERO_UUID
 from ..controller.decide import INTERNAL_TOPICS, NewTopic, create_topic, refuse_topic_name
-from ..controller.image import Image, TopicImage
+from ..controller.image import Image, PartitionImage, TopicImage
+from ..replica.manager import ReplicaManager
 from . import operations
 from .context import Context, Exchange
-from .topics import find_topic
+from .topics import find_topic, leader_of
 
 ALL_TOPICS_BY_EMPTY_LIST = 0
 FIRST_VERSION_WITH_NULL_NAME = 12
@@ -69,7 +70,9 @@ def _describe(exchange: Exchange, request: MetadataRequest, context: Context) ->
         cluster_id=image.cluster_id,
         controller_id=context.config.node_id,
         topics=[
-            _describe_topic(topic, request) if isinstance(topic, TopicImage) else topic
+            _describe_topic(topic, request, context.replicas)
+            if isinstance(topic, TopicImage)
+            else topic
             for topic in _wanted_topics(exchange, request, image)
         ],
         cluster_authorized_operations=(
@@ -106,21 +109,16 @@ def _find(
     )
 
 
-def _describe_topic(topic: TopicImage, request: MetadataRequest) -> MetadataResponseTopic:
+def _describe_topic(
+    topic: TopicImage, request: MetadataRequest, replicas: ReplicaManager
+) -> MetadataResponseTopic:
     return MetadataResponseTopic(
         error_code=ErrorCode.NONE,
         name=topic.name,
         topic_id=topic.topic_id,
         is_internal=topic.name in INTERNAL_TOPICS,
         partitions=[
-            MetadataResponsePartition(
-                error_code=ErrorCode.NONE,
-                partition_index=partition.index,
-                leader_id=partition.leader,
-                leader_epoch=partition.leader_epoch,
-                replica_nodes=list(partition.replicas),
-                isr_nodes=list(partition.isr),
-            )
+            _describe_partition(topic.name, partition, replicas)
             for _, partition in sorted(topic.partitions.items())
         ],
         topic_authorized_operations=(
@@ -128,4 +126,19 @@ def _describe_topic(topic: TopicImage, request: MetadataRequest) -> MetadataResp
             if request.include_topic_authorized_operations
             else operations.NOT_REQUESTED
         ),
+    )
+
+
+def _describe_partition(
+    topic: str, partition: PartitionImage, replicas: ReplicaManager
+) -> MetadataResponsePartition:
+    error_code, leader, offline = leader_of(topic, partition, replicas)
+    return MetadataResponsePartition(
+        error_code=error_code,
+        partition_index=partition.index,
+        leader_id=leader,
+        leader_epoch=partition.leader_epoch,
+        replica_nodes=list(partition.replicas),
+        isr_nodes=list(partition.isr),
+        offline_replicas=offline,
     )

@@ -7,7 +7,7 @@ from ...protocol.api.offset_for_leader_epoch import (
     OffsetForLeaderEpochResponse,
     OffsetForLeaderEpochResponseTopic,
 )
-from ...protocol.errors import ErrorCode
+from ..replica.manager import Unserved
 from ..replica.partition import Partition
 from .context import Context, Exchange
 
@@ -22,7 +22,7 @@ def handle(
             OffsetForLeaderEpochResponseTopic(
                 topic=topic.topic,
                 partitions=[
-                    _answer(context.replicas.find(topic.topic, wanted.partition), wanted)
+                    _answer(context.replicas.look_up(topic.topic, wanted.partition), wanted)
                     for wanted in topic.partitions
                 ],
             )
@@ -32,11 +32,11 @@ def handle(
 
 
 def _answer(
-    partition: Partition | None, wanted: OffsetForLeaderEpochRequestPartition
+    partition: Partition | Unserved, wanted: OffsetForLeaderEpochRequestPartition
 ) -> EpochEndOffset:
     answer = EpochEndOffset(error_code=0, partition=wanted.partition)
-    if partition is None:
-        answer.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if isinstance(partition, Unserved):
+        answer.error_code = partition.error_code
         return answer
     answer.error_code = partition.check_leader_epoch(wanted.current_leader_epoch)
     if not answer.error_code:

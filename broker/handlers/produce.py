@@ -25,6 +25,7 @@ from ...protocol.errors import ErrorCode
 from ...protocol.primitives import Buffer
 from ..controller.decide import INTERNAL_TOPICS
 from ..controller.image import TopicImage
+from ..replica.manager import ReplicaManager, Unserved
 from ..replica.partition import Appended, Partition
 from .context import Context, Exchange
 from .topics import find_topic
@@ -122,12 +123,13 @@ def handle(exchange: Exchange, request: ProduceRequest, context: Context) -> Non
         found = find_topic(context.controller.image, topic.name, topic.topic_id)
         results = wait.add_topic(topic.name, topic.topic_id)
         for data in topic.partition_data:
-            partition = None
-            if isinstance(found, TopicImage):
-                partition = replicas.find(found.name, data.index)
-            problem = refused or _refuse_partition(exchange.version, found, data, partition)
-            if problem is not None or partition is None:
-                results.append((data.index, None, problem or _unknown_partition(data.index)))
+            partition = _find_partition(found, data.index, replicas)
+            if isinstance(partition, Unserved):
+                results.append((data.index, None, refused or Appended(*partition)))
+                continue
+            problem = refused or _refuse_partition(exchange.version, data, partition)
+            if problem is not None:
+                results.append((data.index, None, problem))
                 continue
             batch = cast(memoryview, data.records)
             appended = replicas.append(partition, batch, now_ms)
@@ -145,14 +147,15 @@ def _refuse_request(request: ProduceRequest) -> Appended | None:
     return None
 
 
+def _find_partition(
+    found: TopicImage | ErrorCode, index: int, replicas: ReplicaManager
+) -> Partition | Unserved:
+    return Unserved(found) if isinstance(found, ErrorCode) else replicas.look_up(found.name, index)
+
+
 def _refuse_partition(
-    version: int,
-    found: TopicImage | ErrorCode,
-    data: ProduceRequestPartition,
-    partition: Partition | None,
+    version: int, data: ProduceRequestPartition, partition: Partition
 ) -> Appended | None:
-    if partition is None:
-        return Appended(found) if isinstance(found, ErrorCode) else _unknown_partition(data.index)
     if partition.topic in INTERNAL_TOPICS:
         message = f"clients cannot write to the internal topic {partition.topic!r}"
         return Appended(ErrorCode.INVALID_TOPIC_EXCEPTION, message)
@@ -169,10 +172,6 @@ def _codec(batch: Buffer) -> int:
     if len(batch) <= ATTRIBUTES_LOW_BYTE:
         return CompressionType.none
     return batch[ATTRIBUTES_LOW_BYTE] & CODEC_MASK
-
-
-def _unknown_partition(index: int) -> Appended:
-    return Appended(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"no partition {index}")
 
 
 def _has_all_acks(partition: Partition | None, appended: Appended) -> bool:

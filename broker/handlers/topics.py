@@ -2,9 +2,10 @@
 
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ZERO_UUID
-from ..controller.image import Image, TopicImage
+from ..controller.image import Image, PartitionImage, TopicImage
 from ..log.files import StorageError
 from ..log.scan import CorruptLog
+from ..replica.manager import ReplicaManager
 
 
 def find_topic(image: Image, name: str, topic_id: bytes) -> TopicImage | ErrorCode:
@@ -12,6 +13,23 @@ def find_topic(image: Image, name: str, topic_id: bytes) -> TopicImage | ErrorCo
     if topic_id != ZERO_UUID:
         return image.topic_by_id(topic_id) or ErrorCode.UNKNOWN_TOPIC_ID
     return image.topics.get(name) or ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+NO_LEADER = -1
+
+
+def leader_of(
+    topic: str, partition: PartitionImage, replicas: ReplicaManager
+) -> tuple[ErrorCode, int, list[int]]:
+    """Return (error, leader, offline replicas) of a partition.
+
+    One that cannot be served has no leader, as in Kafka when a replica's disk is gone. So clients
+    keep away from it: records without a key go to other partitions, and a consumer waits for this
+    one and reads the others. An error in each fetch instead would stop some consumers altogether.
+    """
+    if (topic, partition.index) in replicas.unserved:
+        return ErrorCode.LEADER_NOT_AVAILABLE, NO_LEADER, [partition.leader]
+    return ErrorCode.NONE, partition.leader, []
 
 
 def unreadable(error: StorageError | CorruptLog) -> ErrorCode:

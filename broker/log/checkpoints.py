@@ -29,6 +29,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from .files import Files
@@ -98,8 +99,12 @@ def encode_leader_epochs(epochs: Sequence[tuple[int, int]]) -> bytes:
 
 
 def decode_leader_epochs(data: bytes) -> list[tuple[int, int]]:
-    """Return (epoch, start offset), in the order of the file."""
-    return [(int(row[1]), int(row[2])) for row in _decode_lines(data, _EPOCH_LINE)]
+    """Return (epoch, start offset); both rise."""
+    entries = [(int(row[1]), int(row[2])) for row in _decode_lines(data, _EPOCH_LINE)]
+    for before, entry in pairwise(entries):
+        if entry[0] <= before[0] or entry[1] <= before[1]:
+            raise CorruptCheckpoint(f"epoch {entry[0]} at {entry[1]} after {before}")
+    return entries
 
 
 def _encode_lines(lines: Sequence[str]) -> bytes:
@@ -113,7 +118,7 @@ def _decode_lines(data: bytes, pattern: re.Pattern[str]) -> list[re.Match[str]]:
     if not lines:
         return []
     if lines[0] != "0":
-        raise CorruptCheckpoint(f"version {lines[0]!r}, not 0")
+        raise CorruptCheckpoint(_foreign(lines[0], "0"))
     count, rows = "".join(lines[1:2]), lines[2:]
     if not _COUNT_LINE.fullmatch(count) or int(count) != len(rows):
         raise CorruptCheckpoint(f"{len(rows)} lines where {count!r} are announced")
@@ -121,6 +126,11 @@ def _decode_lines(data: bytes, pattern: re.Pattern[str]) -> list[re.Match[str]]:
     if len(matches) != len(rows):
         raise CorruptCheckpoint("a line is not of the right form")
     return matches
+
+
+def _foreign(version: str | None, ours: str) -> str:
+    """Return what is wrong with a file that another program, or a newer release, has written."""
+    return f"it says version {version!r}, and this release knows version {ours} only"
 
 
 def _text(data: bytes) -> str:
@@ -156,7 +166,7 @@ def decode_meta_properties(data: bytes) -> MetaProperties:
     lines = [line.partition("=") for line in _text(data).splitlines() if line[:1] != "#"]
     values = {name.strip(): value.strip() for name, _, value in lines}
     if values.get("version") != "1":
-        raise CorruptCheckpoint(f"version {values.get('version')!r}, not 1")
+        raise CorruptCheckpoint(_foreign(values.get("version"), "1"))
     try:
         cluster_id, node_id = values["cluster.id"], int(values["node.id"])
         return MetaProperties(cluster_id, node_id, decode_uuid(values["directory.id"]))
@@ -190,7 +200,7 @@ def load(files: Files, path: str, decode: Callable[[bytes], Content]) -> Content
     except FileNotFoundError:
         return None
     except CorruptCheckpoint as error:
-        raise CorruptCheckpoint(f"{path}: {error}") from None
+        raise CorruptCheckpoint(f"{path} cannot be used: {error}") from None
 
 
 def take_clean_shutdown(files: Files, directory: str) -> int | None:

@@ -4,6 +4,10 @@ A stop that was not clean has lost nothing that anybody saw, if every acknowledg
 record had to be on disk first (`--flush fsync`), or if the machine has been up ever since: a
 process that is killed leaves what it wrote in the page cache. Otherwise, records that were read
 may be gone, and whoever has read them must be able to tell (a new leader epoch, KIP-320).
+
+Two things make the file untrue, and remove it: records that a start sets aside, before they are,
+and a disk that has failed. A failed disk may not take another write, but a removal needs none; it
+holds at least until the machine boots again, and then the boot id says what the file does not.
 """
 
 import json
@@ -38,3 +42,9 @@ def load(files: Files, data_dir: str) -> LastRun:
 def save(files: Files, data_dir: str, run: LastRun) -> None:
     """Say it before anything is written."""
     files.write_atomically(f"{data_dir}/{LAST_RUN}", json.dumps(run._asdict()).encode())
+
+
+def forget(files: Files, data_dir: str) -> None:
+    """Promise nothing any more."""
+    files.unlink(f"{data_dir}/{LAST_RUN}")
+    files.fsync_directory(data_dir)

@@ -84,8 +84,8 @@ def _no_notice(damage: CorruptLog) -> None:
 class Log:
     """See the module. `options` may be replaced at any time; so may `on_roll`.
 
-    `on_roll(base_offset)` is called when a segment was closed and before any batch at or above the
-    base offset of the new one is in a file; such batches may be staged already.
+    `on_roll(base_offset)` is called for each new segment once the write that began it is done; a
+    write that failed has begun none.
     """
 
     __slots__ = (
@@ -225,12 +225,15 @@ class Log:
         if not staged:
             return
         self._staged = []
+        segments_before = len(self._segments)
         try:
             self._write(staged)
         except StorageError:
             self.truncate_to(self.written_offset)
             raise
         self.written_offset = self._segments[-1].next_offset
+        for segment in self._segments[segments_before:]:
+            self.on_roll(segment.base_offset)
 
     def _write(self, staged: list[Batch]) -> None:
         """Append the batches, with one system call for each segment that they go to."""
@@ -272,7 +275,7 @@ class Log:
         """Close the active segment and begin another at the log end, unless it is empty."""
         self.write()
         if self._segments[-1].size_bytes:
-            self._roll(self.log_end_offset)
+            self.on_roll(self._roll(self.log_end_offset).base_offset)
 
     def _roll(self, last_offset: int) -> Segment:
         """Return a new active segment, which can hold `last_offset`."""
@@ -286,8 +289,11 @@ class Log:
         old_file = old.path("log") if self.options.flush_on_write == "os" else old.file
         self._unflushed += (old_file, *index_paths, self._directory)
         self._warm_up(old)
-        self.on_roll(base_offset)
         return new
+
+    def flush_too(self, path: str) -> None:
+        """Let the next flush confirm a file beside the log as well, and its name."""
+        self._unflushed += (path, self._directory)
 
     def begin_flush(self) -> FlushPoint:
         """Return what is to be flushed to confirm all that is written; empty when nothing is."""
@@ -439,16 +445,25 @@ class Log:
             self._files.flush_now(files)
             self.recovery_point = self.written_offset
 
-    def delete(self) -> None:
-        """Remove the log with its directory, which is renamed first to <directory>-delete.
-
-        So a half removed log is never taken for a log; who lists logs removes such directories.
-        The name is cut where the ending would make it longer than file systems take.
-        """
-        parent, name = os.path.split(self._directory)
-        doomed = os.path.join(parent, name[: MAX_NAME_BYTES - len(DELETED_ENDING)] + DELETED_ENDING)
-        self._files.rename(self._directory, doomed)
-        self._files.fsync_directory(parent)
+    def let_go(self) -> None:
+        """Hold no file any more: the log is being deleted."""
         for segment in self._segments:
             segment.rest()
-        self._files.remove_directory(doomed)
+
+
+def delete_logs(files: Files, directories: Sequence[str]) -> None:
+    """Remove logs with their directories, all in one, which are renamed to <directory>-delete.
+
+    So a half removed log is never taken for a log; who lists logs removes such directories. The
+    name is cut where the ending would make it longer than file systems take.
+    """
+    doomed: list[str] = []
+    for directory in directories:
+        parent, name = os.path.split(directory)
+        kept_name = name[: MAX_NAME_BYTES - len(DELETED_ENDING)]
+        doomed.append(os.path.join(parent, kept_name + DELETED_ENDING))
+        if files.exists(directory):
+            files.rename(directory, doomed[-1])
+    files.flush_now(sorted({os.path.dirname(directory) for directory in directories}))
+    for directory in doomed:
+        files.remove_directory(directory)

@@ -9,8 +9,9 @@ After each of them the high watermarks move and the waits in the purgatory are a
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from ...protocol.errors import ErrorCode
 from ..log.files import Files, StorageFailed
 from ..log.log import FlushPoint
 from .partition import Appended, Partition
@@ -28,11 +29,20 @@ class ProduceWait(Wait, Protocol):
         ...
 
 
+class Unserved(NamedTuple):
+    """Why a partition is not served: what its requests are answered."""
+
+    error_code: ErrorCode
+    message: str | None = None
+
+
 class ReplicaManager:
     """Finds partitions, owns their flush rounds and their waiting requests."""
 
     def __init__(self, files: Files, loop: asyncio.AbstractEventLoop) -> None:
         self.partitions: dict[tuple[str, int], Partition] = {}
+        self.unserved: dict[tuple[str, int], Unserved] = {}
+        """Partitions of this node that could not be opened: damaged, or no room for them."""
         self.on_failure: Callable[[StorageFailed], None] = _stop_loudly
         self._files = files
         self._loop = loop
@@ -54,12 +64,19 @@ class ReplicaManager:
         """The partition, if this node leads it."""
         return self.partitions.get((topic, index))
 
+    def look_up(self, topic: str, index: int) -> Partition | Unserved:
+        """The partition, or why there is none."""
+        found = self.partitions.get((topic, index)) or self.unserved.get((topic, index))
+        return found or Unserved(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"no partition {index}")
+
     def add(self, partition: Partition) -> None:
         """Serve this partition from now on."""
-        self.partitions[partition.topic, partition.index] = partition
+        self.partitions[partition.log_name] = partition
+        self.unserved.pop(partition.log_name, None)
 
     def remove(self, topic: str, index: int) -> Partition | None:
         """Serve it no longer; requests that wait for it are asked again."""
+        self.unserved.pop((topic, index), None)
         partition = self.partitions.pop((topic, index), None)
         if partition is not None:
             partition.is_removed = True

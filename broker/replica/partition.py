@@ -29,6 +29,7 @@ from ..config import TopicConfig
 from ..log.files import StorageError, StorageFailed
 from ..log.index import NO_TIMESTAMP
 from ..log.log import FlushPoint, Log
+from ..log.recovery import Confirmed
 from ..log.segment import FileSlice
 from .epochs import LeaderEpochs
 from .producers import Producers, SentBatch
@@ -88,6 +89,17 @@ class Partition:
         self.is_removed = False
         """Its topic was deleted, or another node leads it: whoever waits for it must give up."""
         self._staged: list[Appended] = []
+
+    @property
+    def log_name(self) -> tuple[str, int]:
+        """Topic and index."""
+        return self.topic, self.index
+
+    @property
+    def confirmed(self) -> Confirmed:
+        """What the checkpoints say of it: nothing that the disk has not confirmed."""
+        recovery_point = self.log.recovery_point
+        return Confirmed(recovery_point, min(self.high_watermark, recovery_point))
 
     @property
     def last_stable_offset(self) -> int:

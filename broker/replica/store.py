@@ -5,12 +5,14 @@
                           leader-epoch-checkpoint           epochs and where they began
                           partition.metadata                the topic id: another one, another topic
 
-The producers are rebuilt from the newest snapshot that is not beyond the log's end, and the
+The producers are rebuilt from the newest sound snapshot that is not beyond the log's end, and the
 headers of the batches behind it. A snapshot is taken at each roll and at a clean stop, so that a
-start reads the active segment at most.
+start reads the active segment at most. It has a checksum, so it is written plainly, and flushed
+with the segment that was rolled; one that was torn is passed over, as is one of a newer version.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,10 +20,12 @@ from typing import Literal
 from ...protocol.batch import MAX_SEQUENCE
 from ..clock import WallClock
 from ..config import TopicConfig
-from ..log import checkpoints
-from ..log.files import Files
-from ..log.log import DELETED_ENDING, MAX_NAME_BYTES, Log, LogOptions
+from ..log import checkpoints, last_run
+from ..log.files import Files, StorageError, StorageFailed
+from ..log.log import DELETED_ENDING, MAX_NAME_BYTES, Log, LogOptions, delete_logs
+from ..log.offset_checkpoints import LogName, OffsetCheckpoints
 from ..log.producer_snapshot import ProducerEntry, decode_snapshot, encode_snapshot, snapshot_name
+from ..log.scan import CorruptLog
 from .epochs import LeaderEpochs
 from .partition import Partition
 from .producers import Producers, SentBatch
@@ -29,6 +33,7 @@ from .producers import Producers, SentBatch
 SNAPSHOT_ENDING = ".snapshot"
 STRAY_ENDING = "-stray"
 KEPT_SNAPSHOTS = 2
+_PARTITION_NAME = re.compile(r"[a-zA-Z0-9._-]+-\d+", re.ASCII)
 
 log = logging.getLogger("minikafka.store")
 
@@ -47,6 +52,11 @@ class PartitionIdentity:
         """As Kafka names it."""
         return f"{self.topic}-{self.index}"
 
+    @property
+    def log_name(self) -> LogName:
+        """As the checkpoints name it."""
+        return self.topic, self.index
+
 
 class PartitionStore:
     """The partitions in one data directory."""
@@ -56,6 +66,7 @@ class PartitionStore:
         files: Files,
         data_dir: str,
         clock: WallClock,
+        offset_checkpoints: OffsetCheckpoints,
         *,
         flush: Literal["fsync", "os"],
         is_clean: bool,
@@ -65,14 +76,15 @@ class PartitionStore:
         self._clock = clock
         self._flush: Literal["fsync", "os"] = flush
         self._is_clean = is_clean
-        path = f"{data_dir}/{checkpoints.RECOVERY_POINT}"
-        self._recovery_points = checkpoints.load(files, path, checkpoints.decode_offsets) or {}
-        """As the checkpoint on disk has them."""
+        self._checkpoints = offset_checkpoints
         self._remove_deleted()
 
     def open(self, identity: PartitionIdentity, config: TopicConfig) -> Partition:
-        """Open a partition, or make it; raises CorruptLog and CorruptCheckpoint."""
-        directory = f"{self._data_dir}/{identity.directory_name}"
+        """Open a partition, or make it.
+
+        CorruptLog and CorruptCheckpoint say what is wrong, and nothing was changed then.
+        """
+        directory = self.directory(identity.log_name)
         self._set_stray_aside(directory, identity)
         options = LogOptions(
             segment_bytes=config.segment_bytes,
@@ -80,54 +92,57 @@ class PartitionStore:
             index_interval_bytes=config.index_interval_bytes,
             flush_on_write=self._flush,
         )
+        saved_epochs = self._load_epochs(directory)
+        confirmed = self._checkpoints.find(identity.log_name)
         opened = Log.open(
             self._files,
             directory,
             options,
-            recovery_point=self._recovery_points.get((identity.topic, identity.index), 0),
+            recovery_point=confirmed.recovery_point,
+            high_watermark=confirmed.high_watermark,
             clean=self._is_clean,
+            before_keeping=self._before_keeping,
         )
         self._write_identity(directory, identity)
-        epochs = self._load_epochs(directory, opened, identity.leader_epoch)
+        epochs = self._take_epochs(directory, opened, saved_epochs, identity.leader_epoch)
         producers = self._load_producers(directory, opened)
         partition = Partition(identity.topic, identity.index, opened, config, producers, epochs)
-        opened.on_roll = lambda base_offset: self._save_producers(directory, producers, base_offset)
+        opened.on_roll = lambda base_offset: self._save_producers(partition, base_offset)
         return partition
+
+    def lead(self, partition: Partition, leader_epoch: int) -> None:
+        """Let a leader epoch begin at the end of the log, unless it has begun already."""
+        if partition.epochs.assign(leader_epoch, partition.log.log_end_offset):
+            self._write_epochs(self.directory(partition.log_name), partition.epochs)
+            partition.leader_epoch = leader_epoch
 
     def close(self, partition: Partition) -> None:
         """Flush and close; a snapshot of the producers saves the next start reading."""
-        partition.log.close(sync=True)
-        directory = f"{self._data_dir}/{partition}"
         if partition.log.log_end_offset > partition.log.log_start_offset:
-            self._save_producers(directory, partition.producers, partition.log.log_end_offset)
+            self._save_producers(partition, partition.log.log_end_offset)
+        partition.log.close(sync=True)
 
-    def delete(self, partitions: Sequence[Partition]) -> None:
-        """Remove their data."""
-        self._forget_recovery_points([(each.topic, each.index) for each in partitions])
-        for partition in partitions:
-            partition.log.delete()
+    def delete(self, names: Sequence[LogName]) -> None:
+        """Remove the data of partitions, opened or not."""
+        delete_logs(self._files, [self.directory(name) for name in names])
+        self._checkpoints.forget(names)  # Last: on a full disk, there is room for it only now.
 
-    def checkpoint(self, partitions: Iterable[Partition]) -> None:
-        """Save up to where each log is on disk, and each high watermark; never more than that."""
-        recovery: dict[tuple[str, int], int] = {}
-        high_watermarks: dict[tuple[str, int], int] = {}
-        for partition in partitions:
-            key = partition.topic, partition.index
-            recovery[key] = partition.log.recovery_point
-            high_watermarks[key] = min(partition.high_watermark, partition.log.recovery_point)
-        self._recovery_points = recovery
-        self._write_offsets(checkpoints.RECOVERY_POINT, recovery)
-        self._write_offsets(checkpoints.HIGH_WATERMARK, high_watermarks)
+    def warn_of_strays(self, names: Iterable[LogName]) -> None:
+        """Name the directories of partitions that are none of `names`; they are left alone."""
+        known = {f"{topic}-{index}" for topic, index in names}
+        for name in self._files.list_directory(self._data_dir):
+            if _PARTITION_NAME.fullmatch(name) and name not in known:
+                message = "%s/%s belongs to no topic of this node: remove it if nobody needs it"
+                log.warning(message, self._data_dir, name)
 
-    def _forget_recovery_points(self, keys: Sequence[tuple[str, int]]) -> None:
-        """A topic of the same name may come: what was confirmed of this one is none of its own."""
-        known = [key for key in keys if self._recovery_points.pop(key, None) is not None]
-        if known:
-            self._write_offsets(checkpoints.RECOVERY_POINT, self._recovery_points)
+    def directory(self, name: LogName) -> str:
+        """Where a partition lies."""
+        return f"{self._data_dir}/{name[0]}-{name[1]}"
 
-    def _write_offsets(self, name: str, offsets: dict[tuple[str, int], int]) -> None:
-        path = f"{self._data_dir}/{name}"
-        self._files.write_atomically(path, checkpoints.encode_offsets(offsets))
+    def _before_keeping(self, damage: CorruptLog) -> None:
+        """Records will be set aside that somebody may have read: this start is not lossless."""
+        del damage
+        last_run.forget(self._files, self._data_dir)
 
     def _remove_deleted(self) -> None:
         """Finish deletions that a crash has interrupted."""
@@ -143,7 +158,7 @@ class PartitionStore:
             ending = f".{checkpoints.encode_uuid(found)}{STRAY_ENDING}"
             kept_name = identity.directory_name[: MAX_NAME_BYTES - len(ending)] + ending
             stray = f"{self._data_dir}/{kept_name}"
-            self._forget_recovery_points([(identity.topic, identity.index)])
+            self._checkpoints.forget([identity.log_name])
             log.error("%s belongs to another topic of that name; kept as %s", directory, stray)
             self._files.rename(directory, stray)
             self._files.fsync_directory(self._data_dir)
@@ -154,46 +169,76 @@ class PartitionStore:
             data = checkpoints.encode_partition_metadata(identity.topic_id)
             self._files.write_atomically(path, data)
 
-    def _load_epochs(self, directory: str, opened: Log, leader_epoch: int) -> LeaderEpochs:
+    def _load_epochs(self, directory: str) -> list[tuple[int, int]] | None:
         path = f"{directory}/{checkpoints.LEADER_EPOCHS}"
-        saved = checkpoints.load(self._files, path, checkpoints.decode_leader_epochs)
+        return checkpoints.load(self._files, path, checkpoints.decode_leader_epochs)
+
+    def _take_epochs(
+        self, directory: str, opened: Log, saved: list[tuple[int, int]] | None, leader_epoch: int
+    ) -> LeaderEpochs:
+        """The saved epochs, or those in the log, less what the log has lost; then ours."""
         epochs = LeaderEpochs(saved)
-        changed = saved is None
         if saved is None:
             for header in opened.headers(opened.log_start_offset):
                 epochs.assign(header.partition_leader_epoch, header.base_offset)
-        if opened.was_cut:
-            epochs.truncate_to_end(opened.log_end_offset)
-            changed = True
-        changed |= epochs.assign(leader_epoch, opened.log_end_offset)
-        if changed:
-            data = checkpoints.encode_leader_epochs(epochs.entries)
-            self._files.write_atomically(path, data)
+        epochs.truncate_to_end(opened.log_end_offset)
+        epochs.assign(leader_epoch, opened.log_end_offset)
+        if epochs.entries != saved:
+            self._write_epochs(directory, epochs)
         return epochs
+
+    def _write_epochs(self, directory: str, epochs: LeaderEpochs) -> None:
+        path = f"{directory}/{checkpoints.LEADER_EPOCHS}"
+        self._files.write_atomically(path, checkpoints.encode_leader_epochs(epochs.entries))
 
     def _load_producers(self, directory: str, opened: Log) -> Producers:
         producers = Producers()
         offset = opened.log_start_offset
         for end_offset in self._snapshot_offsets(directory):
             path = f"{directory}/{snapshot_name(end_offset)}"
+            if end_offset > opened.log_end_offset:
+                # What it tells of was lost, and other batches will take those offsets.
+                self._files.unlink(path)
+                self._files.fsync_directory(directory)
+                continue
             entries = decode_snapshot(self._files.read_bytes(path))
-            if entries is not None and offset <= end_offset <= opened.log_end_offset:
+            if entries is None:
+                log.warning("%s is no sound snapshot of version 1: it is passed over", path)
+            elif end_offset >= offset:
                 producers.load([_from_entry(entry) for entry in entries])
                 offset = end_offset
                 break
-            self._files.unlink(path)
         if offset < opened.log_end_offset:
             for header in opened.headers(offset):
                 if header.producer_id >= 0 and header.base_offset >= offset:
                     producers.replay(header, self._clock.now_ms())
         return producers
 
-    def _save_producers(self, directory: str, producers: Producers, end_offset: int) -> None:
-        entries = [_to_entry(*each) for each in producers.snapshot(end_offset)]
+    def _save_producers(self, partition: Partition, end_offset: int) -> None:
+        """Write a snapshot, which the next flush confirms; without room there is none."""
+        directory = self.directory(partition.log_name)
         path = f"{directory}/{snapshot_name(end_offset)}"
-        self._files.write_atomically(path, encode_snapshot(entries))
-        for old in self._snapshot_offsets(directory)[KEPT_SNAPSHOTS:]:
-            self._files.unlink(f"{directory}/{snapshot_name(old)}")
+        entries = [_to_entry(*each) for each in partition.producers.snapshot(end_offset)]
+        try:
+            file = self._files.open(path, create=True)
+            file.truncate(0)
+            file.append([encode_snapshot(entries)])
+        except StorageFailed:
+            raise
+        except StorageError as error:
+            log.warning("no producer snapshot, the next start reads more: %s", error)
+            self._files.unlink(path)
+            return
+        partition.log.flush_too(path)
+        self._remove_old_snapshots(directory, partition.log.recovery_point)
+
+    def _remove_old_snapshots(self, directory: str, recovery_point: int) -> None:
+        """Keep the newest few, and one that the disk has confirmed."""
+        old = self._snapshot_offsets(directory)[KEPT_SNAPSHOTS - 1 :]
+        confirmed = next((offset for offset in old if offset < recovery_point), None)
+        for offset in old[1:]:
+            if offset != confirmed:
+                self._files.unlink(f"{directory}/{snapshot_name(offset)}")
 
     def _snapshot_offsets(self, directory: str) -> list[int]:
         """Newest first."""

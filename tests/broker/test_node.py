@@ -9,7 +9,12 @@ import pytest
 from minikafka.broker.config import BrokerConfig
 from minikafka.broker.controller.decide import Decision
 from minikafka.broker.controller.image import UnknownRecord
-from minikafka.broker.log.checkpoints import CLEAN_SHUTDOWN, META_PROPERTIES
+from minikafka.broker.log.checkpoints import (
+    CLEAN_SHUTDOWN,
+    HIGH_WATERMARK,
+    META_PROPERTIES,
+    RECOVERY_POINT,
+)
 from minikafka.broker.log.last_run import LAST_RUN
 from minikafka.broker.node import LOCK_FILE, Node, NodeError
 from minikafka.broker.options import ConfigError
@@ -145,15 +150,29 @@ async def test_a_metadata_log_of_a_newer_version_is_one_sentence(tmp_path: Path)
     assert "\n" not in message
 
 
-async def test_a_damaged_partition_is_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        (META_PROPERTIES, b"version=2\nnode.id=1\n", "says version '2'"),
+        (META_PROPERTIES, b"", "says version None"),
+        (RECOVERY_POINT, b"1\n0\n", "says version '1'"),
+        (RECOVERY_POINT, b"0\n2\norders 0 1\n", "1 lines where '2' are announced"),
+        (HIGH_WATERMARK, b"\xff\xfe", "is not text"),
+    ],
+)
+async def test_a_foreign_or_damaged_file_of_the_node_is_one_sentence(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
     data_dir = tmp_path / "node"
     async with serving(data_dir) as node:
         await node.create("orders")
-        await node.produce("orders", batch_of())
-    (data_dir / "orders-0" / "00000000000000000000.log").write_bytes(b"")
+    (data_dir / name).write_bytes(content)
     message = await refused(BrokerConfig(listen="127.0.0.1:0", data_dir=str(data_dir)))
-    assert "orders-0" in message
+    assert str(data_dir / name) in message
+    assert reason in message
     assert "\n" not in message
+    assert (data_dir / name).read_bytes() == content
+    assert (data_dir / "orders-0" / "00000000000000000000.log").exists()
 
 
 async def test_a_disk_that_is_full_at_the_start_is_one_sentence(tmp_path: Path) -> None:
@@ -194,10 +213,26 @@ async def test_a_failed_fsync_ends_the_node_without_a_marker(tmp_path: Path) -> 
     client.send(produce_request("orders", batch_of()), 9)
     assert await running == 1
     assert not (data_dir / CLEAN_SHUTDOWN).exists()
-    for connection in list(node._server._connections):
-        connection.close()
     assert await client.closed_by_peer() == b""  # it was never acknowledged
     await client.close()
+    # What the page cache holds is not to be trusted, although the machine was up all the time.
+    assert not (data_dir / LAST_RUN).exists()
+    async with serving(as_after_kill(data_dir)) as restarted:
+        assert restarted.partition("orders").leader_epoch == 1
+
+
+@pytest.mark.parametrize("acks", [0, 1, -1])
+async def test_nothing_is_acknowledged_after_a_failed_fsync(tmp_path: Path, acks: int) -> None:
+    files = UnreliableFiles()
+    async with serving(tmp_path / "node", files=files) as node:
+        await node.create("orders")
+        files.flush_error = BROKEN
+        client, late = await node.connect(), await node.connect()
+        client.send(produce_request("orders", batch_of()), 9)
+        assert await client.closed_by_peer() == b""
+        late.send(produce_request("orders", batch_of(), acks=acks), 9)
+        assert await late.closed_by_peer() == b""
+        files.flush_error = None
 
 
 async def test_a_clean_restart_keeps_topics_records_and_epochs(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from minikafka.broker.controller.decide import (
 from minikafka.broker.controller.image import Image, Record, UnknownRecord
 from minikafka.broker.controller.service import METADATA_DIRECTORY, Controller
 from minikafka.broker.log.files import Files, StorageFailed
+from minikafka.broker.log.recovery import Confirmed
 from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.records import iterate, iterate_batches
 
@@ -33,7 +34,7 @@ CONFIG = BrokerConfig()
 
 def controller_of(data_dir: Path, files: Files | None = None) -> Controller:
     """The controller of a data directory, opened as after a crash."""
-    return Controller.open(files or Files(), str(data_dir), SetClock(), Random(1), False)
+    return Controller.open(files or Files(), str(data_dir), SetClock(), Random(1), Confirmed())
 
 
 def creating(name: str, partitions: int = 1) -> Callable[[Image], Decision]:

@@ -231,7 +231,7 @@ async def test_a_removed_partition_does_not_hold_up_a_flush(tmp_path: Path) -> N
     produce = setting.produce(0, 1)
     removed = setting.manager.remove("orders", 0)
     assert removed is not None
-    removed.log.delete()
+    removed.log.let_go()
     setting.files.release()
     await setting.manager.flush_all()
     assert produce.is_answered

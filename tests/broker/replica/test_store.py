@@ -8,8 +8,9 @@ import pytest
 from minikafka.broker.clock import WallClock
 from minikafka.broker.config import TopicConfig
 from minikafka.broker.log import checkpoints
-from minikafka.broker.log.files import Files
+from minikafka.broker.log.files import DiskFull, File, Files
 from minikafka.broker.log.log import MAX_NAME_BYTES
+from minikafka.broker.log.offset_checkpoints import OffsetCheckpoints
 from minikafka.broker.log.producer_snapshot import decode_snapshot, snapshot_name
 from minikafka.broker.log.scan import CorruptLog
 from minikafka.broker.replica.partition import Partition
@@ -27,7 +28,16 @@ NOW_MS = 1_700_000_000_000
 def store_of(data_dir: Path, *, is_clean: bool = False) -> PartitionStore:
     """The store of a data directory."""
     data_dir.mkdir(exist_ok=True)
-    return PartitionStore(Files(), str(data_dir), WallClock(), flush="fsync", is_clean=is_clean)
+    files, path = Files(), str(data_dir)
+    offset_checkpoints = OffsetCheckpoints(files, path)
+    return PartitionStore(
+        files, path, WallClock(), offset_checkpoints, flush="fsync", is_clean=is_clean
+    )
+
+
+def checkpoint(store: PartitionStore, partition: Partition) -> None:
+    """Write the checkpoints of a node that has this partition."""
+    store._checkpoints.save_now({partition.log_name: partition.confirmed}, [])
 
 
 def send(partition: Partition, sequence: int, epoch: int = 0) -> tuple[ErrorCode, int]:
@@ -65,7 +75,7 @@ def test_what_was_closed_is_there_again(tmp_path: Path) -> None:
     for sequence in range(7):
         send(partition, sequence)
     store.close(partition)
-    store.checkpoint([partition])
+    checkpoint(store, partition)
     partition = store_of(tmp_path, is_clean=True).open(ORDERS, CONFIG)
     assert (partition.high_watermark, partition.log.log_end_offset) == (7, 7)
     assert send(partition, 3) == (ErrorCode.NONE, 3)
@@ -98,9 +108,41 @@ def test_each_roll_takes_a_snapshot_and_few_are_kept(tmp_path: Path) -> None:
     assert snapshots_in(tmp_path) == [snapshot_name(base) for base in bases[-KEPT_SNAPSHOTS:]]
 
 
+def test_a_snapshot_is_flushed_with_the_roll_and_a_confirmed_one_is_kept(tmp_path: Path) -> None:
+    """The event loop does not wait for the disk, which may lose all that came since a flush."""
+    partition = store_of(tmp_path).open(ORDERS, SMALL_SEGMENTS)
+    for sequence in range(8):
+        send(partition, sequence)
+    confirmed = snapshots_in(tmp_path)[-1]
+    for sequence in range(8, 20):
+        partition.append(memoryview(batch_of(b"v", producer=(9, 0, sequence))), NOW_MS)
+        partition.write()
+    names = snapshots_in(tmp_path)
+    assert (len(names), names[0]) == (KEPT_SNAPSHOTS + 1, confirmed)
+    to_flush = partition.log.begin_flush().files
+    assert {str(tmp_path / "orders-0" / name) for name in names[1:]} <= set(to_flush)
+
+
+def test_a_snapshot_that_finds_no_room_fails_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class NoSnapshots(Files):
+        def open(self, path: str, *, create: bool = False) -> File:
+            if path.endswith(".snapshot"):
+                raise DiskFull(path)
+            return super().open(path, create=create)
+
+    store = store_of(tmp_path)
+    store._files = NoSnapshots()
+    partition = store.open(ORDERS, SMALL_SEGMENTS)
+    assert [send(partition, sequence)[0] for sequence in range(8)] == [ErrorCode.NONE] * 8
+    assert snapshots_in(tmp_path) == []
+    assert "no producer snapshot" in caplog.text
+
+
 @pytest.mark.parametrize("damage", ["newest", "all"])
-def test_a_damaged_snapshot_is_deleted_and_the_producers_come_from_elsewhere(
-    tmp_path: Path, damage: str
+def test_a_damaged_snapshot_is_passed_over_and_the_producers_come_from_elsewhere(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     data_dir = tmp_path / "data"
     partition = store_of(data_dir).open(ORDERS, SMALL_SEGMENTS)
@@ -114,7 +156,8 @@ def test_a_damaged_snapshot_is_deleted_and_the_producers_come_from_elsewhere(
         content[20] ^= 1
         path.write_bytes(content)
     partition = store_of(killed).open(ORDERS, SMALL_SEGMENTS)
-    assert names[-1] not in snapshots_in(killed)
+    assert snapshots_in(killed) == names
+    assert names[-1] in caplog.text
     assert [send(partition, sequence)[1] for sequence in range(15, 21)] == [*range(15, 21)]
 
 
@@ -129,7 +172,7 @@ def test_a_snapshot_beyond_the_end_of_the_log_is_not_believed(tmp_path: Path) ->
     with (data_dir / "orders-0" / "00000000000000000000.log").open("r+b") as log:
         log.truncate(size * 4 // 5)  # as if the power had failed
     partition = store_of(data_dir).open(ORDERS, CONFIG)
-    assert snapshots_in(data_dir) == []
+    assert snapshots_in(data_dir) == []  # other batches will take those offsets
     assert send(partition, 4) == (ErrorCode.NONE, 4)
 
 
@@ -139,7 +182,7 @@ def test_the_checkpoint_tells_what_is_on_disk_and_no_more(tmp_path: Path) -> Non
     send(partition, 0)
     partition.append(memoryview(batch_of(producer=(9, 0, 1))), NOW_MS)
     partition.write()
-    store.checkpoint([partition])
+    checkpoint(store, partition)
     for name in (checkpoints.RECOVERY_POINT, checkpoints.HIGH_WATERMARK):
         saved = checkpoints.decode_offsets((tmp_path / name).read_bytes())
         assert saved == {("orders", 0): 1}
@@ -150,7 +193,7 @@ def test_a_log_that_ends_below_its_recovery_point_is_not_opened(tmp_path: Path) 
     partition = store.open(ORDERS, CONFIG)
     for sequence in range(3):
         send(partition, sequence)
-    store.checkpoint([partition])
+    checkpoint(store, partition)
     (tmp_path / "orders-0" / "00000000000000000000.log").write_bytes(b"")
     with pytest.raises(CorruptLog):
         store_of(tmp_path).open(ORDERS, CONFIG)
@@ -163,7 +206,7 @@ def test_a_directory_of_another_topic_is_kept_under_another_name(
     partition = store.open(ORDERS, CONFIG)
     for sequence in range(3):
         send(partition, sequence)
-    store.checkpoint([partition])
+    checkpoint(store, partition)
     recreated = replace(ORDERS, topic_id=b"\x02" * 16)
     partition = store_of(tmp_path).open(recreated, CONFIG)
     assert partition.log.log_end_offset == 0
@@ -184,7 +227,7 @@ def test_the_longest_names_can_be_set_aside_and_deleted(tmp_path: Path) -> None:
     partition = store.open(replace(longest, topic_id=b"\x02" * 16), CONFIG)
     (stray,) = tmp_path.glob("*-stray")
     assert len(stray.name) == MAX_NAME_BYTES
-    store.delete([partition])
+    store.delete([partition.log_name])
     assert list(tmp_path.glob("x*")) == [stray]
 
 
@@ -192,8 +235,8 @@ def test_a_deleted_partition_is_forgotten_by_the_checkpoint(tmp_path: Path) -> N
     store = store_of(tmp_path)
     partition = store.open(ORDERS, CONFIG)
     send(partition, 0)
-    store.checkpoint([partition])
-    store.delete([partition])
+    checkpoint(store, partition)
+    store.delete([partition.log_name])
     assert not (tmp_path / "orders-0").exists()
     saved = (tmp_path / checkpoints.RECOVERY_POINT).read_bytes()
     assert checkpoints.decode_offsets(saved) == {}

@@ -1,0 +1,98 @@
+"""What the offset checkpoints of a data directory say of each log, read at start and kept up.
+
+    recovery-point-offset-checkpoint    up to where the disk has confirmed every byte
+    replication-offset-checkpoint       the high watermark, as far as it is confirmed
+
+What is written is never above what was flushed before, so a log that ends below either has lost
+something. A log that could not be opened keeps its rows: whoever mends it must know them.
+
+While the node runs, the files are replaced without holding up the event loop. A topic may be
+deleted meanwhile: then `forget` has written what holds, and the replacement under way is dropped.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from . import checkpoints
+from .checkpoints import HIGH_WATERMARK, RECOVERY_POINT, PartitionOffsets
+from .files import File, Files
+from .recovery import Confirmed
+
+LogName: TypeAlias = tuple[str, int]
+"""Topic and partition."""
+
+
+class OffsetCheckpoints:
+    """The rows of all of them, by log."""
+
+    def __init__(self, files: Files, data_dir: str) -> None:
+        self._files = files
+        self._data_dir = data_dir
+        self._changes = 0
+        recovery_points = self._load(RECOVERY_POINT)
+        high_watermarks = self._load(HIGH_WATERMARK)
+        self._rows = {
+            name: Confirmed(recovery_points.get(name, 0), high_watermarks.get(name, 0))
+            for name in {**recovery_points, **high_watermarks}
+        }
+
+    def find(self, name: LogName) -> Confirmed:
+        """What is known of a log; all 0 of one that is not there."""
+        return self._rows.get(name, Confirmed())
+
+    async def save(self, rows: Mapping[LogName, Confirmed], unopened: Iterable[LogName]) -> None:
+        """Replace all rows but those of the `unopened` logs, off the event loop."""
+        self._replace(rows, unopened)
+        change = self._changes
+        temporary = [self._write_temporary(name, rows) for name, rows in self._contents().items()]
+        await self._files.flush(temporary)
+        if change == self._changes:
+            for name in self._contents():
+                self._files.rename(f"{self._data_dir}/{name}.tmp", f"{self._data_dir}/{name}")
+            await self._files.flush([self._data_dir])
+
+    def save_now(self, rows: Mapping[LogName, Confirmed], unopened: Iterable[LogName]) -> None:
+        """The same at once, for a stop."""
+        self._replace(rows, unopened)
+        self._write()
+
+    def set(self, name: LogName, row: Confirmed) -> None:
+        """Replace the row of one log, at once."""
+        self._changes += 1
+        self._rows[name] = row
+        self._write()
+
+    def forget(self, names: Iterable[LogName]) -> None:
+        """Drop rows, at once: a topic of the same name may come, and these are none of its own."""
+        known = [name for name in names if self._rows.pop(name, None) is not None]
+        if known:
+            self._changes += 1
+            self._write()
+
+    def _replace(self, rows: Mapping[LogName, Confirmed], unopened: Iterable[LogName]) -> None:
+        kept = {name: self._rows[name] for name in unopened if name in self._rows}
+        self._rows = {**kept, **rows}
+        self._changes += 1
+
+    def _load(self, name: str) -> PartitionOffsets:
+        path = f"{self._data_dir}/{name}"
+        return checkpoints.load(self._files, path, checkpoints.decode_offsets) or {}
+
+    def _contents(self) -> dict[str, PartitionOffsets]:
+        """What each file says."""
+        rows = self._rows.items()
+        return {
+            RECOVERY_POINT: {name: row.recovery_point for name, row in rows},
+            HIGH_WATERMARK: {name: row.high_watermark for name, row in rows},
+        }
+
+    def _write(self) -> None:
+        for name, offsets in self._contents().items():
+            path = f"{self._data_dir}/{name}"
+            self._files.write_atomically(path, checkpoints.encode_offsets(offsets))
+
+    def _write_temporary(self, name: str, offsets: PartitionOffsets) -> File:
+        file = self._files.open(f"{self._data_dir}/{name}.tmp", create=True)
+        file.truncate(0)
+        file.append([checkpoints.encode_offsets(offsets)])
+        return file
