@@ -1,7 +1,7 @@
 """The broker's `Files` on a simulated disk: its own code but for the threads of `flush`.
 
 A flush is awaited and done when the loop comes round, its files in an order that the seed decides,
-since worker threads keep none. `hold()` makes flushes wait until `release()` lets them end, in any
+since worker threads keep none; where it is *instant* it needs no loop. `hold()` makes flushes wait until `release()` lets them end, in any
 order.
 """
 
@@ -17,11 +17,14 @@ from .disk import SimulatedDisk
 class SimulatedFiles(Files):
     """See the module."""
 
-    def __init__(self, disk: SimulatedDisk, random: Random | None = None) -> None:
+    def __init__(
+        self, disk: SimulatedDisk, random: Random | None = None, *, is_instant: bool = False
+    ) -> None:
         self._calls = disk  # type: ignore[assignment] # it has the methods of SystemCalls
         self._failure = None
         self.disk = disk
         self._random = random
+        self._is_instant = is_instant
         self._is_held = False
         self.held: list[asyncio.Future[None]] = []
 
@@ -32,7 +35,7 @@ class SimulatedFiles(Files):
         if self._is_held:
             self.held.append(asyncio.get_running_loop().create_future())
             await self.held[-1]
-        else:
+        elif not self._is_instant:
             await asyncio.sleep(0)
         self.flush_now(self.shuffled(files))
 

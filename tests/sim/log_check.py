@@ -45,12 +45,12 @@ def check(
         again = _start(image, features)
         assert image.tree() == before, "a second start changes the disk"
     _retry(again, promise.batches)
-    _go_on(again, SimulatedFiles(image))
+    _go_on(again, SimulatedFiles(image, is_instant=True))
 
 
 def _start(image: SimulatedDisk, features: Features) -> Partition:
     image.max_operations = image.operations + MAX_OPERATIONS_OF_A_START
-    return start(SimulatedFiles(image), features).partition
+    return start(SimulatedFiles(image, is_instant=True), features).partition
 
 
 def _read_all(partition: Partition) -> bytes:

@@ -8,13 +8,17 @@ A run ends early, as a node would, when the disk fails (`StorageFailed`) or a st
 shortage fails the batches at hand and goes on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from minikafka.broker.config import TopicConfig
 from minikafka.broker.log import checkpoints, last_run
 from minikafka.broker.log.files import StorageError, StorageFailed
+from minikafka.broker.log.offset_checkpoints import LogName, OffsetCheckpoints
+from minikafka.broker.log.recovery import Confirmed
 from minikafka.broker.replica.partition import Appended, Partition
 from minikafka.broker.replica.store import PartitionIdentity, PartitionStore
 from minikafka.protocol.errors import ErrorCode
@@ -71,19 +75,43 @@ class Started:
 
     store: PartitionStore
     partition: Partition
-    is_clean: bool
+    offset_checkpoints: OffsetCheckpoints
+
+    @property
+    def rows(self) -> dict[LogName, Confirmed]:
+        """What the checkpoints are to say."""
+        return {IDENTITY.log_name: self.partition.confirmed}
+
+    def checkpoint(self) -> None:
+        """Write the offset checkpoints as a node does while it runs."""
+        finish(self.offset_checkpoints.save(self.rows, ()))
+
+
+def finish(instant: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that waits for nothing."""
+    with suppress(StopIteration):
+        instant.send(None)
+        raise AssertionError("it waits")
 
 
 def start(files: SimulatedFiles, features: Features) -> Started:
     """Start as a node does, as far as one partition is concerned."""
     files.make_directory(DATA_DIR)
     is_clean = checkpoints.take_clean_shutdown(files, DATA_DIR) is not None
-    last_run.save(files, DATA_DIR, last_run.LastRun(features.flush, files.boot_id()))
-    flush = "os" if features.flush == "os" else "fsync"
-    store = PartitionStore(files, DATA_DIR, SetClock(NOW_MS), flush=flush, is_clean=is_clean)
+    offset_checkpoints = OffsetCheckpoints(files, DATA_DIR)
+    store = PartitionStore(
+        files,
+        DATA_DIR,
+        SetClock(NOW_MS),
+        offset_checkpoints,
+        flush="os" if features.flush == "os" else "fsync",
+        is_clean=is_clean,
+    )
     partition = store.open(IDENTITY, features.config)
-    store.checkpoint([partition])
-    return Started(store, partition, is_clean)
+    last_run.save(files, DATA_DIR, last_run.LastRun(features.flush, files.boot_id()))
+    started = Started(store, partition, offset_checkpoints)
+    started.checkpoint()
+    return started
 
 
 class Producer:
@@ -118,7 +146,7 @@ class LogRun:
         self.failure: Exception | None = None
         """Why the run ended early."""
         self._random = random = Random(seed)
-        self._files = SimulatedFiles(self.disk, random)
+        self._files = SimulatedFiles(self.disk, random, is_instant=True)
         self._number = 0
         ids = range(100, 100 + PRODUCERS) if features.producers else ()
         self._producers = [Producer(-1), *map(Producer, ids)]
@@ -244,7 +272,7 @@ class LogRun:
 
     def _checkpoint(self) -> None:
         try:
-            self._started.store.checkpoint([self.partition])
+            self._started.checkpoint()
         except StorageFailed:
             raise
         except StorageError:
@@ -292,13 +320,13 @@ class LogRun:
 
     def _restart_cleanly(self) -> None:
         """Stop as a node does, and start again."""
-        store, partition = self._started.store, self.partition
+        started, partition = self._started, self.partition
         try:
             if partition.log.needs_flush:
                 self._flush_round()
-            store.close(partition)
+            started.store.close(partition)
             self._acknowledge()
-            store.checkpoint([partition])
+            started.offset_checkpoints.save_now(started.rows, ())
             marker = checkpoints.encode_clean_shutdown(1)
             self._files.write_atomically(f"{DATA_DIR}/{checkpoints.CLEAN_SHUTDOWN}", marker)
         except StorageError as error:

@@ -224,4 +224,4 @@ class NodeRun:
         self.promise.topics[topic.name] = replace(topic, sent=partitions)
 
     async def _checkpoint(self) -> None:
-        self._served.node._checkpoint()
+        await self._served.node._checkpoint()
