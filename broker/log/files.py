@@ -20,8 +20,7 @@ Everything that the broker keeps goes through one `Files` object, which the node
 
 Invariants:
 - An append is all or nothing: what was written of it is truncated away before DiskFull is raised,
-  so that nothing can ever follow half a batch (KAFKA-10778). Where that fails too, the file takes
-  no further append.
+  so that nothing can ever follow half a batch (KAFKA-10778).
 - A failed fsync is final. The kernel may have marked the lost pages clean, so that a second try
   would succeed and mean nothing: every later flush raises StorageFailed at once.
 - A File stays open until nobody holds it: a fetch that is being sent, or a flush, may go on after
@@ -108,19 +107,16 @@ SYSTEM_CALLS = SystemCalls()
 class File:
     """One open file: appended at its end, read anywhere."""
 
-    __slots__ = ("_calls", "_descriptor", "_failure", "path", "size_bytes")
+    __slots__ = ("_calls", "_descriptor", "path", "size_bytes")
 
     def __init__(self, path: str, descriptor: int, calls: SystemCalls = SYSTEM_CALLS) -> None:
         self.path = path
         self._descriptor = descriptor
         self._calls = calls
-        self._failure: str | None = None
         self.size_bytes = calls.fstat(descriptor).st_size
 
     def append(self, chunks: Sequence[Buffer]) -> None:
         """Write `chunks` after each other at the end: all of them, or none and a StorageError."""
-        if self._failure is not None:
-            raise StorageFailed(self._failure)
         size_bytes, writev = sum(map(len, chunks)), self._calls.writev
         try:
             written_bytes = writev(self._descriptor, chunks[:MAX_CHUNKS])
@@ -135,11 +131,7 @@ class File:
 
     def _undo_append(self, error: StorageError) -> NoReturn:
         """Cut what a failed append left behind, and raise its `error`, or a worse one."""
-        try:
-            self.truncate(self.size_bytes)
-        except StorageFailed as failure:
-            self._failure = str(failure)
-            raise
+        self.truncate(self.size_bytes)
         raise error
 
     def pread(self, count: int, position: int) -> bytes:
@@ -203,11 +195,21 @@ class Files:
 
     def file_size(self, path: str) -> int:
         """Return the size in bytes of the file at `path`; FileNotFoundError when there is none."""
-        return self._calls.stat(path, follow_symlinks=False).st_size
+        try:
+            return self._calls.stat(path, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise storage_error(error, f"cannot look at {path}") from error
 
     def list_directory(self, path: str) -> list[str]:
         """Return the names in the directory, sorted; FileNotFoundError when there is none."""
-        return sorted(self._calls.listdir(path))
+        try:
+            return sorted(self._calls.listdir(path))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise storage_error(error, f"cannot list {path}") from error
 
     def make_directory(self, path: str) -> None:
         """Make the directory and those above it, unless it is there."""

@@ -8,6 +8,7 @@
     log_run     a random life of one partition, with its store, flush rounds and restarts
     log_check   a start on what a crash left of it, and all that must hold then
     loop        an event loop without sockets, whose time is a number
+    stream      a client's end of a connection in it
     node_run    the life of a whole node, and
     node_check  a start on what a crash left of that
 """

@@ -11,19 +11,18 @@ leaves the content as it was, as Linux does (it marks the pages clean): a later 
 means nothing.
 
 The methods are those of `SystemCalls`. Paths are absolute. Each operation that changes something,
-or makes something durable, has a number, is counted in `operations`, and ends with `on_operation`.
+or makes something durable, is counted in `operations`, and ends with `on_operation`.
 """
 
 import errno
 import os
 import posixpath
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from minikafka.protocol.primitives import Buffer
 
-from .faults import NO_FAULT, Fault
+from .faults import ANY, NO_FAULT, Fault
 
 
 class Write(NamedTuple):
@@ -177,7 +176,6 @@ class SimulatedDisk:
         self.on_operation: Callable[[], None] = _nothing
         self.operations = 0
         self.max_operations = 1 << 62
-        self.calls: Counter[str] = Counter()
         self._open: dict[int, Opened] = {}
         self._next_descriptor = 1_000_000  # none of the process's own
         self._locked: set[FileNode] = set()
@@ -355,6 +353,18 @@ class SimulatedDisk:
                 self._directories[target + path[len(source) :]] = self._directories.pop(path)
         self._done()
 
+    # At rest
+
+    def flip_bit(self, path: str, bit: int) -> None:
+        """Turn one bit of a durable file over, as ageing disks do."""
+        directory, name = self._parent(path)
+        node = directory.content[name]
+        if not isinstance(node, FileNode) or node.pending:
+            raise _error(errno.EBUSY, path)
+        content = bytearray(node.durable)
+        content[bit // 8] ^= 1 << bit % 8
+        node.durable = node.content = bytes(content)
+
     # Within
 
     def _file(self, descriptor: int) -> FileNode:
@@ -383,10 +393,8 @@ class SimulatedDisk:
 
     def _may_fail(self, kind: str, path: str = "", room: int = 0) -> int | None:
         """Raise what the fault says; for a write, how many bytes of it are taken, None for all."""
-        self.calls[kind] += 1
-        if self.fault.kind != kind:
-            return None
-        return self.fault.strike(path, room)
+        wanted = self.fault.kind
+        return self.fault.strike(path, room) if wanted in (kind, ANY) else None
 
     def _done(self) -> None:
         self.operations += 1

@@ -150,12 +150,18 @@ class LogRun:
         self._number = 0
         ids = range(100, 100 + PRODUCERS) if features.producers else ()
         self._producers = [Producer(-1), *map(Producer, ids)]
-        self._started: Started
+        self._started: Started | None = None
+
+    @property
+    def _alive(self) -> Started:
+        """What the last start brought up."""
+        assert self._started is not None
+        return self._started
 
     @property
     def partition(self) -> Partition:
         """The partition that lives."""
-        return self._started.partition
+        return self._alive.partition
 
     def run(self) -> "LogRun":
         """Live through all steps, or up to the failure of the disk."""
@@ -167,6 +173,17 @@ class LogRun:
         except StorageFailed as failure:
             self.failure = failure
         return self
+
+    def try_on(self) -> None:
+        """One more batch after the end: if it is acknowledged, it counts like all others."""
+        if self._started is None:
+            return
+        try:
+            self._resynchronize()
+            self._write([self._append()])
+            self._flush_round()
+        except StorageFailed:
+            return
 
     def _steps(self) -> list[tuple[Callable[[], None], int]]:
         features = self.features
@@ -247,6 +264,10 @@ class LogRun:
         self.refused += codes
         self.history.batches = self.history.batches[: len(self.history.batches) - len(staged)]
         assert log.log_end_offset >= self.history.end_offset
+        self._resynchronize()
+
+    def _resynchronize(self) -> None:
+        """Let the producers go on behind what the partition knows of them."""
         for producer in self._producers:
             producer.epoch, producer.sequence = self._next_of(producer)
 
@@ -272,7 +293,7 @@ class LogRun:
 
     def _checkpoint(self) -> None:
         try:
-            self._started.checkpoint()
+            self._alive.checkpoint()
         except StorageFailed:
             raise
         except StorageError:
@@ -320,7 +341,7 @@ class LogRun:
 
     def _restart_cleanly(self) -> None:
         """Stop as a node does, and start again."""
-        started, partition = self._started, self.partition
+        started, partition = self._alive, self.partition
         try:
             if partition.log.needs_flush:
                 self._flush_round()

@@ -4,6 +4,7 @@ A state is named by its seed, its operation and its choice, and can be had again
 `replay(seed, operation, choice)`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -40,8 +41,14 @@ class Sample:
     flush: str = "fsync"
     choices: int = len(WAYS)
     only: tuple[int, int] | None = None
+    """One operation and choice, to see nothing else."""
+    is_strict: bool = False
+    """Hold a log that is never flushed to what only a flushed one promises."""
     states: int = 0
+    operations: int = 0
     failures: list[Failure] = field(default_factory=list)
+    on_state: Callable[[int, int, object], None] | None = None
+    """Told of each state: operation, choice, and what the disk holds."""
     _seen: set[object] = field(default_factory=set)
 
     def run(self) -> "Sample":
@@ -59,6 +66,8 @@ class Sample:
         run.run()
         if run.failure is not None:
             raise run.failure
+        self.operations = run.disk.operations
+        self._seen.clear()
         return self
 
     def _look(self, run: LogRun, operation: int, choice: int) -> None:
@@ -66,12 +75,16 @@ class Sample:
         way = WAYS[choice % len(WAYS)]
         image = crash(run.disk, way, random)
         promise = run.history.promise()
+        if self.is_strict:
+            promise = promise._replace(flushed_offset=promise.written_offset)
         tree = tuple(image.tree().items())
         key = (tree, promise.end_offset(way), way is Way.KILLED and operation)
         if key in self._seen:
             return
         self._seen.add(key)
         self.states += 1
+        if self.on_state is not None:
+            self.on_state(operation, choice, tree)
         try:
             check(image, promise, way, run.features, random)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding

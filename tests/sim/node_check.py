@@ -34,10 +34,19 @@ MAX_OPERATIONS = 3000
 Records = dict[tuple[str, int], list[tuple[int, bytes]]]
 
 
-def check_node(image: SimulatedDisk, promise: NodePromise, flush: str, random: Random) -> None:
-    """Start on the image and look."""
+def check_node(
+    image: SimulatedDisk,
+    promise: NodePromise,
+    flush: str,
+    random: Random,
+    *,
+    had_fault: bool = False,
+) -> None:
+    """Start on the image and look; for `had_fault` see `log_check.check`."""
     image.max_operations = image.operations + MAX_OPERATIONS
     found: Records = run_simulated(_look(image, promise, flush))
+    if had_fault:
+        return
     image = crash(image, Way.NOTHING, random)
     again: Records = run_simulated(_look(image, None, flush))
     lost = [key for key, records in found.items() if again.get(key, [])[: len(records)] != records]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from minikafka.broker.config import BrokerConfig
-from minikafka.broker.log.files import StorageFailed
+from minikafka.broker.log.files import StorageError
 from minikafka.broker.node import Node, NodeError
 from minikafka.protocol.api.delete_topics import DeleteTopicsRequest, DeleteTopicsRequestTopic
 from minikafka.protocol.api.produce import ProduceRequest
@@ -18,7 +18,8 @@ from minikafka.protocol.errors import ErrorCode
 from ..broker.in_process import RawClient, ServedNode, SetClock, batch_of, produce_request
 from .disk import SimulatedDisk
 from .files import SimulatedFiles
-from .loop import SimulatedLoop, run_simulated
+from .loop import run_simulated
+from .stream import Stream
 
 DATA_DIR = "/srv/minikafka"
 STEPS = 14
@@ -66,17 +67,6 @@ class NodeDied(Exception):
     """The node ended by itself."""
 
 
-async def connect(node: Node) -> RawClient:
-    """A client of a node in this loop."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, SimulatedLoop)
-    reader = asyncio.StreamReader(loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    loop.connect(lambda: protocol, node.client_address)
-    transport = protocol._transport  # type: ignore[attr-defined] # there is no other way to it
-    return RawClient(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
-
-
 async def start_node(files: SimulatedFiles, seed: int, flush: str) -> ServedNode:
     """A node that serves, and its client."""
     config = BrokerConfig(
@@ -85,7 +75,8 @@ async def start_node(files: SimulatedFiles, seed: int, flush: str) -> ServedNode
     node = Node(config, files=files, clock=SetClock(), random=Random(seed))
     await node.start()
     served = ServedNode(node)
-    served._clients.append(await connect(node))
+    stream = Stream.connect(node.client_address)
+    served._clients.append(RawClient(stream, stream))  # type: ignore[arg-type] # both in one
     return served
 
 
@@ -129,8 +120,8 @@ class NodeRun:
                     return
                 await self._step()
                 self._notice_death()
-        except (NodeDied, NodeError, StorageFailed) as failure:
-            self.failure = failure
+        except (NodeDied, NodeError, StorageError, ConnectionResetError) as failure:
+            self.failure = failure  # The last is what a client sees of a node that broke off.
         finally:
             self.promise.is_serving = False
             self.disk.end_process()
