@@ -454,7 +454,7 @@ class Log:
     def close(self, *, sync: bool = False) -> None:
         """Write what is staged and the active indexes, and let go; with `sync` flush it all."""
         self.write()
-        files = [*self._unflushed, *self._segments[-1].close()]
+        files = [*self._unflushed, *self._segments[-1].close(), self._directory]
         for segment in self._segments:
             segment.rest()
         if sync:
