@@ -20,7 +20,7 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help check format test demo kills bench clean check-format check-lint check-types \
-	check-imports check-tidy kcat
+	check-imports check-tidy kcat strace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ help: ## list the targets
 demo: $(VENV)/.runtime ## a broker is killed in the middle of a million records: is one lost?
 	$(BIN)/minikafka demo $(ARGS)
 
-test: $(VENV)/.dev kcat ## run all tests (ARGS="-k fetch -x" goes to pytest)
+test: $(VENV)/.dev kcat strace ## run all tests (ARGS="-k fetch -x" goes to pytest)
 	$(BIN)/pytest $(ARGS)
 
 check: check-format check-lint check-types check-imports check-tidy ## format, lint, types, imports, house rules
@@ -62,11 +62,11 @@ check-imports: $(VENV)/.dev
 check-tidy: $(VENV)/.dev
 	$(BIN)/pytest tests/test_tidy.py
 
-# kcat is the one client that pip does not bring; apt-get needs root. Without kcat its tests skip.
-kcat:
-	@command -v kcat > /dev/null \
-		|| { $(APT) install kcat || { $(APT) update && $(APT) install kcat; }; } > /dev/null 2>&1 \
-		|| echo "kcat is not installed (Debian: apt-get install kcat): its tests will be skipped"
+# What pip does not bring; apt-get needs root. Without them, the tests that need them are skipped.
+kcat strace:
+	@command -v $@ > /dev/null \
+		|| { $(APT) install $@ || { $(APT) update && $(APT) install $@; }; } > /dev/null 2>&1 \
+		|| echo "$@ is not installed (Debian: apt-get install $@): its tests will be skipped"
 
 $(VENV)/.runtime: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "produce": "produce",
     "consume": "consume",
     "cluster-info": "cluster_info",
+    "log": "log",
     "bench": "bench",
 }
 """A command's name, and its module here, which holds it under the module's own name."""

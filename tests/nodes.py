@@ -73,11 +73,16 @@ class NodeProcess:
         """SIGTERM, and the exit status."""
         return self._end(signal.SIGTERM)
 
-    def _end(self, number: signal.Signals) -> int:
+    def wait(self) -> int:
+        """The exit status of a node that ends by itself."""
+        return self._end(None)
+
+    def _end(self, number: signal.Signals | None) -> int:
         process, self._process = self._process, None
         if process is None:
             return 0
-        process.send_signal(number)
+        if number is not None:
+            process.send_signal(number)
         status = process.wait(STOP_DEADLINE_S)
         if self._reader is not None:
             self._reader.join(STOP_DEADLINE_S)

@@ -172,30 +172,26 @@ def _was_far_off(segment: Segment) -> bool:
     return False
 
 
-def cut_at(
-    files: Files, segments: list[Segment], damage: Damage, before_keeping: BeforeKeeping
-) -> list[str]:
-    """Make the log end at the damage; what may be more than a torn write is kept beside it.
+def cut_at(files: Files, segments: list[Segment], damage: Damage, *, keep: bool) -> list[str]:
+    """Make the log end at the damage; with `keep` all from there on is first kept beside it.
 
     Returns the paths of what was kept. The log is cut last: a crash before that leads here again.
     """
     segment, behind = segments[damage.segment_index], segments[damage.segment_index + 1 :]
     position = damage.error.position
-    lost_bytes = segment.size_bytes - position + sum(one.size_bytes for one in behind)
-    kept: list[str] = []
-    if _holds_batches(segment, position, damage.offset, behind):
-        before_keeping(damage.error)
-        kept = _keep(files, segment, position, behind)
-        message = "%s; %d bytes are cut from the log and kept as %s, for valid batches follow"
-        log.error(message, damage.error, lost_bytes, ", ".join(kept))
-    else:
-        log.warning("%s; %d bytes of a torn write are cut", damage.error, lost_bytes)
+    kept = _keep(files, segment, position, behind) if keep else []
     for one in behind:
         one.delete()
     segment.cut(position)
     files.flush_now([segment.file, os.path.dirname(segment.path("log"))])
     del segments[damage.segment_index + 1 :]
     return kept
+
+
+def bytes_behind(segments: list[Segment], damage: Damage) -> int:
+    """Return how many bytes lie behind the damage."""
+    bytes_of = [segment.size_bytes for segment in segments[damage.segment_index :]]
+    return sum(bytes_of) - damage.error.position
 
 
 def _recover(
@@ -215,10 +211,25 @@ def _recover(
     elif damage.offset < confirmed.end_offset:
         raise damage.error
     else:
-        cut_at(files, segments, damage, before_keeping)
+        _cut_unconfirmed(files, segments, damage, before_keeping)
     for segment in segments[first:-1]:
         files.flush_now(segment.close())
     return damage is not None
+
+
+def _cut_unconfirmed(
+    files: Files, segments: list[Segment], damage: Damage, before_keeping: BeforeKeeping
+) -> None:
+    """Cut a torn end; if more than a torn write may lie behind it, that is kept."""
+    lost_bytes = bytes_behind(segments, damage)
+    if _holds_batches(segments, damage):
+        before_keeping(damage.error)
+        kept = ", ".join(cut_at(files, segments, damage, keep=True))
+        message = "%s; %d bytes are cut from the log and kept as %s, for valid batches follow"
+        log.error(message, damage.error, lost_bytes, kept)
+    else:
+        cut_at(files, segments, damage, keep=False)
+        log.warning("%s; %d bytes of a torn write are cut", damage.error, lost_bytes)
 
 
 def _check_end(segments: list[Segment], confirmed: Confirmed) -> None:
@@ -229,9 +240,10 @@ def _check_end(segments: list[Segment], confirmed: Confirmed) -> None:
         raise CorruptLog(last.path("log"), last.size_bytes, reason)
 
 
-def _holds_batches(segment: Segment, position: int, offset: int, behind: list[Segment]) -> bool:
+def _holds_batches(segments: list[Segment], damage: Damage) -> bool:
     """Return whether a valid batch lies behind the damage, in its segment or in a later one."""
-    return holds_batch(segment.file, position, offset) or any(
+    segment, *behind = segments[damage.segment_index :]
+    return holds_batch(segment.file, damage.error.position, damage.offset) or any(
         holds_batch(one.file, -1, one.base_offset) for one in behind if one.size_bytes
     )
 
