@@ -119,9 +119,9 @@ MUTATIONS = (
                 'files.exists(f"{data_dir}/{checkpoints.CLEAN_SHUTDOWN}")\n',
             ),
             (
-                "        self._open_partitions()\n",
-                "        self._open_partitions()\n"
-                "        checkpoints.take_clean_shutdown(files, data_dir)\n",
+                "        if self._stopping.done():\n            raise NodeError(",
+                "        checkpoints.take_clean_shutdown(files, data_dir)\n"
+                "        if self._stopping.done():\n            raise NodeError(",
             ),
         ),
         (NODE_STARTS,),

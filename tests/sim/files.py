@@ -1,7 +1,7 @@
 """The broker's `Files` on a simulated disk: its own code but for the threads of `flush`.
 
-A flush is awaited and done when the loop comes round, its files in an order that the seed decides,
-since worker threads keep none; where it is *instant* it needs no loop. `hold()` makes flushes wait until `release()` lets them end, in any
+A flush takes time, file by file, in an order that the seed decides, since worker threads keep none;
+where it is *instant* it needs no loop. `hold()` makes flushes wait until `release()` lets them end, in any
 order.
 """
 
@@ -12,6 +12,9 @@ from random import Random
 from minikafka.broker.log.files import File, Files
 
 from .disk import SimulatedDisk
+
+FLUSH_S = 0.001
+"""What one file costs, in the time of the simulated loop."""
 
 
 class SimulatedFiles(Files):
@@ -35,9 +38,11 @@ class SimulatedFiles(Files):
         if self._is_held:
             self.held.append(asyncio.get_running_loop().create_future())
             await self.held[-1]
-        elif not self._is_instant:
-            await asyncio.sleep(0)
-        self.flush_now(self.shuffled(files))
+        for file in self.shuffled(files):
+            if not self._is_instant:
+                await asyncio.sleep(FLUSH_S)
+            self.flush_now([file])
+        self.flush_now([])
 
     def shuffled(self, files: Sequence[File | str]) -> list[File | str]:
         """The files in another order."""
