@@ -41,8 +41,15 @@ from .segment import Segment
 
 log = logging.getLogger(__name__)
 
-_SEGMENT_NAME = re.compile(r"(\d{20})\.(log|index|timeindex)", re.ASCII)
-_LEFTOVER_SUFFIXES = (".tmp", ".deleted", ".cleaned")
+_LOG_NAME = re.compile(r"(\d{20})\.log", re.ASCII)
+_INDEX_NAME = re.compile(r"(\d{20})\.(?:index|timeindex)", re.ASCII)
+_HALF_MADE = re.compile(
+    r"(\d{20}\.\w+|leader-epoch-checkpoint|partition\.metadata)\.(tmp|deleted|cleaned)", re.ASCII
+)
+_KNOWN_NAME = re.compile(
+    r"\d{20}\.(log|index|timeindex|snapshot)|leader-epoch-checkpoint|partition\.metadata|.*\.cut",
+    re.ASCII,
+)
 
 BeforeKeeping: TypeAlias = Callable[[CorruptLog], None]
 
@@ -89,13 +96,14 @@ def load_segments(
     `before_keeping` is told of the damage before anything is set aside as `.cut`, and may raise.
     CorruptLog when something is missing or damaged that cannot be a torn write.
     """
-    segments = list_segments(files, directory, index_interval_bytes)
+    names = files.list_directory(directory) if files.exists(directory) else []
+    segments = _segments_named(files, directory, names, index_interval_bytes)
     if not segments:
         if confirmed.end_offset > confirmed.log_start_offset:
             reason = f"there is no segment, and all below offset {confirmed.end_offset} was there"
             raise CorruptLog(directory, 0, reason)
         files.make_directory(directory)
-        _remove_leftovers(files, directory)
+        _remove_leftovers(files, directory, names)
         start_offset = confirmed.log_start_offset
         first = Segment.create(files, directory, start_offset, index_interval_bytes)
         return LoadedLog([first], False)
@@ -105,15 +113,21 @@ def load_segments(
         _check_end(segments, confirmed)
     else:
         was_cut = _recover(files, segments, confirmed, before_keeping)
-    _remove_leftovers(files, directory)
+    _remove_leftovers(files, directory, names)
     return LoadedLog(segments, was_cut)
 
 
 def list_segments(files: Files, directory: str, index_interval_bytes: int) -> list[Segment]:
     """Return the segments by the names in `directory`, none when there is no such directory."""
     names = files.list_directory(directory) if files.exists(directory) else []
-    found = [match for name in names if (match := _SEGMENT_NAME.fullmatch(name))]
-    bases = [int(match[1]) for match in found if match[2] == "log"]
+    return _segments_named(files, directory, names, index_interval_bytes)
+
+
+def _segments_named(
+    files: Files, directory: str, names: list[str], index_interval_bytes: int
+) -> list[Segment]:
+    """Return the segments of which there is a .log file; there may be ten thousands."""
+    bases = [int(match[1]) for match in map(_LOG_NAME.fullmatch, names) if match]
     return [
         Segment(files, directory, base, next_base, index_interval_bytes)
         for base, next_base in zip(bases, [*bases[1:], *bases[-1:]], strict=True)
@@ -275,12 +289,15 @@ def _free_path(files: Files, segment: Segment) -> str:
     return path
 
 
-def _remove_leftovers(files: Files, directory: str) -> None:
-    """Remove what an interrupted job left: half-made files, and indexes without a log."""
-    names = files.list_directory(directory)
-    found = [match for name in names if (match := _SEGMENT_NAME.fullmatch(name))]
-    bases = {match[1] for match in found if match[2] == "log"}
-    leftovers = [name for name in names if name.endswith(_LEFTOVER_SUFFIXES)]
-    orphans = [match[0] for match in found if match[1] not in bases]
-    for name in leftovers + orphans:
-        files.unlink(f"{directory}/{name}")
+def _remove_leftovers(files: Files, directory: str, names: list[str]) -> None:
+    """Remove what an interrupted job left: half-made files, and indexes without a log.
+
+    What is not ours is named and left alone.
+    """
+    logs = {name[:20] for name in names if name.endswith(".log")}
+    for name in names:
+        index = _INDEX_NAME.fullmatch(name)
+        if _HALF_MADE.fullmatch(name) or (index and index[1] not in logs):
+            files.unlink(f"{directory}/{name}")
+        elif not index and not _KNOWN_NAME.fullmatch(name):
+            log.warning("%s/%s is no file of a log: it is left alone", directory, name)

@@ -280,13 +280,27 @@ def test_recovery_makes_the_index_files_of_closed_segments_anew(tmp_path: Path) 
 
 def test_leftovers_of_an_interrupted_job_are_removed(tmp_path: Path) -> None:
     write(tmp_path, (0, SOUND))
-    for name in ("checkpoint.tmp", f"{9:020d}.log.deleted", f"{3:020d}.index"):
+    for name in ("partition.metadata.tmp", f"{9:020d}.log.deleted", f"{3:020d}.index"):
         (tmp_path / name).write_bytes(b"x")
     for name in ("leader-epoch-checkpoint", f"{0:020d}.cut", f"{6:020d}.snapshot"):
         (tmp_path / name).write_bytes(b"kept")
     recover(tmp_path, 0)
     names = {LOG, "leader-epoch-checkpoint", f"{0:020d}.cut", f"{6:020d}.snapshot"}
     assert set(content(tmp_path)) == names
+
+
+def test_a_foreign_file_is_named_and_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, (0, SOUND))
+    names = ["7.log", f"{0:020d}.log.bak", f"{0:021d}.log", "thesis.tmp", "notes"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"whose?")
+    assert recover(tmp_path, 0).log_end_offset == 6
+    assert set(content(tmp_path)) == {LOG, *names}
+    assert sorted(caplog.messages) == sorted(
+        f"{tmp_path}/{name} is no file of a log: it is left alone" for name in names
+    )
 
 
 def test_batches_larger_than_a_window_are_checked_whole(tmp_path: Path) -> None:
