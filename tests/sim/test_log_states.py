@@ -1,15 +1,15 @@
 """Crash states of the log: whatever the power leaves, a start finds what was promised.
 
 MINIKAFKA_CRASH_STATES sets how many (`make crash`: a million, on all cores), MINIKAFKA_SEED the
-first seed. Each test says one line of figures. What is found is named by seed, operation and choice
-and comes again with `replay`; seeds that have found something once are run forever.
+first seed; seeds that have found something once are run each time. Each test says one line of
+figures. What is found is named by seed, operation and choice, and comes again with `replay`.
 """
 
 import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from itertools import count, islice
+from itertools import chain, count, islice
 
 import pytest
 
@@ -34,7 +34,7 @@ def sample(seed: int, flush: str) -> Sample:
 
 def samples(flush: str, wanted: int) -> Iterator[Sample]:
     """Seed after seed, until there are so many states."""
-    seeds, states = count(FIRST_SEED), 0
+    seeds, states = chain(REGRESSIONS, count(FIRST_SEED)), 0
     if wanted < STATES_ON_ALL_CORES:
         while states < wanted:
             yield (done := sample(next(seeds), flush))
@@ -62,7 +62,7 @@ def look(flush: str, wanted: int) -> None:
     seconds = time.perf_counter() - started
     print(
         f"\nlog, flush {flush}: {states:,} crash states at {operations:,} operations, "
-        f"seeds {FIRST_SEED} to {FIRST_SEED + seeds - 1}, {len(found)} bad, {seconds:.1f} s"
+        f"{seeds} seeds from {FIRST_SEED} on, {len(found)} bad, {seconds:.1f} s"
     )
     if found:
         pytest.fail("\n".join(found[:MAX_SHOWN]), pytrace=False)
@@ -78,8 +78,8 @@ def test_without_flushes_no_crash_takes_what_the_recovery_point_confirms() -> No
 
 def test_without_flushes_a_power_cut_takes_what_was_acknowledged() -> None:
     """The positive control: the disk does lose, and the check does see it."""
-    found = [each for seed in range(3) for each in Sample(seed, "os", is_strict=True).run().failures]
-    assert len(found) > 50
+    found = Sample(0, "os", is_strict=True).run().failures
+    assert len(found) > 20
     assert any("was promised" in str(each) for each in found)
 
 
@@ -102,8 +102,3 @@ def test_a_state_is_had_again_by_its_name() -> None:
     again = Sample(0, "os", only=(failure.operation, failure.choice), is_strict=True).run()
     assert [str(each) for each in again.failures] == [str(failure)]
     replay(0, failure.operation, failure.choice, "os")
-
-
-@pytest.mark.parametrize("seed", REGRESSIONS)
-def test_what_was_found_once_is_not_found_again(seed: int) -> None:
-    assert [str(each) for each in Sample(seed).run().failures] == []

@@ -211,11 +211,11 @@ def test_a_torn_segment_with_only_empty_ones_behind_it_is_the_last(tmp_path: Pat
 
 
 def test_closed_segments_below_the_recovery_point_are_not_read(tmp_path: Path) -> None:
-    write(tmp_path, (0, SOUND[:-1] + b"?"), (6, batch_of(6)))
-    log = recover(tmp_path, 6)
-    assert log.log_end_offset == 8
+    write(tmp_path, (0, SOUND[:-1] + b"?"), (6, batch_of(6)), (8, batch_of(8)))
+    log = recover(tmp_path, 8)
+    assert log.log_end_offset == 10
     with pytest.raises(CorruptLog, match=LOG):
-        log.offset_for_time(0, 8)
+        log.offset_for_time(0, 10)
 
 
 def test_a_segment_that_reaches_into_the_next_is_corrupt_if_that_was_confirmed(
