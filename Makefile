@@ -40,6 +40,13 @@ format: $(VENV)/.dev ## format the code and mend what the linter can mend
 kills: $(VENV)/.dev ## kill -9 a node a hundred times under load: is a record lost or doubled?
 	MINIKAFKA_KILLS=100 $(BIN)/pytest -s tests/chaos $(ARGS)
 
+crash: $(VENV)/.dev ## a million states in which the power may leave the disk: is a record lost?
+	MINIKAFKA_CRASH_STATES=1000000 $(BIN)/pytest -s tests/sim/test_log_states.py \
+		tests/sim/test_node_states.py $(ARGS)
+
+mutants: $(VENV)/.dev ## make mistakes on purpose, each in a copy of the code: do the tests find it?
+	$(BIN)/python -m tests.mutants $(ARGS)
+
 bench: $(VENV)/.dev ## measure this broker, and others beside it (ARGS goes to benchmarks)
 	$(BIN)/python -m benchmarks $(ARGS)
 

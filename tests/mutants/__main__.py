@@ -1,5 +1,8 @@
 """Run every mutation and print which were found; exit status 1 if one survived.
 
+The control is the code as it is: the same tests must pass there, or what they find is not the
+mistake.
+
     python -m tests.mutants [words of the names of those wanted]
 """
 
@@ -13,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from .mutations import MUTATIONS, STATES, Mutation
+from .mutations import CONTROL, MUTATIONS, STATES, Mutation
 
 ROOT = Path(__file__).parent.parent.parent
 COPIED = ("__init__.py", "pyproject.toml", "protocol", "transport", "broker", "client", "cli")
@@ -65,17 +68,21 @@ def run(mutation: Mutation) -> Outcome:
 def main(words: list[str]) -> int:
     """Run those whose names have all the words."""
     wanted = [one for one in MUTATIONS if all(word in one.name for word in words)]
-    started, bad = time.perf_counter(), 0
+    started, found, is_control_sound = time.perf_counter(), 0, False
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for outcome in pool.map(run, wanted):
+        for outcome in pool.map(run, [CONTROL, *wanted]):
             print(f"{outcome.verdict:8}  {outcome.seconds:5.0f} s  {outcome.mutation.name}")
-            if outcome.verdict != VERDICTS[FAILED]:
-                bad += 1
+            if outcome.mutation is CONTROL:
+                is_good = is_control_sound = outcome.verdict == VERDICTS[PASSED]
+            else:
+                is_good = outcome.verdict == VERDICTS[FAILED]
+                found += is_good
+            if not is_good:
                 print(outcome.said)
             sys.stdout.flush()
     seconds = time.perf_counter() - started
-    print(f"{len(wanted) - bad} of {len(wanted)} mutations found, {seconds:.0f} s")
-    return 1 if bad or not wanted else 0
+    print(f"{found} of {len(wanted)} mutations found, {seconds:.0f} s")
+    return 0 if is_control_sound and found == len(wanted) > 0 else 1
 
 
 if __name__ == "__main__":

@@ -13,12 +13,21 @@ OS_STATES = (
     "::test_without_flushes_no_crash_takes_what_the_recovery_point_confirms"
 )
 NODE_STATES = (
-    "tests/sim/test_node_states.py"
-    "::test_no_crash_takes_a_topic_or_a_record_that_was_acknowledged"
+    "tests/sim/test_node_states.py::test_no_crash_takes_a_topic_or_a_record_that_was_acknowledged"
 )
-NODE_STARTS = "tests/sim/test_node_states.py"
-DISK = "tests/sim/test_disk.py"
+LOADING = (
+    "tests/sim/test_node_states.py::test_a_crash_while_loading_does_not_look_like_a_clean_stop"
+)
+ATOMIC = (
+    "tests/sim/test_disk.py::test_write_atomically_leaves_the_old_or_the_new_at_every_operation"
+)
+DIRECTORIES = "tests/sim/test_disk.py::test_directories_are_durable_at_every_level_once_made"
+FAILED_FLUSH = (
+    "tests/sim/test_disk.py::test_a_failed_flush_leaves_the_content_and_never_makes_it_durable"
+)
 LOG_FAULTS = "tests/sim/test_faults.py::test_a_log_survives_the_failure_of_every_call"
+FSYNC_FAILS = f"{LOG_FAULTS}[fsync-EIO-fsync]"
+SHORT_WRITE = f"{LOG_FAULTS}[write-ENOSPC-after 40 bytes-fsync]"
 
 
 @dataclass(frozen=True)
@@ -57,8 +66,8 @@ MUTATIONS = (
     _mutation(
         "acknowledge at the append",
         "broker/log/log.py",
-        'return self.written_offset if self.options.flush_on_write == "os" else self.recovery_point',
-        "return self.written_offset",
+        'if self.options.flush_on_write == "os" else self.recovery_point',
+        "if self.options else self.recovery_point",
         LOG_STATES,
     ),
     _mutation(
@@ -73,21 +82,21 @@ MUTATIONS = (
         "broker/log/files.py",
         "        self.fsync_directory(parent)\n",
         "",
-        DISK,
+        DIRECTORIES,
     ),
     _mutation(
         "no fsync of the directory on rename",
         "broker/log/files.py",
         "        self.fsync_directory(os.path.dirname(path))\n",
         "",
-        DISK,
+        ATOMIC,
     ),
     _mutation(
         "no fsync before the rename",
         "broker/log/files.py",
         "            self.flush_now([temporary])\n",
         "",
-        DISK,
+        ATOMIC,
     ),
     _mutation(
         "checkpoint without fsync",
@@ -124,14 +133,14 @@ MUTATIONS = (
                 "        if self._stopping.done():\n            raise NodeError(",
             ),
         ),
-        (NODE_STARTS,),
+        (LOADING,),
     ),
     _mutation(
         "deletion of the clean marker not flushed",
         "broker/log/checkpoints.py",
         "        files.fsync_directory(directory)\n",
         "",
-        NODE_STARTS,
+        LOADING,
     ),
     _mutation(
         "truncation at corruption below a checkpoint",
@@ -187,35 +196,35 @@ MUTATIONS = (
         "broker/log/files.py",
         "                raise StorageFailed(self._failure) from error\n",
         "                self._failure = None\n",
-        LOG_FAULTS,
+        FSYNC_FAILS,
     ),
     _mutation(
         "fsync tried again after an error",
         "broker/log/files.py",
         "                self._failure = f",
         "                self._failure = None; message = f",
-        DISK,
+        FAILED_FLUSH,
     ),
     _mutation(
         "short write ignored",
         "broker/log/files.py",
         "        if written_bytes != size_bytes:\n",
         "        if written_bytes < 0:\n",
-        LOG_FAULTS,
+        SHORT_WRITE,
     ),
     _mutation(
         "half an append left behind",
         "broker/log/files.py",
         "        self.truncate(self.size_bytes)\n        raise error\n",
         "        raise error\n",
-        LOG_FAULTS,
+        SHORT_WRITE,
     ),
     _mutation(
         "appends behind a failure of the disk",
         "broker/log/log.py",
         "            raise self._failure\n",
         "            pass\n",
-        LOG_FAULTS,
+        "tests/broker/log/test_log.py",
     ),
     _mutation(
         "dedup window of 0",
@@ -231,4 +240,11 @@ MUTATIONS = (
         "WINDOW = 4\n",
         "tests/broker/replica/test_producers.py",
     ),
+)
+
+CONTROL = Mutation(
+    "(the control: no mistake at all)",
+    "broker/node.py",
+    (),
+    tuple(dict.fromkeys(test for one in MUTATIONS for test in one.tests)),
 )

@@ -1,8 +1,8 @@
 """The broker's `Files` on a simulated disk: its own code but for the threads of `flush`.
 
-A flush takes time, file by file, in an order that the seed decides, since worker threads keep none;
-where it is *instant* it needs no loop. `hold()` makes flushes wait until `release()` lets them end, in any
-order.
+A flush takes time, file by file, in an order that the seed decides, since worker threads keep none.
+`hold()` makes flushes wait until `release()` lets them end, in any order. Where the files are
+*instant*, a flush needs no loop.
 """
 
 import asyncio

@@ -1,12 +1,12 @@
 """A start on what a crash left of a partition, and all that must hold then.
 
-    the start      ends, within a bounded number of operations, without an error
-    records        all that was promised, byte for byte at its offset; nothing that was never sent
-    reading        every way to find a batch leads to it
-    once more      a second start changes nothing; nor does a power cut behind the first (in some
-                   of the states each)
-    producers      a retry of a batch that is there is a duplicate; the next sequence is taken
-    going on       what is appended now is acknowledged, and there after the next crash
+the start      ends, within a bounded number of operations, without an error
+records        all that was promised, byte for byte at its offset; nothing that was never sent
+reading        every way to find a batch leads to it
+once more      a second start changes nothing; nor does a power cut behind the first (in some
+               of the states each)
+producers      a retry of a batch that is there is a duplicate; the next sequence is taken
+going on       what is appended now is acknowledged, and there after the next crash
 """
 
 from collections.abc import Sequence

@@ -63,7 +63,7 @@ class Features:
             segment_bytes=random.choice((300, 500, 900)),
             index_interval_bytes=random.choice((0, 100, 300)),
             producers=producers,
-            truncations=not producers,  # Who truncates forgets producers, which comes with followers.
+            truncations=not producers,  # A partition that truncates forgets no producers yet.
             clean_restarts=random.random() < 0.6,
             kills=random.random() < 0.6,
         )

@@ -33,17 +33,8 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         selector = _NoSelector()
         selector.loop = self
         super().__init__(selector)
-        self.clock_resolution = 1e-6
         self._listeners: dict[tuple[str, int], Listener] = {}
         self._next_port = 20_000
-
-    @property
-    def _clock_resolution(self) -> float:
-        return 1e-6
-
-    @_clock_resolution.setter
-    def _clock_resolution(self, value: float) -> None:
-        """The real clock's is of no interest."""
 
     def time(self) -> float:
         return self.now_s

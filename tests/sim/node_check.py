@@ -1,10 +1,10 @@
 """A start on what a crash left of a whole node, and all that must hold then.
 
-    the start       succeeds, and nothing of a clean stop is left behind it
-    topics          all that were created, with their ids; none that was deleted; no stray directory
-    records         all that were acknowledged, at their offsets; nothing that was not sent there
-    going on        a retry is a duplicate, what is produced now is acknowledged, and a power cut
-                    right after that takes nothing back
+the start       succeeds, and nothing of a clean stop is left behind it
+topics          all that were created, with their ids; none that was deleted; no stray directory
+records         all that were acknowledged, at their offsets; nothing that was not sent there
+going on        a retry is a duplicate, what is produced now is acknowledged, and a power cut
+                right after that takes nothing back
 """
 
 from random import Random
@@ -107,9 +107,7 @@ def _check_records(found: list[tuple[int, bytes]], sent: tuple[Sent, ...]) -> No
     assert [offset for offset, _ in found] == list(range(len(found))), "offsets are missing"
 
 
-async def _go_on(
-    served: ServedNode, topic: TopicState, index: int, sent: tuple[Sent, ...]
-) -> None:
+async def _go_on(served: ServedNode, topic: TopicState, index: int, sent: tuple[Sent, ...]) -> None:
     """The client comes back: it sends again what it had no answer for, and one more."""
     acknowledged = [each for each in sent if each.offset >= 0]
     if acknowledged:

@@ -157,9 +157,7 @@ class NodeRun:
             return
         name = self._random.choice(sorted(self.promise.topics))
         self.promise.doubtful = frozenset({name})
-        request = DeleteTopicsRequest(
-            timeout_ms=1000, topics=[DeleteTopicsRequestTopic(name=name)]
-        )
+        request = DeleteTopicsRequest(timeout_ms=1000, topics=[DeleteTopicsRequestTopic(name=name)])
         answer = (await self._served.call(request)).responses[0]
         if answer.error_code:
             self._notice_death()

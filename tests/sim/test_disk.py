@@ -1,5 +1,6 @@
 """The simulated disk: a process sees what it would on a real one, a crash leaves what it may."""
 
+import asyncio
 import errno
 import os
 from collections.abc import Callable
@@ -39,7 +40,7 @@ def listing(files: Files, root: str) -> dict[str, bytes | None]:
 @pytest.mark.parametrize("seed", range(30))
 def test_a_process_sees_what_it_sees_on_a_real_disk(tmp_path: Path, seed: int) -> None:
     """The same calls on both: the same answers, errors and content after each."""
-    disk, simulated = disk_with()
+    _, simulated = disk_with()
     real = Files()
     pairs: list[tuple[Any, Any]] = []
     random = Random(seed)
@@ -77,7 +78,9 @@ def test_a_process_sees_what_it_sees_on_a_real_disk(tmp_path: Path, seed: int) -
             case 3:
                 both(lambda files, root, n=name: files.unlink(f"{root}/{n}"))
             case 4:
-                both(lambda files, root, n=name, o=other: files.rename(f"{root}/{n}", f"{root}/{o}"))
+                both(
+                    lambda files, root, n=name, o=other: files.rename(f"{root}/{n}", f"{root}/{o}")
+                )
             case 5:
                 both(lambda files, root, n=name, d=data: files.write_atomically(f"{root}/{n}", d))
             case 6:
@@ -155,6 +158,7 @@ def test_write_atomically_leaves_the_old_or_the_new_at_every_operation() -> None
     )
     files.write_atomically("/data/checkpoint", b"new" * 500)
     assert found == {b"old" * 400, b"new" * 500}
+    assert crash(disk, Way.NOTHING, Random(0)).tree()["/data/checkpoint"] == b"new" * 500
 
 
 def test_directories_are_durable_at_every_level_once_made() -> None:
@@ -259,9 +263,7 @@ def test_a_bit_flips_at_rest() -> None:
 
 
 def test_flushes_end_in_the_order_of_the_test() -> None:
-    import asyncio
-
-    disk, files = disk_with()
+    _, files = disk_with()
     ended: list[str] = []
 
     async def flush(name: str) -> None:

@@ -9,10 +9,18 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from itertools import chain, count, islice
+from random import Random
 
 import pytest
 
+from minikafka.broker.log.scan import CorruptLog
+from minikafka.protocol.records import iterate_batches
+
+from .crash import Way, crash
+from .files import SimulatedFiles
+from .log_run import Features, LogRun, start
 from .log_states import Sample, replay
 
 STATES = int(os.environ.get("MINIKAFKA_CRASH_STATES", "20000"))
@@ -102,3 +110,22 @@ def test_a_state_is_had_again_by_its_name() -> None:
     again = Sample(0, "os", only=(failure.operation, failure.choice), is_strict=True).run()
     assert [str(each) for each in again.failures] == [str(failure)]
     replay(0, failure.operation, failure.choice, "os")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_bit_that_flips_at_rest_makes_no_start_delete_another_batch(seed: int) -> None:
+    """The log is refused unchanged, or cut, and what lay behind the damage is kept beside it."""
+    random = Random(seed)
+    run = LogRun(seed, Features.drawn(random, "fsync")).run()
+    image = crash(run.disk, Way.EVERYTHING, random)
+    logs = {path: data for path, data in image.tree().items() if path.endswith(".log") and data}
+    path, content = random.choice(sorted(logs.items()))
+    bit = random.randrange(8 * len(content))
+    image.flip_bit(path, bit)
+    with suppress(CorruptLog):
+        start(SimulatedFiles(image, is_instant=True), run.features)
+    kept = [data for name, data in image.tree().items() if name.endswith((".log", ".cut")) and data]
+    for data in logs.values():
+        for batch in map(bytes, iterate_batches(data)):
+            is_hit = data is content and 0 <= bit // 8 - data.index(batch) < len(batch)
+            assert is_hit or any(batch in each for each in kept)
