@@ -29,6 +29,7 @@ handlers/             the other APIs, a file each
 log/time_lookup       from a time to an offset
 replica/epochs        which leader wrote what
 replica/store         a partition on disk, with all that is kept beside its log:
-log/checkpoints, log/producer_snapshot, log/last_run, log/recovery
+log/checkpoints, log/producer_snapshot, log/last_run, log/recovery, log/offset_checkpoints
+log/repair            a damaged log made servable again, at somebody's word
 controller/           which topics there are: commands in, records of the metadata log out
 """

@@ -244,16 +244,22 @@ async def test_a_torn_write_alone_leaves_a_start_lossless(tmp_path: Path) -> Non
         assert len(await node.records("orders")) == 1
 
 
-@pytest.mark.parametrize("damage", [70, -1])
-@pytest.mark.parametrize("is_clean", [True, False])
+@pytest.mark.parametrize(
+    ("damage", "is_clean", "is_confirmed"),
+    [(70, True, True), (70, False, True), (-1, True, True), (-1, False, True), (70, False, False)],
+)
 async def test_a_damaged_metadata_log_stops_the_node_with_one_sentence(
-    tmp_path: Path, damage: int, is_clean: bool
+    tmp_path: Path, damage: int, is_clean: bool, is_confirmed: bool
 ) -> None:
+    """Also where no checkpoint tells, if valid batches lie behind the damage."""
     data_dir = tmp_path / "node"
     async with serving(data_dir) as node:
         await node.create("orders")
     if not is_clean:
         (data_dir / checkpoints.CLEAN_SHUTDOWN).unlink()
+    if not is_confirmed:
+        (data_dir / checkpoints.RECOVERY_POINT).unlink()
+        (data_dir / checkpoints.HIGH_WATERMARK).unlink()
     path = data_dir / METADATA_DIRECTORY / LOG
     data = bytearray(path.read_bytes())
     data[damage] ^= 1
