@@ -19,7 +19,7 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check format test demo kills fuzz bench clean check-format check-lint check-types \
+.PHONY: help check format test demo kills fuzz crash mutants bench clean check-format check-lint check-types \
 	check-imports check-tidy kcat strace
 
 help: ## list the targets
@@ -44,6 +44,13 @@ fuzz: $(VENV)/.dev ## a million hostile inputs a target (ARGS="--seconds 30 requ
 	@$(BIN)/pip install --quiet --disable-pip-version-check '.[fuzz]' 2> /dev/null \
 		|| echo "atheris cannot be installed here"
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+crash: $(VENV)/.dev ## a million states in which the power may leave the disk: is a record lost?
+	MINIKAFKA_CRASH_STATES=1000000 $(BIN)/pytest -s tests/sim/test_log_states.py \
+		tests/sim/test_node_states.py $(ARGS)
+
+mutants: $(VENV)/.dev ## make mistakes on purpose, each in a copy of the code: do the tests find it?
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 bench: $(VENV)/.dev ## measure this broker, and others beside it (ARGS goes to benchmarks)
 	$(BIN)/python -m benchmarks $(ARGS)

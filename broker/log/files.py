@@ -1,7 +1,6 @@
 """Files: the only door from the broker to the operating system's files, and its only threads.
 
-Everything that the broker keeps goes through one `Files` object, which the node hands down. A
-simulator is another object with the same methods, so they are few and this is their contract:
+Everything that the broker keeps goes through one `Files` object, which the node hands down:
 
     open(path, create)            a File at its end; FileNotFoundError unless `create`
     exists, file_size             one stat
@@ -28,6 +27,8 @@ Invariants:
   would succeed and mean nothing: every later flush raises StorageFailed at once.
 - A File stays open until nobody holds it: a fetch that is being sent, or a flush, may go on after
   its segment was deleted. Directories are 0700, files 0600, symbolic links are never followed.
+- The operating system is asked through one SystemCalls object. A simulated disk is another object
+  with the same methods, so that all that is written here runs on it as it does on a real one.
 
 Left out: mapped files (a full disk then kills the process with SIGBUS instead of an error).
 """
@@ -53,7 +54,6 @@ MAX_CHUNKS = 1024
 _OPEN_FLAGS = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SHORTAGE_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-_fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has none
 
 
 class StorageError(Exception):
@@ -78,23 +78,52 @@ def storage_error(error: OSError, what: str) -> StorageError:
     return StorageFailed(message)
 
 
+class SystemCalls:
+    """What the operating system is asked, by the names and rules of Python's `os` and `fcntl`."""
+
+    __slots__ = ()
+
+    open = staticmethod(os.open)
+    close = staticmethod(os.close)
+    fstat = staticmethod(os.fstat)
+    pread = staticmethod(os.pread)
+    preadv = staticmethod(os.preadv)
+    writev = staticmethod(os.writev)
+    ftruncate = staticmethod(os.ftruncate)
+    fdatasync = staticmethod(getattr(os, "fdatasync", os.fsync))  # macOS has none
+    fsync = staticmethod(os.fsync)
+    flock = staticmethod(fcntl.flock)
+    stat = staticmethod(os.stat)
+    isdir = staticmethod(os.path.isdir)
+    lexists = staticmethod(os.path.lexists)
+    listdir = staticmethod(os.listdir)
+    mkdir = staticmethod(os.mkdir)
+    rmdir = staticmethod(os.rmdir)
+    replace = staticmethod(os.replace)
+    unlink = staticmethod(os.unlink)
+
+
+SYSTEM_CALLS = SystemCalls()
+
+
 class File:
     """One open file: appended at its end, read anywhere."""
 
-    __slots__ = ("_descriptor", "path", "size_bytes")
+    __slots__ = ("_calls", "_descriptor", "path", "size_bytes")
 
-    def __init__(self, path: str, descriptor: int) -> None:
+    def __init__(self, path: str, descriptor: int, calls: SystemCalls = SYSTEM_CALLS) -> None:
         self.path = path
         self._descriptor = descriptor
-        self.size_bytes = os.fstat(descriptor).st_size
+        self._calls = calls
+        self.size_bytes = calls.fstat(descriptor).st_size
 
     def append(self, chunks: Sequence[Buffer]) -> None:
         """Write `chunks` after each other at the end: all of them, or none and a StorageError."""
-        size_bytes = sum(map(len, chunks))
+        size_bytes, writev = sum(map(len, chunks)), self._calls.writev
         try:
-            written_bytes = os.writev(self._descriptor, chunks[:MAX_CHUNKS])
+            written_bytes = writev(self._descriptor, chunks[:MAX_CHUNKS])
             for index in range(MAX_CHUNKS, len(chunks), MAX_CHUNKS):
-                written_bytes += os.writev(self._descriptor, chunks[index : index + MAX_CHUNKS])
+                written_bytes += writev(self._descriptor, chunks[index : index + MAX_CHUNKS])
         except OSError as error:
             self._undo_append(storage_error(error, f"cannot append to {self.path}"))
         if written_bytes != size_bytes:
@@ -110,21 +139,21 @@ class File:
     def pread(self, count: int, position: int) -> bytes:
         """Return at most `count` bytes from `position`: fewer only at the end of the file."""
         try:
-            return os.pread(self._descriptor, count, position)
+            return self._calls.pread(self._descriptor, count, position)
         except OSError as error:
             raise storage_error(error, f"cannot read {self.path}") from error
 
     def pread_into(self, buffer: bytearray | memoryview, position: int) -> int:
         """Fill `buffer` from `position`; return the bytes read: fewer only at the end."""
         try:
-            return os.preadv(self._descriptor, [buffer], position)
+            return self._calls.preadv(self._descriptor, [buffer], position)
         except OSError as error:
             raise storage_error(error, f"cannot read {self.path}") from error
 
     def truncate(self, size_bytes: int) -> None:
         """Cut the file; StorageFailed when that is not possible."""
         try:
-            os.ftruncate(self._descriptor, size_bytes)
+            self._calls.ftruncate(self._descriptor, size_bytes)
         except OSError as error:
             raise StorageFailed(f"cannot truncate {self.path}: {error.strerror}") from error
         self.size_bytes = size_bytes
@@ -137,7 +166,7 @@ class File:
         """Close now, for a file that nobody else holds. Others are closed by being let go."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
-            os.close(descriptor)
+            self._calls.close(descriptor)
 
     def __del__(self) -> None:
         """Close when nobody holds the file any more."""
@@ -147,7 +176,8 @@ class File:
 class Files:
     """The operating system's files; see the module for the contract."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls: SystemCalls = SYSTEM_CALLS) -> None:
+        self._calls = calls
         self._executor = ThreadPoolExecutor(FLUSH_THREADS, thread_name_prefix="flush")
         self._failure: str | None = None
 
@@ -155,7 +185,7 @@ class Files:
         """Open the file at `path` for reading and appending."""
         flags = _OPEN_FLAGS | os.O_CREAT if create else _OPEN_FLAGS
         try:
-            return File(path, os.open(path, flags, FILE_MODE))
+            return File(path, self._calls.open(path, flags, FILE_MODE), self._calls)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -163,11 +193,16 @@ class Files:
 
     def exists(self, path: str) -> bool:
         """Return whether there is a file or directory at `path`."""
-        return os.path.lexists(path)
+        return self._calls.lexists(path)
 
     def file_size(self, path: str) -> int:
         """Return the size in bytes of the file at `path`; FileNotFoundError when there is none."""
-        return os.stat(path, follow_symlinks=False).st_size
+        try:
+            return self._calls.stat(path, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise storage_error(error, f"cannot look at {path}") from error
 
     def modified_ms(self, path: str) -> int:
         """Return when the file was last written; FileNotFoundError when there is none."""
@@ -175,40 +210,48 @@ class Files:
 
     def list_directory(self, path: str) -> list[str]:
         """Return the names in the directory, sorted; FileNotFoundError when there is none."""
-        return sorted(os.listdir(path))
+        try:
+            return sorted(self._calls.listdir(path))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise storage_error(error, f"cannot list {path}") from error
 
     def make_directory(self, path: str) -> None:
         """Make the directory and those above it, unless it is there."""
-        if os.path.isdir(path):
+        if self._calls.isdir(path):
             return
+        parent = os.path.dirname(os.path.abspath(path))
+        self.make_directory(parent)
         try:
-            os.makedirs(path, mode=DIRECTORY_MODE, exist_ok=True)
+            self._calls.mkdir(path, DIRECTORY_MODE)
         except OSError as error:
             raise storage_error(error, f"cannot make the directory {path}") from error
-        self.fsync_directory(os.path.dirname(os.path.abspath(path)))
+        self.fsync_directory(parent)
 
     def remove_directory(self, path: str) -> None:
         """Remove the directory and the files in it (it has no directories)."""
-        if not os.path.isdir(path):
+        calls = self._calls
+        if not calls.isdir(path):
             return
         try:
-            for name in os.listdir(path):
-                os.unlink(os.path.join(path, name))
-            os.rmdir(path)
+            for name in calls.listdir(path):
+                calls.unlink(os.path.join(path, name))
+            calls.rmdir(path)
         except OSError as error:
             raise storage_error(error, f"cannot remove the directory {path}") from error
 
     def rename(self, source: str, target: str) -> None:
         """Give a file or directory another name, over a file that has it."""
         try:
-            os.replace(source, target)
+            self._calls.replace(source, target)
         except OSError as error:
             raise storage_error(error, f"cannot rename {source}") from error
 
     def unlink(self, path: str) -> None:
         """Remove the file's name; its bytes stay while somebody holds the File."""
         try:
-            os.unlink(path)
+            self._calls.unlink(path)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -242,7 +285,7 @@ class Files:
         """Return the file at `path`, locked until closed; StorageError when another has it."""
         file = self.open(path, create=True)
         try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._calls.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.close()
             raise StorageError(f"{path} is locked: another process uses this directory") from None
@@ -268,13 +311,13 @@ class Files:
     def boot_id(self) -> str:
         """Return an id that changes when the machine boots (Linux), or nothing."""
         try:
-            descriptor = os.open(BOOT_ID_PATH, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = self._calls.open(BOOT_ID_PATH, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return ""
         try:
-            return os.read(descriptor, 64).decode("ascii", "replace").strip()
+            return self._calls.pread(descriptor, 64, 0).decode("ascii", "replace").strip()
         finally:
-            os.close(descriptor)
+            self._calls.close(descriptor)
 
     def flush_now(self, files: Sequence[File | str]) -> None:
         """Make the content of `files` durable, blocking; StorageFailed, then and ever after."""
@@ -282,27 +325,27 @@ class Files:
             raise StorageFailed(self._failure)
         for file in files:
             try:
-                _flush(file)
+                self._flush(file)
             except OSError as error:
                 path = file if isinstance(file, str) else file.path
                 self._failure = f"cannot flush {path}: {error.strerror}"
                 raise StorageFailed(self._failure) from error
 
+    def _flush(self, file: File | str) -> None:
+        """Make one file or directory durable; a path that is gone meanwhile needs nothing."""
+        calls = self._calls
+        if isinstance(file, File):
+            calls.fdatasync(file.fileno())
+            return
+        try:
+            descriptor = calls.open(file or ".", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            calls.fsync(descriptor)
+        finally:
+            calls.close(descriptor)
+
     def close(self) -> None:
         """End the worker threads, after the flushes that it was given."""
         self._executor.shutdown()
-
-
-def _flush(file: File | str) -> None:
-    """Make one file or directory durable; a path that is gone meanwhile needs nothing."""
-    if isinstance(file, File):
-        _fdatasync(file.fileno())
-        return
-    try:
-        descriptor = os.open(file or ".", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

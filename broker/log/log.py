@@ -17,7 +17,8 @@ An append has three steps, so that many cost one system call and one flush:
     flushed(point)          and tells the log
 
 Invariants: everything runs on the event loop's thread and nothing here awaits. A failed write
-leaves the log as it was before its batches were staged. A flush that a truncation has overtaken
+leaves the log as it was before its batches were staged; if not even that can be had, it was the
+last (KAFKA-10778). A flush that a truncation has overtaken
 counts for nothing, since other batches may have taken the place of what it covered.
 
 Left out: preallocated files; rolling by the age of an empty log (segment.ms counts in record time,
@@ -33,7 +34,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from ...protocol.batch import MAX_BATCH_OFFSETS, BatchHeader
 from . import time_lookup
-from .files import File, Files, StorageError
+from .files import File, Files, StorageError, StorageFailed
 from .recovery import BeforeKeeping, Confirmed, load_segments
 from .scan import CorruptLog
 from .segment import Batch, FileSlice, Segment
@@ -94,6 +95,7 @@ class Log:
     __slots__ = (
         "_appended_bytes",
         "_directory",
+        "_failure",
         "_files",
         "_flushed_bytes",
         "_segments",
@@ -124,6 +126,7 @@ class Log:
         self._unflushed_start = 0
         self._appended_bytes = self._flushed_bytes = 0
         self._truncations = 0
+        self._failure: StorageFailed | None = None
         self.options = options
         self.on_roll: Callable[[int], None] = _no_callback
         self.log_start_offset = segments[0].base_offset
@@ -228,11 +231,24 @@ class Log:
         self.log_end_offset = header.next_offset
 
     def write(self) -> None:
-        """Write what is staged; on StorageError none of it is in the log, nor staged any more."""
+        """Write what is staged; on StorageError none of it is in the log, nor staged any more.
+
+        On StorageFailed nobody knows what is there, and nothing is ever written behind it.
+        """
         staged = self._staged
         if not staged:
             return
         self._staged = []
+        if self._failure is not None:
+            raise self._failure
+        try:
+            self._write_or_cut(staged)
+        except StorageFailed as failure:
+            self._failure = failure
+            raise
+
+    def _write_or_cut(self, staged: list[Batch]) -> None:
+        """Write the batches, all of them or none; then tell of the segments that they began."""
         segments_before = len(self._segments)
         try:
             self._write(staged)
@@ -461,7 +477,7 @@ class Log:
     def close(self, *, sync: bool = False) -> None:
         """Write what is staged and the active indexes, and let go; with `sync` flush it all."""
         self.write()
-        files = [*self._unflushed, *self._segments[-1].close()]
+        files = [*self._unflushed, *self._segments[-1].close(), self._directory]
         for segment in self._segments:
             segment.rest()
         if sync:

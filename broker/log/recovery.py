@@ -30,7 +30,7 @@ leader; that loses records when there is no other replica.
 import logging
 import os
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -144,9 +144,17 @@ def _segments_named(
     ]
 
 
-def first_unsure(segments: list[Segment], recovery_point: int) -> int:
-    """Return the index of the first segment that may hold bytes at or above `recovery_point`."""
-    return max(0, bisect_right(segments, recovery_point, key=lambda one: one.base_offset) - 1)
+def first_unsure(segments: list[Segment], confirmed: Confirmed) -> int:
+    """Return the index of the first segment that may not be on disk, all of it.
+
+    It is the last that begins below the recovery point: even if it ends there, so that its batches
+    are confirmed, its indexes may have been written behind that, when it was closed. But nobody
+    asks for what is below the log start, where some segments are gone and others are not yet.
+    """
+    bases = [one.base_offset for one in segments]
+    unsure = bisect_left(bases, confirmed.recovery_point) - 1
+    first_to_read = bisect_right(bases, confirmed.log_start_offset) - 1
+    return max(0, unsure, first_to_read)
 
 
 def find_damage(segments: list[Segment], first: int) -> Damage | None:
@@ -220,7 +228,7 @@ def _recover(
 
     Nothing is changed on disk before all segments are known to be sound, or to be cuttable.
     """
-    first = first_unsure(segments, confirmed.recovery_point)
+    first = first_unsure(segments, confirmed)
     damage = find_damage(segments, first)
     if damage is None:
         _check_end(segments, confirmed)

@@ -109,7 +109,7 @@ def scan(
     `base_offset` is the least that the first batch may have, `leader_epoch` that of the batch
     before, -1 for none.
     """
-    window = Window(file, SCAN_WINDOW_BYTES)
+    window = Window(file, _scan_window_bytes(file))
     end_position, first_offset = file.size_bytes, base_offset
     while position < end_position:
         view = window.view(position, HEADER_BYTES)
@@ -132,6 +132,11 @@ def scan(
         yield position, header
         base_offset, leader_epoch = next_offset, header.partition_leader_epoch
         position += size_bytes
+
+
+def _scan_window_bytes(file: File) -> int:
+    """Return how much of a file is read at a time: a small file does not need a large buffer."""
+    return min(SCAN_WINDOW_BYTES, max(file.size_bytes, HEADER_BYTES))
 
 
 def _defect(header: BatchHeader, offset: int, leader_epoch: int, rest_bytes: int) -> str | None:
@@ -169,10 +174,11 @@ def find_batch(file: File, position: int, base_offset: int) -> int | None:
     Every byte that may be a magic byte is tried. The search is bounded, since records may be made
     to look like headers, and returns the place where it gave up.
     """
-    window, tried = Window(file, SCAN_WINDOW_BYTES), Window(file, SCAN_WINDOW_BYTES)
+    window_bytes = _scan_window_bytes(file)
+    window, tried = Window(file, window_bytes), Window(file, window_bytes)
     cost_bytes = 0
     position += 1
-    while len(data := bytes(window.view(position, SCAN_WINDOW_BYTES))) >= HEADER_BYTES:
+    while len(data := bytes(window.view(position, window_bytes))) >= HEADER_BYTES:
         for index in _candidates(data):
             header = read_header(data, index)
             cost_bytes += CANDIDATE_COST_BYTES

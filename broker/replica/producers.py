@@ -106,13 +106,19 @@ class Producers:
         }
 
     def snapshot(self, end_offset: int) -> list[tuple[int, int, SentBatch]]:
-        """(producer id, epoch, batch) of all batches below `end_offset`, oldest first."""
-        return [
-            (producer_id, producer.epoch, batch)
-            for producer_id, producer in sorted(self._producers.items())
-            for batch in producer.batches
-            if batch.last_offset < end_offset
-        ]
+        """(producer id, epoch, batch) of all batches below `end_offset`, oldest first.
+
+        That is what was known when the log ended there: what was appended since the last `commit`
+        may be above it, and must not push out what it follows.
+        """
+        found: list[tuple[int, int, SentBatch]] = []
+        for producer_id, producer in sorted(self._producers.items()):
+            before = self._before.get(producer_id) or producer
+            known = [(before.epoch, batch) for batch in before.batches]
+            known += [(producer.epoch, batch) for batch in producer.batches]
+            below = [each for each in dict.fromkeys(known) if each[1].last_offset < end_offset]
+            found += [(producer_id, *each) for each in below if each[0] == below[-1][0]][-WINDOW:]
+        return found
 
     def load(self, entries: list[tuple[int, int, SentBatch]]) -> None:
         """Start from a snapshot."""

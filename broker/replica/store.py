@@ -233,6 +233,7 @@ class PartitionStore:
             file = self._files.open(path, create=True)
             file.truncate(0)
             file.append([encode_snapshot(entries)])
+            self._remove_old_snapshots(directory, partition.log.recovery_point)
         except StorageFailed:
             raise
         except StorageError as error:
@@ -240,7 +241,6 @@ class PartitionStore:
             self._files.unlink(path)
             return
         partition.log.flush_too(path)
-        self._remove_old_snapshots(directory, partition.log.recovery_point)
 
     def _remove_old_snapshots(self, directory: str, recovery_point: int) -> None:
         """Keep the newest few, and one that the disk has confirmed."""

@@ -153,6 +153,16 @@ def test_missing_files_are_told_from_failures(files: Files, tmp_path: Path) -> N
     files.remove_directory(missing)
 
 
+def test_what_cannot_be_listed_or_looked_at_is_a_storage_error(
+    files: Files, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="cannot list"):
+        files.list_directory(str(tmp_path / "file"))
+    with pytest.raises(StorageError, match="cannot look at"):
+        files.file_size(str(tmp_path / "file" / "log"))
+
+
 def test_a_directory_is_removed_with_its_files_and_renamed(files: Files, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "log").write_bytes(b"")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minikafka.broker.log.files import DiskFull, File, Files
+from minikafka.broker.log.files import DiskFull, File, Files, StorageFailed
 from minikafka.broker.log.log import Log, LogOptions, delete_logs
 from minikafka.protocol.batch import MAX_BATCH_OFFSETS
 from minikafka.protocol.primitives import Buffer
@@ -33,6 +33,26 @@ def test_staged_batches_are_read_only_after_write(directory: str) -> None:
     assert found is not None
     assert found.read() == b"".join(batches)
     assert Path(directory, f"{0:020d}.log").read_bytes() == found.read()
+
+
+def test_nothing_is_written_behind_a_failure_of_the_disk(directory: str) -> None:
+    """KAFKA-10778: what failed may be there in half, and who reads on would find its end."""
+
+    class Broken(File):
+        def append(self, chunks: Sequence[Buffer]) -> None:
+            super().append([b"half"])
+            raise StorageFailed("input/output error")
+
+    log = Log.open(Files(), directory, LogOptions())
+    batch = append(log, 1000)
+    segment = log.segments[0]
+    segment._file = Broken(segment.path("log"), os.dup(segment.file.fileno()))
+    for _ in range(2):
+        with pytest.raises(StorageFailed):
+            append(log, 1001)
+        segment._file = None  # From now on it would take them.
+    assert Path(directory, f"{0:020d}.log").read_bytes() == batch + b"half"
+    assert Log.open(Files(), directory, LogOptions()).log_end_offset == 1
 
 
 def test_a_batch_below_the_log_end_is_a_broken_invariant(directory: str) -> None:

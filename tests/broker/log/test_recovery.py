@@ -182,10 +182,10 @@ def test_the_scan_begins_at_the_recovery_point_even_below_the_high_watermark(
 ) -> None:
     """A high watermark says that nothing may be missing, not that the disk was asked."""
     damaged = SOUND[:-1] + b"?"
-    write(tmp_path, (0, damaged), (6, batch_of(6)))
+    write(tmp_path, (0, damaged), (6, batch_of(6)), (8, batch_of(8)))
     with pytest.raises(CorruptLog, match="CRC"):
-        recover(tmp_path, 0, 6)
-    assert recover(tmp_path, 6, 6).log_end_offset == 8
+        recover(tmp_path, 0, 8)
+    assert recover(tmp_path, 8, 8).log_end_offset == 10
 
 
 def test_who_asks_is_told_before_records_are_set_aside(tmp_path: Path) -> None:
@@ -211,11 +211,11 @@ def test_a_torn_segment_with_only_empty_ones_behind_it_is_the_last(tmp_path: Pat
 
 
 def test_closed_segments_below_the_recovery_point_are_not_read(tmp_path: Path) -> None:
-    write(tmp_path, (0, SOUND[:-1] + b"?"), (6, batch_of(6)))
-    log = recover(tmp_path, 6)
-    assert log.log_end_offset == 8
+    write(tmp_path, (0, SOUND[:-1] + b"?"), (6, batch_of(6)), (8, batch_of(8)))
+    log = recover(tmp_path, 8)
+    assert log.log_end_offset == 10
     with pytest.raises(CorruptLog, match=LOG):
-        log.offset_for_time(0, 8)
+        log.offset_for_time(0, 10)
 
 
 def test_a_segment_that_reaches_into_the_next_is_corrupt_if_that_was_confirmed(
@@ -311,3 +311,25 @@ def test_batches_larger_than_a_window_are_checked_whole(tmp_path: Path) -> None:
     damaged[-1000] ^= 1
     write(tmp_path, (0, bytes(damaged)))
     assert recover(tmp_path, 0).log_end_offset == 0
+
+
+@pytest.mark.parametrize("ending", ["index", "timeindex"])
+@pytest.mark.parametrize("left", [b"", bytes(24)])
+def test_the_indexes_of_a_segment_that_ends_at_the_recovery_point_are_made_anew(
+    tmp_path: Path, ending: str, left: bytes
+) -> None:
+    """The log was confirmed to its last byte, then closed, and its indexes were lost."""
+    write(tmp_path, (0, SOUND), (6, b""))
+    recover(tmp_path).close()
+    (tmp_path / f"{0:020d}.{ending}").write_bytes(left)
+    log = recover(tmp_path, recovery_point=6)
+    assert log.offset_for_time(1004, 6) == (4, 1004, 0)
+    assert log.max_timestamp(6) == (4, 1004, 0)
+    assert content(tmp_path)[f"{0:020d}.timeindex"] not in (b"", left)
+
+
+def test_segments_below_the_log_start_may_be_gone_in_any_order(tmp_path: Path) -> None:
+    """A retention that the power has interrupted: the middle one is gone, the first is there."""
+    write(tmp_path, (0, batch_of(0)), (4, batch_of(4)), (6, batch_of(6)))
+    log = Log.open(Files(), str(tmp_path), OPTIONS, log_start_offset=5, recovery_point=1)
+    assert (log.log_start_offset, log.log_end_offset, log.was_cut) == (5, 8, False)

@@ -106,6 +106,27 @@ def test_a_producer_that_was_silent_is_forgotten() -> None:
     assert isinstance(producers.check(header_of(2, 0, 0)), SentBatch)
 
 
+def test_a_snapshot_is_not_short_of_what_the_batches_above_it_push_out() -> None:
+    """A roll between staged batches: if those above it are lost, the five below count again."""
+    producers = filled(*range(WINDOW))
+    for sequence in range(WINDOW, WINDOW + 3):
+        producers.append(header_of(1, 0, sequence), sequence, NOW_MS)
+    entries = producers.snapshot(WINDOW + 1)
+    assert [batch.first_sequence for _, _, batch in entries] == [1, 2, 3, 4, 5]
+    producers.commit()
+    assert len(producers.snapshot(WINDOW + 3)) == WINDOW
+
+
+def test_a_snapshot_below_a_new_epoch_keeps_the_old_one() -> None:
+    producers = filled(0, 1)
+    producers.append(header_of(1, 1, 0), 2, NOW_MS)
+    assert [(epoch, batch.base_offset) for _, epoch, batch in producers.snapshot(2)] == [
+        (0, 0),
+        (0, 1),
+    ]
+    assert [epoch for _, epoch, _ in producers.snapshot(3)] == [1]
+
+
 def test_a_snapshot_below_an_offset_leaves_out_what_lies_above() -> None:
     entries = filled(0, 1, 2).snapshot(2)
     assert [batch.last_offset for _, _, batch in entries] == [0, 1]

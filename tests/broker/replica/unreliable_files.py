@@ -1,6 +1,7 @@
 """Files at the seam they have: their flush waits for the test, their disk is full or broken."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,10 +41,8 @@ class UnreliableFiles(Files):
 
     def open(self, path: str, *, create: bool = False) -> File:
         opened = super().open(path, create=create)
-        file = UnreliableFile.__new__(UnreliableFile)
+        file = UnreliableFile(path, os.dup(opened.fileno()))
         file.owner = self
-        file.path, file.size_bytes = opened.path, opened.size_bytes
-        file._descriptor, opened._descriptor = opened._descriptor, -1
         return file
 
     async def flush(self, files: Sequence[File | str]) -> None:

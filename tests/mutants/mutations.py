@@ -1,0 +1,250 @@
+"""The mistakes: a file, text that occurs there once, and what stands in its place.
+
+Where the code moves on, `test_mutations` says so. Each names the tests that must find it, as pytest
+takes them; `STATES` of them are looked at where these are crash states.
+"""
+
+from dataclasses import dataclass
+
+STATES = 6000
+LOG_STATES = "tests/sim/test_log_states.py::test_no_crash_takes_what_was_acknowledged_after_a_flush"
+OS_STATES = (
+    "tests/sim/test_log_states.py"
+    "::test_without_flushes_no_crash_takes_what_the_recovery_point_confirms"
+)
+NODE_STATES = (
+    "tests/sim/test_node_states.py::test_no_crash_takes_a_topic_or_a_record_that_was_acknowledged"
+)
+LOADING = (
+    "tests/sim/test_node_states.py::test_a_crash_while_loading_does_not_look_like_a_clean_stop"
+)
+ATOMIC = (
+    "tests/sim/test_disk.py::test_write_atomically_leaves_the_old_or_the_new_at_every_operation"
+)
+DIRECTORIES = "tests/sim/test_disk.py::test_directories_are_durable_at_every_level_once_made"
+FAILED_FLUSH = (
+    "tests/sim/test_disk.py::test_a_failed_flush_leaves_the_content_and_never_makes_it_durable"
+)
+LOG_FAULTS = "tests/sim/test_faults.py::test_a_log_survives_the_failure_of_every_call"
+FSYNC_FAILS = f"{LOG_FAULTS}[fsync-EIO-fsync]"
+SHORT_WRITE = f"{LOG_FAULTS}[write-ENOSPC-after 40 bytes-fsync]"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One mistake. `changes` are (old, new) in `path`."""
+
+    name: str
+    path: str
+    changes: tuple[tuple[str, str], ...]
+    tests: tuple[str, ...]
+
+    def apply(self, source: str) -> str:
+        """The source with the mistake; ValueError where the text is not there exactly once."""
+        for old, new in self.changes:
+            if source.count(old) != 1:
+                raise ValueError(f"{self.name}: {self.path} has {source.count(old)} times {old!r}")
+            source = source.replace(old, new)
+        return source
+
+
+def _mutation(name: str, path: str, old: str, new: str, *tests: str) -> Mutation:
+    return Mutation(name, path, ((old, new),), tests)
+
+
+MUTATIONS = (
+    _mutation(
+        "acknowledge before the fsync",
+        "broker/replica/manager.py",
+        "                await self._files.flush("
+        "[file for _, point in points for file in point.files])\n",
+        "                self._flushed(points)\n"
+        "                await self._files.flush("
+        "[file for _, point in points for file in point.files])\n",
+        NODE_STATES,
+    ),
+    _mutation(
+        "acknowledge at the append",
+        "broker/log/log.py",
+        'if self.options.flush_on_write == "os" else self.recovery_point',
+        "if self.options else self.recovery_point",
+        LOG_STATES,
+    ),
+    _mutation(
+        "no fsync of the directory on create",
+        "broker/log/log.py",
+        "            unsure.append(self._directory)  # A new, empty segment has a name to lose.\n",
+        "            pass\n",
+        LOG_STATES,
+    ),
+    _mutation(
+        "no fsync of the parent of a new directory",
+        "broker/log/files.py",
+        "        self.fsync_directory(parent)\n",
+        "",
+        DIRECTORIES,
+    ),
+    _mutation(
+        "no fsync of the directory on rename",
+        "broker/log/files.py",
+        "        self.fsync_directory(os.path.dirname(path))\n",
+        "",
+        ATOMIC,
+    ),
+    _mutation(
+        "no fsync before the rename",
+        "broker/log/files.py",
+        "            self.flush_now([temporary])\n",
+        "",
+        ATOMIC,
+    ),
+    _mutation(
+        "checkpoint without fsync",
+        "broker/log/offset_checkpoints.py",
+        "        await self._files.flush(temporary)\n",
+        "",
+        LOG_STATES,
+    ),
+    _mutation(
+        "checkpoint says what is written",
+        "broker/replica/partition.py",
+        "        recovery_point = self.log.recovery_point\n",
+        "        recovery_point = self.log.written_offset\n",
+        LOG_STATES,
+    ),
+    _mutation(
+        "checkpoint has the whole high watermark",
+        "broker/replica/partition.py",
+        "min(self.high_watermark, recovery_point)",
+        "self.high_watermark",
+        OS_STATES,
+    ),
+    Mutation(
+        "clean marker deleted late",
+        "broker/node.py",
+        (
+            (
+                "checkpoints.take_clean_shutdown(files, data_dir) is not None\n",
+                'files.exists(f"{data_dir}/{checkpoints.CLEAN_SHUTDOWN}")\n',
+            ),
+            (
+                "        if self._stopping.done():\n            raise NodeError(",
+                "        checkpoints.take_clean_shutdown(files, data_dir)\n"
+                "        if self._stopping.done():\n            raise NodeError(",
+            ),
+        ),
+        (LOADING,),
+    ),
+    _mutation(
+        "deletion of the clean marker not flushed",
+        "broker/log/checkpoints.py",
+        "        files.fsync_directory(directory)\n",
+        "",
+        LOADING,
+    ),
+    _mutation(
+        "truncation at corruption below a checkpoint",
+        "broker/log/recovery.py",
+        "    elif damage.offset < confirmed.end_offset:\n",
+        "    elif damage.offset < 0:\n",
+        "tests/broker/log/test_recovery.py",
+    ),
+    _mutation(
+        "a hole between segments is overlooked",
+        "broker/log/recovery.py",
+        "    if end_offset == offset or (",
+        "    if end_offset <= offset or (",
+        LOG_STATES,
+    ),
+    _mutation(
+        "what was cut is not flushed",
+        "broker/log/log.py",
+        "            self._files.flush_now(unsure)\n",
+        "            pass\n",
+        LOG_STATES,
+    ),
+    _mutation(
+        "indexes of a closed segment not flushed",
+        "broker/log/log.py",
+        "(old_file, *index_paths, self._directory)",
+        "(old_file, self._directory)",
+        LOG_STATES,
+    ),
+    _mutation(
+        "a closed segment not flushed",
+        "broker/log/log.py",
+        "(old_file, *index_paths, self._directory)",
+        "(*index_paths, self._directory)",
+        LOG_STATES,
+    ),
+    _mutation(
+        "a segment that ends at the recovery point is trusted",
+        "broker/log/recovery.py",
+        "unsure = bisect_left(",
+        "unsure = bisect_right(",
+        "tests/broker/log/test_recovery.py",
+    ),
+    _mutation(
+        "a snapshot beyond the end of the log is believed",
+        "broker/replica/store.py",
+        "            if end_offset > opened.log_end_offset:\n",
+        "            if end_offset < 0:\n",
+        LOG_STATES,
+    ),
+    _mutation(
+        "fsync error swallowed",
+        "broker/log/files.py",
+        "                raise StorageFailed(self._failure) from error\n",
+        "                self._failure = None\n",
+        FSYNC_FAILS,
+    ),
+    _mutation(
+        "fsync tried again after an error",
+        "broker/log/files.py",
+        "                self._failure = f",
+        "                self._failure = None; message = f",
+        FAILED_FLUSH,
+    ),
+    _mutation(
+        "short write ignored",
+        "broker/log/files.py",
+        "        if written_bytes != size_bytes:\n",
+        "        if written_bytes < 0:\n",
+        SHORT_WRITE,
+    ),
+    _mutation(
+        "half an append left behind",
+        "broker/log/files.py",
+        "        self.truncate(self.size_bytes)\n        raise error\n",
+        "        raise error\n",
+        SHORT_WRITE,
+    ),
+    _mutation(
+        "appends behind a failure of the disk",
+        "broker/log/log.py",
+        "            raise self._failure\n",
+        "            pass\n",
+        "tests/broker/log/test_log.py",
+    ),
+    _mutation(
+        "dedup window of 0",
+        "broker/replica/producers.py",
+        "    for batch in known.batches:\n",
+        "    for batch in ():\n",
+        LOG_STATES,
+    ),
+    _mutation(
+        "dedup window of 4",
+        "broker/replica/producers.py",
+        "WINDOW = 5\n",
+        "WINDOW = 4\n",
+        "tests/broker/replica/test_producers.py",
+    ),
+)
+
+CONTROL = Mutation(
+    "(the control: no mistake at all)",
+    "broker/node.py",
+    (),
+    tuple(dict.fromkeys(test for one in MUTATIONS for test in one.tests)),
+)
