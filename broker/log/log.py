@@ -17,9 +17,9 @@ An append has three steps, so that many cost one system call and one flush:
     flushed(point)          and tells the log
 
 Invariants: everything runs on the event loop's thread and nothing here awaits. A failed write
-leaves the log as it was before its batches were staged; if not even that can be had, it was the
-last (KAFKA-10778). A flush that a truncation has overtaken
-counts for nothing, since other batches may have taken the place of what it covered.
+leaves the log as it was before its batches were staged; where not even that can be had, it was the
+last one (KAFKA-10778). A flush that a truncation has overtaken counts for nothing, since other
+batches may have taken the place of what it covered.
 
 Left out: preallocated files; rolling by the age of an empty log (segment.ms counts in record time,
 as in Kafka, but a log without timestamps rolls by size alone, for it has no clock). Producer
@@ -95,9 +95,9 @@ class Log:
     __slots__ = (
         "_appended_bytes",
         "_directory",
-        "_failure",
         "_files",
         "_flushed_bytes",
+        "_is_in_doubt",
         "_segments",
         "_staged",
         "_truncations",
@@ -126,7 +126,7 @@ class Log:
         self._unflushed_start = 0
         self._appended_bytes = self._flushed_bytes = 0
         self._truncations = 0
-        self._failure: StorageFailed | None = None
+        self._is_in_doubt = False
         self.options = options
         self.on_roll: Callable[[int], None] = _no_callback
         self.log_start_offset = segments[0].base_offset
@@ -233,31 +233,26 @@ class Log:
     def write(self) -> None:
         """Write what is staged; on StorageError none of it is in the log, nor staged any more.
 
-        On StorageFailed nobody knows what is there, and nothing is ever written behind it.
+        After StorageFailed nobody knows what is there, and nothing is ever written behind it.
         """
         staged = self._staged
         if not staged:
             return
         self._staged = []
-        if self._failure is not None:
-            raise self._failure
-        try:
-            self._write_or_cut(staged)
-        except StorageFailed as failure:
-            self._failure = failure
-            raise
-
-    def _write_or_cut(self, staged: list[Batch]) -> None:
-        """Write the batches, all of them or none; then tell of the segments that they began."""
+        if self._is_in_doubt:
+            raise StorageFailed(f"an earlier write to {self._directory} has failed")
         segments_before = len(self._segments)
+        self._is_in_doubt = True  # And so it stays, whatever is raised on the way.
         try:
             self._write(staged)
-        except StorageError:
+        except StorageError as error:
             self.truncate_to(self.written_offset)
+            self._is_in_doubt = isinstance(error, StorageFailed)
             raise
         self.written_offset = self._segments[-1].next_offset
         for segment in self._segments[segments_before:]:
             self.on_roll(segment.base_offset)
+        self._is_in_doubt = False
 
     def _write(self, staged: list[Batch]) -> None:
         """Append the batches, with one system call for each segment that they go to."""

@@ -151,10 +151,13 @@ def first_unsure(segments: list[Segment], confirmed: Confirmed) -> int:
     are confirmed, its indexes may have been written behind that, when it was closed. But nobody
     asks for what is below the log start, where some segments are gone and others are not yet.
     """
-    bases = [one.base_offset for one in segments]
-    unsure = bisect_left(bases, confirmed.recovery_point) - 1
-    first_to_read = bisect_right(bases, confirmed.log_start_offset) - 1
+    unsure = bisect_left(segments, confirmed.recovery_point, key=_base_offset) - 1
+    first_to_read = bisect_right(segments, confirmed.log_start_offset, key=_base_offset) - 1
     return max(0, unsure, first_to_read)
+
+
+def _base_offset(segment: Segment) -> int:
+    return segment.base_offset
 
 
 def find_damage(segments: list[Segment], first: int) -> Damage | None:

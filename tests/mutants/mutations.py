@@ -222,8 +222,8 @@ MUTATIONS = (
     _mutation(
         "appends behind a failure of the disk",
         "broker/log/log.py",
-        "            raise self._failure\n",
-        "            pass\n",
+        "        if self._is_in_doubt:\n",
+        "        if self._is_in_doubt and not staged:\n",
         "tests/broker/log/test_log.py",
     ),
     _mutation(

@@ -29,6 +29,7 @@ OS_SHARE = 0.15
 """The share of states in which the log is not flushed before it is acknowledged."""
 STATES_ON_ALL_CORES = 100_000
 SEEDS_AT_ONCE = 16
+TOLD_EVERY = 50_000
 MAX_SHOWN = 10
 
 REGRESSIONS = (1, 4, 9, 21)
@@ -61,6 +62,8 @@ def look(flush: str, wanted: int) -> None:
     started, states, seeds, operations = time.perf_counter(), 0, 0, 0
     found: list[str] = []
     for each in samples(flush, wanted):
+        if states // TOLD_EVERY != (states + each.states) // TOLD_EVERY:
+            print(f"\n{states + each.states:,} states ", end="", flush=True)
         states += each.states
         seeds += 1
         operations += each.operations

@@ -8,7 +8,7 @@ import pytest
 from minikafka.broker.clock import WallClock
 from minikafka.broker.config import TopicConfig
 from minikafka.broker.log import checkpoints
-from minikafka.broker.log.files import DiskFull, File, Files
+from minikafka.broker.log.files import DiskFull, File, Files, StorageError
 from minikafka.broker.log.log import MAX_NAME_BYTES
 from minikafka.broker.log.offset_checkpoints import OffsetCheckpoints
 from minikafka.broker.log.producer_snapshot import decode_snapshot, snapshot_name
@@ -138,6 +138,22 @@ def test_a_snapshot_that_finds_no_room_fails_nothing(
     assert [send(partition, sequence)[0] for sequence in range(8)] == [ErrorCode.NONE] * 8
     assert snapshots_in(tmp_path) == []
     assert "no producer snapshot" in caplog.text
+
+
+def test_old_snapshots_that_cannot_be_listed_refuse_no_batch(tmp_path: Path) -> None:
+    """The batch is in the log: refused, it would be sent again and be there twice."""
+
+    class Unlistable(Files):
+        def list_directory(self, path: str) -> list[str]:
+            raise StorageError("too many open files")
+
+    store = store_of(tmp_path)
+    partition = store.open(ORDERS, SMALL_SEGMENTS)
+    store._files = Unlistable()
+    assert [send(partition, sequence) for sequence in range(9)] == [
+        (ErrorCode.NONE, sequence) for sequence in range(9)
+    ]
+    assert len(partition.log.segments) > 2
 
 
 @pytest.mark.parametrize("damage", ["newest", "all"])
