@@ -19,8 +19,8 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check format test demo kills fuzz crash mutants bench clean check-format check-lint check-types \
-	check-imports check-tidy kcat strace
+.PHONY: help check format test demo kills fuzz crash mutants bench clean check-format \
+	check-lint check-types check-imports check-tidy kcat strace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -23,8 +23,9 @@ from minikafka.protocol.api.metadata import (
 from minikafka.protocol.api.produce import ProduceRequest
 from minikafka.protocol.codec import decode, decoder_of, encode
 from minikafka.protocol.primitives import MAX_COST, MAX_PLAIN_BYTES
-from tests.fuzz.grammar import Greedy, Writer
-from tests.fuzz.messages import Case, cases
+
+from .grammar import Greedy, Writer
+from .messages import Case, cases
 
 MIB = 1 << 20
 FRAME_BYTES = 16 * MIB
