@@ -10,6 +10,7 @@
     raw          the second command
     data_path    produce and fetch without a client library
     scale        many partitions, many connections, memory, start-up
+    log_size     a short log and a long one
     limits       servers that do the least which a broker must: what this machine can reach
     wire         a blocking connection and the frames that go through it
     pipeline     many requests in flight on few connections, measured

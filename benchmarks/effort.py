@@ -15,7 +15,15 @@ class Effort:
     connections: int = 1_000
     partitions: int = 1_000
     starts: int = 10
+    long_log_bytes: int = 10 << 30
     rounds: int = 3
 
 
-QUICK = Effort(seconds=0.4, max_bytes=1 << 28, latency_requests=1_000, starts=3, rounds=1)
+QUICK = Effort(
+    seconds=0.4,
+    max_bytes=1 << 28,
+    latency_requests=1_000,
+    starts=3,
+    long_log_bytes=1 << 30,
+    rounds=1,
+)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import data_path, process, scale
+from . import data_path, log_size, process, scale
 from .data_path import Value
 from .effort import QUICK, Effort
 from .report import Report
@@ -31,6 +31,7 @@ class Measurement:
     name: str
     of_broker: Callable[[Server, Effort, int | None], Iterator[Value]]
     of_limit: Callable[[Effort, int | None], Iterator[Value]] | None = None
+    must_be_named: bool = False
 
 
 MEASUREMENTS = (
@@ -43,6 +44,7 @@ MEASUREMENTS = (
     Measurement("connections", scale.connections),
     Measurement("partitions", scale.partitions),
     Measurement("starts", scale.starts, scale.starts_limit),
+    Measurement("log-size", log_size.random_fetches, must_be_named=True),
 )
 
 
@@ -52,7 +54,8 @@ def main() -> int:
     process.end_in_order_when_terminated()
     effort = QUICK if options.quick else replace(Effort(), rounds=options.rounds)
     targets: list[Target] = options.targets or [parse_target("minikafka")]
-    chosen = [each for each in MEASUREMENTS if each.name in (options.only or each.name)]
+    usual = [each.name for each in MEASUREMENTS if not each.must_be_named]
+    chosen = [each for each in MEASUREMENTS if each.name in (options.only or usual)]
     cpu = process.BROKER_CPU if options.pin else None
     process.allow_many_files()
     if not options.quick:

@@ -26,10 +26,13 @@ from .wire import Connection, fetch_request, make_batch, produce_request
 
 TOPIC = "bench-one"
 WIDE_TOPIC = "bench-wide"
+EMPTY_TOPIC = "bench-empty"
 FEW_CONNECTIONS = 10
 BURST = 500
 IDLE_POLLS = 200
 IDLE_POLL_WAIT_MS = 2
+OPENS_SESSION, WITHOUT_SESSION = 0, -1
+"""Session epochs of a fetch that names all its partitions."""
 
 MEMORY = "Memory"
 START = "Start-up, ms"
@@ -80,7 +83,7 @@ def partitions(server: Server, effort: Effort, cpu: int | None) -> Iterator[Valu
         more_bytes = process.memory_bytes(server.pid) - before_bytes
         yield MEMORY, "a partition, KiB", more_bytes / count / 1024
     yield from _cost(row.format(f"beside {count:,}"), _pump_one(connection, server, effort))
-    yield from _idle_poll(connection, server, count)
+    yield from _idle_polls(connection, server, count)
     yield from _one_request(connection, server, effort)
     if server.pid:
         more_bytes = process.memory_bytes(server.pid) - before_bytes
@@ -145,10 +148,23 @@ def _one_request(connection: Connection, server: Server, effort: Effort) -> Iter
         yield CPU, row, rate.server_us / effort.partitions
 
 
-def _idle_poll(connection: Connection, server: Server, count: int) -> Iterator[Value]:
-    """Long polls that find nothing; in a fetch session (KIP-227) where the broker grants one."""
-    full = fetch_request(WIDE_TOPIC, 0, 1 << 20, range(count))
-    full.max_wait_ms, full.session_epoch = IDLE_POLL_WAIT_MS, 0
+def _idle_polls(connection: Connection, server: Server, count: int) -> Iterator[Value]:
+    """Long polls that find nothing; in fetch sessions (KIP-227) where the broker grants them."""
+    connection.create_topic(EMPTY_TOPIC, 1)
+    for topic, partitions, epoch in (
+        (EMPTY_TOPIC, 1, OPENS_SESSION),
+        (WIDE_TOPIC, count, OPENS_SESSION),
+        (WIDE_TOPIC, count, WITHOUT_SESSION),
+    ):
+        full = fetch_request(topic, 0, 1 << 20, range(partitions))
+        full.max_wait_ms, full.session_epoch = IDLE_POLL_WAIT_MS, epoch
+        yield from _idle_poll(connection, server, full, partitions)
+    connection.delete_topic(EMPTY_TOPIC)
+
+
+def _idle_poll(
+    connection: Connection, server: Server, full: FetchRequest, count: int
+) -> Iterator[Value]:
     opened: FetchResponse = connection.ask(full, FetchResponse)
     before_s = process.cpu_seconds(server.pid) if server.pid else 0.0
     for epoch in range(1, IDLE_POLLS + 1):

@@ -54,7 +54,7 @@ class OffsetIndex:
 
     def __init__(self, base_offset: int, entries: bytes = b"") -> None:
         self._base_offset = base_offset
-        self._entries = bytearray(entries)
+        self._entries: bytes | bytearray = entries or bytearray()
 
     def __len__(self) -> int:
         return len(self._entries) // _OFFSET_ENTRY.size
@@ -86,7 +86,11 @@ class OffsetIndex:
     def truncate(self, offset: int) -> None:
         """Forget every batch that ends at or after `offset`."""
         index = bisect_left(range(len(self)), offset - self._base_offset, key=self._offset)
-        del self._entries[index * _OFFSET_ENTRY.size :]
+        self._entries = self._entries[: index * _OFFSET_ENTRY.size]
+
+    def resume(self) -> None:
+        """Make ready for entries: what was read from a file is not copied before."""
+        self._entries = bytearray(self._entries)
 
     def is_sound(self, log_bytes: int) -> bool:
         """Return whether the bytes can be the index of a log file of `log_bytes`.
@@ -121,7 +125,7 @@ class TimeIndex:
 
     def __init__(self, base_offset: int, entries: bytes = b"") -> None:
         self._base_offset = base_offset
-        self._entries = bytearray(entries)
+        self._entries: bytes | bytearray = entries or bytearray()
 
     def __len__(self) -> int:
         return len(self._entries) // _TIME_ENTRY.size
@@ -148,7 +152,11 @@ class TimeIndex:
     def truncate(self, offset: int) -> None:
         """Forget every entry whose batch ends at or after `offset`."""
         index = bisect_left(range(len(self)), offset - self._base_offset, key=self._offset)
-        del self._entries[index * _TIME_ENTRY.size :]
+        self._entries = self._entries[: index * _TIME_ENTRY.size]
+
+    def resume(self) -> None:
+        """Make ready for entries: what was read from a file is not copied before."""
+        self._entries = bytearray(self._entries)
 
     def is_sound(self) -> bool:
         """Return whether the bytes can be a time index; looks at the ends only."""
@@ -220,6 +228,8 @@ class Indexes:
 
         The tail behind the last offset entry must be noted again with note_tail().
         """
+        self.offsets.resume()
+        self.times.resume()
         self.largest = self.times.last
         self._bytes_since_entry = end_position - self.offsets.last_position
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from minikafka.broker.config import BrokerConfig, TopicConfig
 from minikafka.broker.controller.image import Image
@@ -190,6 +190,13 @@ class Client:
         elif topic is not None:
             self.readers[key] = Reader(topic.topic_id)
 
+    def add_or_forget(self, key: Key) -> None:
+        """Begin to read a partition, or stop."""
+        if key in self.readers:
+            del self.readers[key]
+        else:
+            self.add(key)
+
     def refresh(self) -> None:
         """Learn the ids that topics have now; another topic is read from its beginning."""
         if not self.uses_topic_ids:
@@ -314,43 +321,35 @@ class FetchSessionMachine(RuleBasedStateMachine):
             for key in KEYS[: 2 * PARTITIONS]:
                 client.add(key)
 
-    @rule(key=st.sampled_from(KEYS), counts=st.lists(st.integers(1, 3), min_size=1, max_size=4))
-    def append(self, key: Key, counts: list[int]) -> None:
-        if key in self.broker.truth:
-            self.broker.append(key, counts)
+    @rule(
+        keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=3),
+        counts=st.lists(st.integers(1, 3), min_size=1, max_size=4),
+    )
+    def append(self, keys: list[Key], counts: list[int]) -> None:
+        for key in keys:
+            if key in self.broker.truth:
+                self.broker.append(key, counts)
 
-    @rule(key=st.sampled_from(KEYS), share=st.floats(0, 1))
-    def delete_records(self, key: Key, share: float) -> None:
+    @rule(key=st.sampled_from(KEYS), kept_records=st.integers(0, 3))
+    def delete_records(self, key: Key, kept_records: int) -> None:
         if key in self.broker.truth:
             partition = self.broker.partition(key)
-            start, end = partition.log.log_start_offset, partition.high_watermark
-            partition.log.advance_start(start + int((end - start) * share))
+            start = max(partition.high_watermark - kept_records, partition.log.log_start_offset)
+            partition.log.advance_start(start)
             self.broker.replicas.moved(partition)
 
-    @rule(key=st.sampled_from(KEYS))
-    def roll(self, key: Key) -> None:
-        if key in self.broker.truth:
-            self.broker.partition(key).log.roll()
-
-    @rule(name=st.sampled_from(TOPICS))
-    def create_or_delete(self, name: str) -> None:
-        if name in self.broker.image.topics:
-            self.broker.delete(name)
+    @rule(key=st.sampled_from(KEYS), what=st.sampled_from(("roll", "forget", "topic")))
+    def change(self, key: Key, what: str) -> None:
+        """Roll a log, have the clients begin or stop to read it, or make or delete its topic."""
+        if what == "forget":
+            for client in self.clients:
+                client.add_or_forget(key)
+        elif key not in self.broker.truth:
+            self.broker.create(key[0])
+        elif what == "topic":
+            self.broker.delete(key[0])
         else:
-            self.broker.create(name)
-
-    @rule(key=st.sampled_from(KEYS))
-    def add_or_forget(self, key: Key) -> None:
-        for client in self.clients:
-            if key in client.readers:
-                del client.readers[key]
-            else:
-                client.add(key)
-
-    @rule()
-    def refresh(self) -> None:
-        for client in self.clients:
-            client.refresh()
+            self.broker.partition(key).log.roll()
 
     @rule(
         max_bytes=st.integers(0, 6 * BATCH_BYTES),
@@ -363,27 +362,34 @@ class FetchSessionMachine(RuleBasedStateMachine):
             if client.exchange is None:
                 client.send(**limits)
 
-    @rule()
-    def poll_with_room(self) -> None:
+    @rule(is_refreshed=st.booleans())
+    def poll_with_room(self, is_refreshed: bool) -> None:
+        self.broker.replicas.stop()  # Who waits has waited long enough.
         for client in self.clients:
-            if client.exchange is None and client.readers:
-                response = client.send()
-                assert response is not None
-                if not response.error_code:
-                    self.knows_the_ends(client)
+            client.receive()
+            if is_refreshed:
+                client.refresh()
+            response = client.send(max_wait_ms=0)
+            assert response is not None
+            if not response.error_code:
+                self.knows_the_ends(client)
 
-    @rule()
-    def pass_time(self) -> None:
-        self.broker.replicas.stop()
+    @rule(size=st.integers(0, 6), what=st.sampled_from(("connection", "epoch", "evict", "years")))
+    def disturb(self, size: int, what: str) -> None:
+        """Break the connections, repeat an epoch, or have strangers open sessions."""
+        client = self.clients[0]
+        if what == "connection":
+            for each in self.clients:
+                each.lose()
+        elif what != "epoch":
+            self.open_other_sessions(size, what == "years")
+        elif client.exchange is None and client.epoch > 1:
+            client.epoch -= 1
+            client.send()
+            assert client.epoch == 0
 
-    @rule()
-    def lose_a_connection(self) -> None:
-        for client in self.clients:
-            client.lose()
-
-    @rule(size=st.integers(0, 6), years=st.booleans())
     def open_other_sessions(self, size: int, years: bool) -> None:
-        """Strangers want sessions too; some come when everybody else has slept for long."""
+        """Take all slots, if their sessions are so small or nobody has used them for years."""
         now_ms = self.broker.replicas.now_ms() + (10**9 if years else 0)
         for _ in range(SLOTS):
             other = fetch.FetchSession(uses_topic_ids=False)
@@ -393,15 +399,8 @@ class FetchSessionMachine(RuleBasedStateMachine):
             ]
             other.update([FetchRequestTopic(topic="other", partitions=partitions)])
             self.broker.sessions.keep(other, now_ms)
-
-    @precondition(lambda self: self.clients)
-    @rule()
-    def send_an_old_epoch(self) -> None:
-        client = self.clients[0]
-        if client.exchange is None and client.epoch > 1:
-            client.epoch -= 1
-            client.send()
-            assert client.epoch == 0
+            if not years:
+                self.broker.sessions.close(other.id)
 
     @invariant()
     def nobody_waits_for_what_is_there(self) -> None:
@@ -466,6 +465,6 @@ class FetchSessionMachine(RuleBasedStateMachine):
 
 
 FetchSessionMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None
+    max_examples=100, stateful_step_count=40, deadline=None
 )
 TestFetchSessions = FetchSessionMachine.TestCase
