@@ -4,6 +4,14 @@
                      -> settle: one write per partition -> answers, sent together
 
 Nothing leaves before the whole event has been handled: one system call carries all its answers.
+
+Requests of one connection are carried out one at a time, as in Kafka: the next begins when the
+answer has been sent (so who creates a topic may write to it in the same breath). Produce requests
+alone go ahead together, because one write and one flush is to carry many of them. So a *turn* of a
+connection is a run of produce requests and one other at most; what it has received beyond that is
+held, and waits for its next turn behind those of others. However much a peer sends ahead, others
+wait for one request of its, and no more than one answer is made for it that it does not take.
+
 A connection that has too much under way (answers waiting, bytes unsent, no buffer for its next
 frame, a partition with too much unflushed) is not read until that has changed.
 
@@ -14,7 +22,7 @@ with connection, API, version and byte position.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -36,10 +44,9 @@ from .handlers.route import Route
 from .handlers.table import PRODUCE_KEY, SERVED_VERSIONS, find_route
 
 MAX_EXCHANGES = 1000
-"""Requests of one connection that have no answer yet."""
-MAX_UNSENT_BYTES = 32 << 20
-FRAME_TIMEOUT_S = 30.0
-"""How long a frame may take from its first byte to its last."""
+"""Produce requests of one connection that have no answer yet."""
+MAX_UNSENT_BYTES = 1 << 20
+"""With so much that its peer does not take, a connection makes no more answers."""
 _LONGEST_IN_LOG = 256
 
 if TYPE_CHECKING:
@@ -72,6 +79,14 @@ class Connections(Protocol):
 
     def end_event(self) -> None:
         """Write what was staged, and send all answers that are ready."""
+        ...
+
+    def take_turn_later(self, connection: "Connection") -> None:
+        """It holds requests that it may carry out: call its `take_turn` when others had theirs."""
+        ...
+
+    def charge(self, connection: "Connection", more_bytes: int) -> None:
+        """It keeps so much more memory than before, or less."""
         ...
 
     def run(self, answer: Coroutine[Any, Any, None]) -> None:
@@ -143,9 +158,14 @@ class Connection(asyncio.BufferedProtocol):
         )
         self._exchanges: deque[RequestExchange] = deque()
         self._shortcuts: Shortcuts | None = None
+        self._current: RequestExchange | None = None  # no produce, and its answer is not sent yet
         self._is_paused = False
         self._is_waiting = False
+        self._is_queued = False
         self._frame_started_at: float | None = None
+        self._unsent_bytes = 0  # at the last sweep
+        self.memory_bytes = 0
+        """What it keeps of requests held and answers unsent, as the server knows it."""
         self._transport: asyncio.Transport
         self._outbox: Outbox
         self.last_active_at = loop.time()
@@ -176,6 +196,7 @@ class Connection(asyncio.BufferedProtocol):
         self._outbox.close()
         self._receiver.release()
         self._exchanges.clear()
+        self._charge()
         self._server.closed(self)
 
     def pause_writing(self) -> None:
@@ -191,19 +212,16 @@ class Connection(asyncio.BufferedProtocol):
         return self._receiver.get_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
-        """One readable event: handle every request that it completes."""
+        """One readable event: a turn, with what it brings."""
         self.last_active_at = self._loop.time()
-        try:
-            for frame in self._receiver.received(nbytes):
-                self._frame_started_at = None
-                self._handle(frame)
-        except ProtocolError as error:
-            self.fail(f"closing: {error}")
-        self._server.end_event()
-        self._receiver.end_event()
-        if self._receiver.has_started_frame and self._frame_started_at is None:
-            self._frame_started_at = self.last_active_at
-        self._check_flow()
+        self._carry_out(self._receiver.received(nbytes))
+
+    def take_turn(self) -> None:
+        """Go on with the requests that are held."""
+        self._is_queued = False
+        if not self._transport.is_closing() and not self._server.is_stopping:
+            self._receiver.is_holding = False
+            self._carry_out(self._receiver.held())
 
     def answered(self) -> None:
         """Some exchange has its answer."""
@@ -217,10 +235,15 @@ class Connection(asyncio.BufferedProtocol):
         ready: list[Chunk] = []
         exchanges = self._exchanges
         while exchanges and exchanges[0].chunks is not None:
-            ready += exchanges.popleft().chunks or ()
+            exchange = exchanges.popleft()
+            ready += exchange.chunks or ()
+            if exchange is self._current:
+                self._current = None
         if ready and not self._transport.is_closing():
             self._outbox.send(ready)
-        if self._is_paused:
+        if self._current is None and self._receiver.is_holding:
+            self._check_flow()
+        elif self._is_paused:
             self._check_flow()
 
     def fail(self, reason: str) -> None:
@@ -230,15 +253,23 @@ class Connection(asyncio.BufferedProtocol):
         log.warning("connection %s client %r: %s", self.name, _shortened(self.client_id), reason)
         self._transport.abort()
 
-    def expire(self, now: float, max_idle_s: float) -> None:
-        """End it if it has been silent, or its frame incomplete, for too long."""
+    def expire(self, now: float, max_idle_s: float, frame_timeout_s: float) -> None:
+        """End it if it has been silent, or its frame incomplete, for too long.
+
+        Who takes its answers is not silent; who leaves them there is.
+        """
+        unsent_bytes, self._unsent_bytes = self._unsent_bytes, self._outbox.size_bytes
+        if self._unsent_bytes != unsent_bytes:
+            self.last_active_at = now
+        if self._is_paused and not self._unsent_bytes:
+            return  # It waits for us.
         started = self._frame_started_at
-        if self._is_paused:
-            return
-        if started is not None and now - started > FRAME_TIMEOUT_S:
-            self.fail(f"a frame took more than {FRAME_TIMEOUT_S:.0f} s")
-        elif not self._exchanges and now - self.last_active_at > max_idle_s:
-            self._transport.close()
+        if started is not None and now - started > frame_timeout_s and not self._is_paused:
+            self.fail(f"a frame took more than {frame_timeout_s:.0f} s")
+        elif now - self.last_active_at > max_idle_s and (
+            self._unsent_bytes or not self._exchanges
+        ):
+            self._transport.abort()
 
     def stop_reading(self) -> None:
         """Take no further requests, because the node stops."""
@@ -247,6 +278,20 @@ class Connection(asyncio.BufferedProtocol):
     def close(self) -> None:
         """End it because the node stops."""
         self._transport.close()
+
+    def _carry_out(self, frames: Iterator[memoryview]) -> None:
+        try:
+            for frame in frames:
+                self._frame_started_at = None
+                self._handle(frame)
+        except ProtocolError as error:
+            self.fail(f"closing: {error}")
+        self._server.end_event()
+        receiver = self._receiver
+        receiver.end_event()
+        if receiver.has_started_frame and self._frame_started_at is None:
+            self._frame_started_at = self.last_active_at
+        self._check_flow()
 
     def _handle(self, frame: memoryview) -> None:
         found = self._shortcuts.find(frame) if self._shortcuts is not None else None
@@ -273,6 +318,8 @@ class Connection(asyncio.BufferedProtocol):
             raise _located(error, start, len(frame)) from error
         exchange = RequestExchange(self, route, correlation_id, version)
         self._exchanges.append(exchange)
+        if api_key != PRODUCE_KEY:
+            self._hold_others_behind(exchange)
         answer = route.handle(exchange, request, self._server.context)
         if api_key == PRODUCE_KEY:
             self._remember(frame, request, route)
@@ -301,23 +348,42 @@ class Connection(asyncio.BufferedProtocol):
 
         exchange = RequestExchange(self, None, start.correlation_id, 0)
         self._exchanges.append(exchange)
+        self._hold_others_behind(exchange)
         exchange.answer(unsupported_version())
+
+    def _hold_others_behind(self, exchange: RequestExchange) -> None:
+        """The next request begins when this one's answer has been sent."""
+        self._current = exchange
+        self._receiver.is_holding = True
 
     def _check_flow(self) -> None:
         """Stop reading while too much is under way; go on when it is not."""
+        self._charge()
         if self._transport.is_closing() or self._server.is_stopping:
             return
-        if self._receiver.is_stalled and not self._receiver.resume():
+        receiver = self._receiver
+        if receiver.is_stalled and not receiver.resume():
             self._wait_for_room(self._server.buffers.wait)
         elif self._server.context.replicas.is_full:
             self._wait_for_room(self._server.context.replicas.wait_for_room)
         elif len(self._exchanges) > MAX_EXCHANGES or self._outbox.size_bytes > MAX_UNSENT_BYTES:
             self._pause()
-        elif self._is_paused:
-            self._is_paused = False
-            if self._frame_started_at is not None:  # Its peer has waited for us.
-                self._frame_started_at = self._loop.time()
-            self._transport.resume_reading()
+        elif receiver.has_held_frames:
+            self._pause()
+            if self._current is None and not self._is_queued:
+                self._is_queued = True
+                self._server.take_turn_later(self)
+        else:
+            receiver.is_holding = self._current is not None
+            self._resume()
+
+    def _charge(self) -> None:
+        """Tell the server how much memory is kept here, when that has changed."""
+        memory_bytes = self._receiver.held_bytes + self._outbox.memory_bytes
+        if memory_bytes != self.memory_bytes:
+            more_bytes = memory_bytes - self.memory_bytes
+            self.memory_bytes = memory_bytes
+            self._server.charge(self, more_bytes)
 
     def _wait_for_room(self, wait: Callable[[Callable[[], None]], None]) -> None:
         """Be asked again, once, when there is room."""
@@ -329,6 +395,13 @@ class Connection(asyncio.BufferedProtocol):
     def _room_again(self) -> None:
         self._is_waiting = False
         self._check_flow()
+
+    def _resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            if self._frame_started_at is not None:  # Its peer has waited for us.
+                self._frame_started_at = self._loop.time()
+            self._transport.resume_reading()
 
     def _pause(self) -> None:
         if not self._is_paused:

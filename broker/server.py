@@ -8,6 +8,7 @@ together as well.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
@@ -16,8 +17,15 @@ from .config import BrokerConfig
 from .connection import Connection
 from .handlers.context import Context
 
-SWEEP_INTERVAL_S = 5.0
+SWEEP_INTERVAL_S = 1.0
 BACKLOG = 1024
+FRAME_TIMEOUT_S = 30.0
+"""How long a frame may take from its first byte to its last."""
+SHORT_FRAME_TIMEOUT_S = 5.0
+"""The same, while others wait for the memory that unfinished frames hold."""
+MAX_MEMORY_BYTES = 64 << 20
+"""What all connections may keep of requests held and answers unsent. Above it, the one that keeps
+most is closed: nobody else has to wait for a peer that does not take its answers."""
 
 log = logging.getLogger("minikafka.server")
 
@@ -33,6 +41,9 @@ class Server:
         self._config = config
         self._loop = loop
         self._connections: dict[Connection, None] = {}
+        self._turns: deque[Connection] = deque()
+        self._turning: asyncio.Handle | None = None
+        self._memory_bytes = 0
         self._with_answers: list[Connection] = []
         self._sending: asyncio.Handle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,6 +112,31 @@ class Server:
         if self._with_answers:
             self._send_answers()
 
+    def take_turn_later(self, connection: Connection) -> None:
+        """Let it go on when the others in this queue had a turn, and all that is readable too."""
+        self._turns.append(connection)
+        self._turn_soon()
+
+    def _turn_soon(self) -> None:
+        if self._turns and self._turning is None:
+            self._turning = self._loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        """One turn each time the loop comes round, so that new requests never wait for many."""
+        self._turning = None
+        self._turns.popleft().take_turn()
+        self._turn_soon()
+
+    def charge(self, connection: Connection, more_bytes: int) -> None:
+        """Count the memory that connections keep, and close the greediest when it is too much."""
+        self._memory_bytes += more_bytes
+        if more_bytes > 0 and self._memory_bytes > MAX_MEMORY_BYTES:
+            greediest = max(self._connections, key=lambda each: each.memory_bytes)
+            greediest.fail(
+                f"it keeps {greediest.memory_bytes} bytes of answers that are not taken, or of "
+                f"requests sent ahead; all connections together may keep {MAX_MEMORY_BYTES}"
+            )
+
     def run(self, answer: Coroutine[Any, Any, None]) -> None:
         """Run a handler that waits."""
         task = self._loop.create_task(answer)
@@ -124,6 +160,7 @@ class Server:
     def _expire(self) -> None:
         now = self._loop.time()
         max_idle_s = self._config.connections_max_idle_ms / 1000
+        frame_timeout_s = SHORT_FRAME_TIMEOUT_S if self.buffers.is_short else FRAME_TIMEOUT_S
         for connection in list(self._connections):
-            connection.expire(now, max_idle_s)
+            connection.expire(now, max_idle_s, frame_timeout_s)
         self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._expire)

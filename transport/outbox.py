@@ -14,8 +14,8 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
 
 from ..protocol.primitives import Buffer
 
@@ -24,6 +24,10 @@ log = logging.getLogger("minikafka.outbox")
 MAX_JOINED_BYTES = 64 << 10
 """Chunks up to this sum are joined into one before writing: cheaper than a vector of them."""
 MAX_VECTOR = 64
+CHUNK_OVERHEAD_BYTES = 128
+"""What a chunk takes beside its bytes, roughly."""
+_JOINED_BELOW_BYTES = 32 << 10
+"""Chunks below this are joined with their neighbours, longer ones left where they lie."""
 BYTES_LIKE = (bytes, bytearray, memoryview)
 
 
@@ -56,6 +60,7 @@ class FileRange(Protocol):
 
 
 Chunk = Buffer | FileRange
+AnyChunk = TypeVar("AnyChunk", bound=Chunk)
 
 
 class Outbox(Protocol):
@@ -64,6 +69,11 @@ class Outbox(Protocol):
     @property
     def size_bytes(self) -> int:
         """Bytes accepted and not yet given to the operating system."""
+        ...
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory that these bytes take: a range of a file takes next to none."""
         ...
 
     def send(self, chunks: Sequence[Chunk]) -> None:
@@ -92,6 +102,11 @@ class TransportOutbox:
         self._queue: deque[Chunk] = deque()
         self._is_paused = False
         self.size_bytes = 0
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory that waiting chunks take."""
+        return _memory_bytes(self._queue)
 
     def send(self, chunks: Sequence[Chunk]) -> None:
         """Hand the chunks to the transport until it asks for a pause."""
@@ -145,6 +160,11 @@ class SocketOutbox:
         self._watched = -1  # a duplicate of the descriptor, while the socket is full
         self.size_bytes = 0
 
+    @property
+    def memory_bytes(self) -> int:
+        """The memory that waiting chunks take."""
+        return _memory_bytes(self._queue) if self._queue else 0
+
     def send(self, chunks: Sequence[Chunk]) -> None:
         """Write at once as much as the socket takes, and the rest when it takes more."""
         size = sum(map(len, chunks))
@@ -153,6 +173,8 @@ class SocketOutbox:
             if len(chunks[0]) != size:
                 self._break()
                 return
+        elif len(chunks) > MAX_VECTOR:
+            chunks = join_neighbours(chunks)
         self._queue.extend(chunks)
         self.size_bytes += size
         if self._watched < 0:
@@ -221,7 +243,12 @@ class SocketOutbox:
 
     def _watch(self) -> None:
         if self._watched < 0:
-            self._watched = os.dup(self._descriptor)
+            try:
+                self._watched = os.dup(self._descriptor)
+            except OSError as error:  # This process has no descriptor to spare.
+                log.warning("an answer that its peer does not take is given up: %s", error)
+                self._break()
+                return
             self._loop.add_writer(self._watched, self._pump)
 
     def _unwatch(self) -> None:
@@ -229,6 +256,30 @@ class SocketOutbox:
             self._loop.remove_writer(self._watched)
             os.close(self._watched)
             self._watched = -1
+
+
+def join_neighbours(chunks: Sequence[AnyChunk]) -> list[AnyChunk | bytes]:
+    """The chunks in few: small neighbours joined, large ones and ranges of files as they are."""
+    joined: list[AnyChunk | bytes] = []
+    small: list[Buffer] = []
+    for chunk in chunks:
+        if isinstance(chunk, BYTES_LIKE) and len(chunk) < _JOINED_BELOW_BYTES:
+            small.append(chunk)
+            continue
+        if small:
+            joined.append(b"".join(small))
+            small = []
+        joined.append(chunk)
+    if small:
+        joined.append(b"".join(small))
+    return joined
+
+
+def _memory_bytes(chunks: Iterable[Chunk]) -> int:
+    return sum(
+        CHUNK_OVERHEAD_BYTES + (len(each) if isinstance(each, BYTES_LIKE) else 0)
+        for each in chunks
+    )
 
 
 def _joined(chunks: Sequence[Chunk]) -> bytes:
