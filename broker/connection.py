@@ -8,9 +8,13 @@ Nothing leaves before the whole event has been handled: one system call carries 
 Requests of one connection are carried out one at a time, as in Kafka: the next begins when the
 answer has been sent (so who creates a topic may write to it in the same breath). Produce requests
 alone go ahead together, because one write and one flush is to carry many of them. So a *turn* of a
-connection is a run of produce requests and one other at most; what it has received beyond that is
-held, and waits for its next turn behind those of others. However much a peer sends ahead, others
-wait for one request of its, and no more than one answer is made for it that it does not take.
+connection is a bounded run of produce requests and one other at most; what it has received beyond
+that is held, and waits for its next turn behind those of others.
+
+What the data takes, produce and small fetch requests, is carried out in the event that brings it.
+Any other request waits for a turn even if it is the first, and there is one turn each time the loop
+comes round: so however much peers send ahead, and however dear a request is, a record waits for
+one of them at most.
 
 A connection that has too much under way (answers waiting, bytes unsent, no buffer for its next
 frame, a partition with too much unflushed) is not read until that has changed.
@@ -41,10 +45,14 @@ from ..transport.framing import FrameBuffers, FrameReceiver
 from ..transport.outbox import Chunk, Outbox, SocketOutbox, TransportOutbox
 from .handlers.context import Context
 from .handlers.route import Route
-from .handlers.table import PRODUCE_KEY, SERVED_VERSIONS, find_route
+from .handlers.table import FETCH_KEY, PRODUCE_KEY, SERVED_VERSIONS, find_route
 
 MAX_EXCHANGES = 1000
 """Produce requests of one connection that have no answer yet."""
+MAX_RUN = 250
+"""Produce requests in one turn; a loop reads a socket several times before it looks at others."""
+MAX_AT_ONCE_BYTES = 4 << 10
+"""A fetch request larger than this names so many partitions that it waits for a turn."""
 MAX_UNSENT_BYTES = 1 << 20
 """With so much that its peer does not take, a connection makes no more answers."""
 _LONGEST_IN_LOG = 256
@@ -159,9 +167,12 @@ class Connection(asyncio.BufferedProtocol):
         self._exchanges: deque[RequestExchange] = deque()
         self._shortcuts: Shortcuts | None = None
         self._current: RequestExchange | None = None  # no produce, and its answer is not sent yet
+        self._buffer_bytes = 0
+        self._run_length = 0
         self._is_paused = False
         self._is_waiting = False
         self._is_queued = False
+        self._has_turn = False
         self._frame_started_at: float | None = None
         self._unsent_bytes = 0  # at the last sweep
         self.memory_bytes = 0
@@ -209,19 +220,26 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go."""
-        return self._receiver.get_buffer()
+        buffer = self._receiver.get_buffer()
+        self._buffer_bytes = len(buffer)
+        return buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """One readable event: a turn, with what it brings."""
         self.last_active_at = self._loop.time()
         self._carry_out(self._receiver.received(nbytes))
+        if nbytes < self._buffer_bytes:
+            self._run_length = 0  # There is no more for now, so others have their turn.
 
     def take_turn(self) -> None:
         """Go on with the requests that are held."""
         self._is_queued = False
+        self._run_length = 0
         if not self._transport.is_closing() and not self._server.is_stopping:
             self._receiver.is_holding = False
+            self._has_turn = True
             self._carry_out(self._receiver.held())
+            self._has_turn = False
 
     def answered(self) -> None:
         """Some exchange has its answer."""
@@ -302,11 +320,15 @@ class Connection(asyncio.BufferedProtocol):
         correlation_id = REQUEST_START.unpack_from(frame)[2]
         exchange = RequestExchange(self, shortcut.route, correlation_id, shortcut.route.version)
         self._exchanges.append(exchange)
+        self._count_run()
         shortcut.handle(exchange, batch, self._server.context)
 
     def _handle_request(self, frame: memoryview) -> None:
         start = decode_request_start(frame)
         api_key, version, correlation_id = start
+        if not self._has_turn and not _is_done_at_once(api_key, len(frame)):
+            self._receiver.put_back()
+            return
         route = find_route(api_key, version)
         if route is None:
             self._handle_unsupported(frame, start)
@@ -318,7 +340,9 @@ class Connection(asyncio.BufferedProtocol):
             raise _located(error, start, len(frame)) from error
         exchange = RequestExchange(self, route, correlation_id, version)
         self._exchanges.append(exchange)
-        if api_key != PRODUCE_KEY:
+        if api_key == PRODUCE_KEY:
+            self._count_run()
+        else:
             self._hold_others_behind(exchange)
         answer = route.handle(exchange, request, self._server.context)
         if api_key == PRODUCE_KEY:
@@ -351,6 +375,11 @@ class Connection(asyncio.BufferedProtocol):
         self._hold_others_behind(exchange)
         exchange.answer(unsupported_version())
 
+    def _count_run(self) -> None:
+        self._run_length += 1
+        if self._run_length >= MAX_RUN:
+            self._receiver.is_holding = True
+
     def _hold_others_behind(self, exchange: RequestExchange) -> None:
         """The next request begins when this one's answer has been sent."""
         self._current = exchange
@@ -368,7 +397,7 @@ class Connection(asyncio.BufferedProtocol):
             self._wait_for_room(self._server.context.replicas.wait_for_room)
         elif len(self._exchanges) > MAX_EXCHANGES or self._outbox.size_bytes > MAX_UNSENT_BYTES:
             self._pause()
-        elif receiver.has_held_frames:
+        elif receiver.has_held_frames or self._run_length >= MAX_RUN:
             self._pause()
             if self._current is None and not self._is_queued:
                 self._is_queued = True
@@ -407,6 +436,10 @@ class Connection(asyncio.BufferedProtocol):
         if not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
+
+
+def _is_done_at_once(api_key: int, size_bytes: int) -> bool:
+    return api_key == PRODUCE_KEY or (api_key == FETCH_KEY and size_bytes <= MAX_AT_ONCE_BYTES)
 
 
 async def _answer_later(exchange: RequestExchange, answer: Waiting) -> None:

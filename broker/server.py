@@ -124,8 +124,9 @@ class Server:
     def _take_turn(self) -> None:
         """One turn each time the loop comes round, so that new requests never wait for many."""
         self._turning = None
-        self._turns.popleft().take_turn()
+        connection = self._turns.popleft()
         self._turn_soon()
+        connection.take_turn()
 
     def charge(self, connection: Connection, more_bytes: int) -> None:
         """Count the memory that connections keep, and close the greediest when it is too much."""

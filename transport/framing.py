@@ -12,8 +12,9 @@ costs page faults on each use; their sum over all connections is bounded, and wh
 waits.
 
 Who has its hands full sets `is_holding`: frames that are whole are then kept instead of given out
-(those in the shared buffer as a copy), and `held` gives them later. Meanwhile nothing more may be
-read, so that a connection keeps one shared buffer's content at most.
+(those in the shared buffer as a copy), and `held` gives them later; `put_back` keeps the frame at
+hand as well. Meanwhile nothing more may be read, so that a connection keeps one shared buffer's
+content at most.
 """
 
 from collections.abc import Callable, Iterator
@@ -85,6 +86,7 @@ class FrameReceiver:
         self._size = 0
         self._filled = 0
         self._is_given = False  # the frame in its own buffer was yielded
+        self._is_put_back = False
         self._held: memoryview | None = None
         self.is_holding = False
         """Give out no more frames for now; the one at hand was the last."""
@@ -137,6 +139,10 @@ class FrameReceiver:
             held, self._held = self._held, None
             yield from self._split(held)
 
+    def put_back(self) -> None:
+        """Hold the frame just given, and all behind it: it was too early for it."""
+        self.is_holding = self._is_put_back = True
+
     def end_event(self) -> None:
         """The frames of this event are done with; their memory may be used again."""
         if self._is_given:
@@ -163,8 +169,9 @@ class FrameReceiver:
 
     def _own_frame(self, view: memoryview) -> Iterator[memoryview]:
         if self._filled == self._size and not self.is_holding:
-            self._is_given = True
             yield view[: self._size]
+            self._is_given = not self._is_put_back
+            self._is_put_back = False
 
     def _split(self, view: memoryview) -> Iterator[memoryview]:
         position, end = 0, len(view)
@@ -178,6 +185,10 @@ class FrameReceiver:
                 self._hold(view[position:])
                 return
             yield view[position + 4 : position + 4 + size]
+            if self._is_put_back:
+                self._is_put_back = False
+                self._hold(view[position:])
+                return
             position += 4 + size
         if position < end:
             self._begin(bytes(view[position:]))
