@@ -53,6 +53,8 @@ MAX_RUN = 250
 """Produce requests in one turn; a loop reads a socket several times before it looks at others."""
 MAX_AT_ONCE_BYTES = 4 << 10
 """A fetch request larger than this names so many partitions that it waits for a turn."""
+DECODED_FACTOR = 4
+"""Roughly what a byte of a request takes in memory once it is decoded."""
 MAX_UNSENT_BYTES = 1 << 20
 """With so much that its peer does not take, a connection makes no more answers."""
 _LONGEST_IN_LOG = 256
@@ -72,6 +74,8 @@ class Connections(Protocol):
     context: Context
     buffers: FrameBuffers
     is_stopping: bool
+    refused_from: int
+    """The lowest number that a descriptor of a socket must not have."""
 
     def opened(self, connection: "Connection") -> bool:
         """Take it in; False when there are too many."""
@@ -105,12 +109,22 @@ class Connections(Protocol):
 class RequestExchange:
     """One request, and its place in the order of answers."""
 
-    __slots__ = ("_connection", "_route", "cancel", "chunks", "correlation_id", "version")
+    __slots__ = (
+        "_connection",
+        "_route",
+        "cancel",
+        "chunks",
+        "correlation_id",
+        "memory_bytes",
+        "version",
+    )
 
     def __init__(
         self, connection: "Connection", route: Route | None, correlation_id: int, version: int
     ) -> None:
         self._connection = connection
+        self.memory_bytes = 0
+        """What its request takes while it waits; of a small one nothing is counted."""
         self._route = route
         self.correlation_id = correlation_id
         self.version = version
@@ -121,6 +135,11 @@ class RequestExchange:
     def local_address(self) -> tuple[str, int]:
         """The address by which the client reached this node."""
         return self._connection.local_address
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection has ended, so that nobody waits for the answer."""
+        return self._connection.is_closing
 
     def answer(self, response: Any) -> None:
         """Encode the answer, to be sent in its turn."""
@@ -182,6 +201,7 @@ class Connection(asyncio.BufferedProtocol):
         self.last_active_at = loop.time()
         self.has_answers = False
         self.name = "?"
+        self.descriptor = -1
         self.client_id: str | None = None
         self.local_address = ("", 0)
 
@@ -191,13 +211,22 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername") or ("?", 0)
         self.name = f"{peer[0]}:{peer[1]}"
         self.local_address = (transport.get_extra_info("sockname") or ("", 0))[:2]
-        has_socket = transport.get_extra_info("socket") is not None
-        if has_socket and transport.get_extra_info("ssl_object") is None:
-            self._outbox = SocketOutbox(self._loop, self._transport, self._check_flow)
+        socket = transport.get_extra_info("socket")
+        if socket is not None:
+            self.descriptor = socket.fileno()
+        if socket is not None and transport.get_extra_info("ssl_object") is None:
+            self._outbox = SocketOutbox(
+                self._loop, self._transport, self._check_flow, self._server.refused_from
+            )
         else:
             self._outbox = TransportOutbox(self._transport, self._check_flow)
         if not self._server.opened(self):
             self._transport.abort()
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it has ended or will."""
+        return self._transport.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was under way, here and where it is parked."""
@@ -207,6 +236,7 @@ class Connection(asyncio.BufferedProtocol):
         self._outbox.close()
         self._receiver.release()
         self._exchanges.clear()
+        self._current = None
         self._charge()
         self._server.closed(self)
 
@@ -340,6 +370,8 @@ class Connection(asyncio.BufferedProtocol):
             raise _located(error, start, len(frame)) from error
         exchange = RequestExchange(self, route, correlation_id, version)
         self._exchanges.append(exchange)
+        if len(frame) > MAX_AT_ONCE_BYTES:
+            exchange.memory_bytes = len(frame) * DECODED_FACTOR
         if api_key == PRODUCE_KEY:
             self._count_run()
         else:
@@ -409,6 +441,8 @@ class Connection(asyncio.BufferedProtocol):
     def _charge(self) -> None:
         """Tell the server how much memory is kept here, when that has changed."""
         memory_bytes = self._receiver.held_bytes + self._outbox.memory_bytes
+        if self._current is not None:
+            memory_bytes += self._current.memory_bytes
         if memory_bytes != self.memory_bytes:
             more_bytes = memory_bytes - self.memory_bytes
             self.memory_bytes = memory_bytes

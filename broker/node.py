@@ -19,6 +19,7 @@ import signal
 from random import Random, SystemRandom
 from typing import Literal, cast
 
+from . import descriptors
 from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, TopicConfig, parse_address
 from .controller.decide import create_cluster, register_broker
@@ -267,6 +268,7 @@ class Node:
 
 def run(config: BrokerConfig) -> int:
     """Run a node in this process until it is told to stop; returns the exit status."""
+    descriptors.raise_limit()
     try:
         import uvloop
     except ImportError:

@@ -15,6 +15,7 @@ from typing import Any
 from ..transport.framing import FrameBuffers
 from .config import BrokerConfig
 from .connection import Connection
+from .descriptors import first_refused_descriptor
 from .handlers.context import Context
 
 SWEEP_INTERVAL_S = 1.0
@@ -24,8 +25,8 @@ FRAME_TIMEOUT_S = 30.0
 SHORT_FRAME_TIMEOUT_S = 5.0
 """The same, while others wait for the memory that unfinished frames hold."""
 MAX_MEMORY_BYTES = 64 << 20
-"""What all connections may keep of requests held and answers unsent. Above it, the one that keeps
-most is closed: nobody else has to wait for a peer that does not take its answers."""
+"""What all connections may keep of requests that wait and of answers unsent. Above it, the one that
+keeps most is closed: nobody else has to wait for a peer that does not take its answers."""
 
 log = logging.getLogger("minikafka.server")
 
@@ -38,6 +39,7 @@ class Server:
     def __init__(self, config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> None:
         self.buffers = FrameBuffers(config.queued_max_request_bytes)
         self.is_stopping = False
+        self.refused_from = first_refused_descriptor()
         self._config = config
         self._loop = loop
         self._connections: dict[Connection, None] = {}
@@ -88,10 +90,16 @@ class Server:
             connection.close()
 
     def opened(self, connection: Connection) -> bool:
-        """Take a connection in, unless there are too many."""
-        limit = self._config.max_connections
-        if len(self._connections) >= limit:
-            log.warning("connection %s refused: %d are open", connection.name, limit)
+        """Take a connection in, unless there are too many, or too few descriptors."""
+        count = len(self._connections)
+        if count >= self._config.max_connections or connection.descriptor >= self.refused_from:
+            reason = "max.connections" if count >= self._config.max_connections else "ulimit -n"
+            log.warning(
+                "connection %s refused: %d are open, more are not allowed by %s",
+                connection.name,
+                count,
+                reason,
+            )
             return False
         self._connections[connection] = None
         return True

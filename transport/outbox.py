@@ -24,6 +24,7 @@ log = logging.getLogger("minikafka.outbox")
 MAX_JOINED_BYTES = 64 << 10
 """Chunks up to this sum are joined into one before writing: cheaper than a vector of them."""
 MAX_VECTOR = 64
+NO_LIMIT = 1 << 31
 CHUNK_OVERHEAD_BYTES = 128
 """What a chunk takes beside its bytes, roughly."""
 _JOINED_BELOW_BYTES = 32 << 10
@@ -150,8 +151,11 @@ class SocketOutbox:
         loop: asyncio.AbstractEventLoop,
         transport: asyncio.Transport,
         on_drain: Callable[[], None],
+        refused_from: int = NO_LIMIT,
     ) -> None:
+        """Duplicates numbered `refused_from` and above are not used: other files need them."""
         self._loop = loop
+        self._refused_from = refused_from
         self._transport = transport
         self._descriptor = transport.get_extra_info("socket").fileno()
         self._on_drain = on_drain
@@ -243,13 +247,24 @@ class SocketOutbox:
 
     def _watch(self) -> None:
         if self._watched < 0:
-            try:
-                self._watched = os.dup(self._descriptor)
-            except OSError as error:  # This process has no descriptor to spare.
-                log.warning("an answer that its peer does not take is given up: %s", error)
+            watched = self._duplicate()
+            if watched is None:
+                log.warning("a peer does not take its answer, and descriptors are short: closing")
                 self._break()
                 return
-            self._loop.add_writer(self._watched, self._pump)
+            self._watched = watched
+            self._loop.add_writer(watched, self._pump)
+
+    def _duplicate(self) -> int | None:
+        """Another descriptor of the socket, if there is one to spare."""
+        try:
+            duplicate = os.dup(self._descriptor)
+        except OSError:
+            return None
+        if duplicate >= self._refused_from:
+            os.close(duplicate)
+            return None
+        return duplicate
 
     def _unwatch(self) -> None:
         if self._watched >= 0:

@@ -24,14 +24,18 @@ from ...protocol.batch import (
 )
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ProtocolError
-from ...protocol.records import iterate
 from ..config import TopicConfig
 from ..log.files import StorageError, StorageFailed
 from ..log.index import NO_TIMESTAMP
 from ..log.log import FlushPoint, Log
+from ..log.opened_batch import open_batch
 from ..log.segment import FileSlice
 from .epochs import LeaderEpochs
 from .producers import Producers, SentBatch
+
+
+MAX_RECORD_ERRORS = 100
+"""The records of one batch that an answer names one by one."""
 
 
 class Appended:
@@ -223,12 +227,12 @@ def _refuse_keyless(batch: memoryview, header: BatchHeader) -> Appended | None:
     """In a compacted topic a record without a key could never be superseded."""
     try:
         keyless = [
-            index for index, record in enumerate(iterate(batch, header)) if record.key is None
+            index for index, record in enumerate(open_batch(batch, header)) if record.key is None
         ]
     except ProtocolError as error:
         return Appended(ErrorCode.INVALID_RECORD, str(error))
     if not keyless:
         return None
     refused = Appended(ErrorCode.INVALID_RECORD, "a compacted topic needs a key in each record")
-    refused.record_errors = keyless
+    refused.record_errors = keyless[:MAX_RECORD_ERRORS]
     return refused
