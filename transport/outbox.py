@@ -90,7 +90,7 @@ class Outbox(Protocol):
         ...
 
     def close(self) -> None:
-        """Forget what has not been sent."""
+        """Forget what has not been sent, and who sends it: no cycle is left to the collector."""
         ...
 
 
@@ -127,9 +127,10 @@ class TransportOutbox:
             self._on_drain()
 
     def close(self) -> None:
-        """Forget what has not been sent."""
+        """Forget what has not been sent, and who sends it."""
         self._queue.clear()
         self.size_bytes = 0
+        self._on_drain = _nobody_waits
 
     def _pump(self) -> None:
         while self._queue and not self._is_paused:
@@ -191,10 +192,11 @@ class SocketOutbox:
         """Never asked."""
 
     def close(self) -> None:
-        """Forget what has not been sent, and stop watching the socket."""
+        """Forget what has not been sent, and who sends it, and stop watching the socket."""
         self._queue.clear()
         self.size_bytes = 0
         self._unwatch()
+        self._on_drain = _nobody_waits
 
     def _pump(self) -> None:
         try:
@@ -271,6 +273,10 @@ class SocketOutbox:
             self._loop.remove_writer(self._watched)
             os.close(self._watched)
             self._watched = -1
+
+
+def _nobody_waits() -> None:
+    """Instead of the callback of a connection that has ended."""
 
 
 def join_neighbours(chunks: Sequence[AnyChunk]) -> list[AnyChunk | bytes]:
