@@ -19,7 +19,7 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check format test demo kills bench clean check-format check-lint check-types \
+.PHONY: help check format test demo kills hostile bench clean check-format check-lint check-types \
 	check-imports check-tidy kcat
 
 help: ## list the targets
@@ -39,6 +39,9 @@ format: $(VENV)/.dev ## format the code and mend what the linter can mend
 
 kills: $(VENV)/.dev ## kill -9 a node a hundred times under load: is a record lost or doubled?
 	MINIKAFKA_KILLS=100 $(BIN)/pytest -s tests/chaos $(ARGS)
+
+hostile: $(VENV)/.dev ## 300 s of hostile clients: does the node live, and do good clients notice?
+	MINIKAFKA_HOSTILE_SECONDS=300 $(BIN)/pytest -s tests/hostile $(ARGS)
 
 bench: $(VENV)/.dev ## measure this broker, and others beside it (ARGS goes to benchmarks)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -21,6 +21,9 @@ DATA_TOPIC, GOOD_TOPIC, OPEN_TOPIC, COMPACTED_TOPIC = "data", "good", "open", "c
 async def attack(target: Target, kinds: list[Attack], seconds: float) -> Tally:
     """All of these kinds at once, for so long."""
     tally: Tally = Counter()
+    if not kinds:
+        await asyncio.sleep(seconds)  # Nobody attacks, so that there is something to compare with.
+        return tally
     attacks = [asyncio.ensure_future(kind(target, tally)) for kind in kinds]
     done, pending = await asyncio.wait(
         attacks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION

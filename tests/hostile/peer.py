@@ -76,6 +76,7 @@ class Peer:
         except OSError:
             self._closed()
         self._tally["requests"] += requests
+        await asyncio.sleep(0)  # A socket that takes all at once would never let others send.
 
     async def receive(self) -> bytes:
         """Whatever comes next."""

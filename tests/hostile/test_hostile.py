@@ -1,9 +1,11 @@
 """A real node under attack, kind after kind and then all at once, with a limit on its memory.
 
-MINIKAFKA_HOSTILE_SECONDS is how long all attacks take together (`make hostile`: 300). All the
-while a good client writes and reads twenty times a second. The node must live, keep below 256 MiB,
-answer the good client in less than a second (p99), lose none of its records, and give the memory
-back: a tenth more than at the start and 32 MiB are allowed.
+`make hostile` makes every attack alone and then all of them together, 300 seconds in all
+(MINIKAFKA_HOSTILE_SECONDS), and prints a line of figures for each. Without that variable some
+seconds of all at once must do. All the while a good client writes and reads twenty times a second.
+The node must live, keep below 256 MiB, answer the good client in less than a second (p99, of the
+long run alone: a test asserts no time), lose none of its records, and give the memory back: a tenth
+more than at the start and 32 MiB are allowed. MINIKAFKA_HOSTILE_KINDS names the attacks to make.
 """
 
 import json
@@ -33,10 +35,14 @@ from .good_client import GoodClient
 from .memory import LIMIT_BYTES, MemoryLimit
 from .peer import Tally
 
-SECONDS = float(os.environ.get("MINIKAFKA_HOSTILE_SECONDS", "16"))
+SECONDS = float(os.environ.get("MINIKAFKA_HOSTILE_SECONDS", "5"))
 KINDS = [kind for kind in os.environ.get("MINIKAFKA_HOSTILE_KINDS", "").split(",") if kind]
 SEED = int(os.environ.get("MINIKAFKA_SEED", str(time.time_ns() % 1_000_000)))
+LONG_RUN_S = 60
+NOBODY = "nobody"
 ALL_AT_ONCE = "all at once"
+MIXED = [kind for kind in ATTACKS if kind != "connections"]
+"""Too many connections would keep all the others out."""
 P99_LIMIT_S = 1.0
 ALLOWED_GROWTH = 0.1
 ALLOWED_GROWTH_BYTES = 32 << 20
@@ -81,6 +87,7 @@ class Siege:
         self.client = GoodClient(address, GOOD_TOPIC)
         self.memory = MemoryLimit(node.pid)
         self.start_bytes = self.memory.resident_bytes()
+        self.allowed_bytes = self.start_bytes * (1 + ALLOWED_GROWTH) + ALLOWED_GROWTH_BYTES
 
     def attack(self, name: str, kinds: list[str], seconds: float) -> Row:
         """Attack for so long, and wait until the node has calmed down."""
@@ -101,9 +108,8 @@ class Siege:
 
     def _calm_bytes(self) -> int:
         """What is resident once it is back where it may be, or after half a minute."""
-        allowed = self.start_bytes * (1 + ALLOWED_GROWTH) + ALLOWED_GROWTH_BYTES
         deadline = time.monotonic() + CALM_DEADLINE_S
-        while time.monotonic() < deadline and self.memory.resident_bytes() > allowed:
+        while time.monotonic() < deadline and self.memory.resident_bytes() > self.allowed_bytes:
             time.sleep(0.1)
         return self.memory.resident_bytes()
 
@@ -116,30 +122,31 @@ def test_a_node_outlives_every_attack_and_good_clients_hardly_notice(
             print(line, flush=True)
 
     node = NodeProcess(tmp_path / "node-1").start()
+    siege = Siege(node)
     try:
-        siege = Siege(node)
         siege.client.start()
         rows = list(_rows(siege, tell))
         siege.client.stop()
         assert siege.client.read_all() == siege.client.acknowledged
-        siege.client.close()
-        allowed = siege.start_bytes * (1 + ALLOWED_GROWTH) + ALLOWED_GROWTH_BYTES
-        for row in rows:
-            assert row.p99_s < P99_LIMIT_S, row
-            assert row.peak_bytes < LIMIT_BYTES, row
-            assert row.after_bytes < allowed, row
     finally:
-        node.kill(); siege.client.close(); siege.memory.stop()
-        Path("/tmp/hostile-node.log").write_text(node.log[-200000:])
+        siege.memory.stop()
+        siege.client.close()
+        node.kill()
+    for row in rows:
+        assert row.p99_s < P99_LIMIT_S or SECONDS < LONG_RUN_S, row
+        assert row.peak_bytes < LIMIT_BYTES, row
+        assert row.after_bytes < siege.allowed_bytes, row
+    assert "Traceback" not in node.log
 
 
 def _rows(siege: Siege, tell: Callable[[str], None]) -> Iterator[Row]:
     names = COLUMNS.replace("_", "-").split()
     tell(f"\nseed {SEED}, {SECONDS:.0f} s, {siege.start_bytes >> 20} MiB resident at the start")
     tell(f"| {' | '.join(names)} |")
-    kinds = KINDS or [*ATTACKS, ALL_AT_ONCE]
+    everything = [NOBODY, *ATTACKS, ALL_AT_ONCE] if SECONDS >= LONG_RUN_S else [ALL_AT_ONCE]
+    kinds = KINDS or everything
     for kind in kinds:
-        attacks = list(ATTACKS) if kind == ALL_AT_ONCE else [kind]
+        attacks = {NOBODY: [], ALL_AT_ONCE: MIXED}.get(kind, [kind])
         row = siege.attack(kind, attacks, SECONDS / len(kinds))
         tell(str(row))
         yield row
