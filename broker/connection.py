@@ -289,9 +289,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._current = None
         if ready and not self._transport.is_closing():
             self._outbox.send(ready)
-        if self._current is None and self._receiver.is_holding:
-            self._check_flow()
-        elif self._is_paused:
+        if (self._current is None and self._receiver.is_holding) or self._is_paused:
             self._check_flow()
 
     def fail(self, reason: str) -> None:
@@ -314,9 +312,7 @@ class Connection(asyncio.BufferedProtocol):
         started = self._frame_started_at
         if started is not None and now - started > frame_timeout_s and not self._is_paused:
             self.fail(f"a frame took more than {frame_timeout_s:.0f} s")
-        elif now - self.last_active_at > max_idle_s and (
-            self._unsent_bytes or not self._exchanges
-        ):
+        elif now - self.last_active_at > max_idle_s and (self._unsent_bytes or not self._exchanges):
             self._transport.abort()
 
     def stop_reading(self) -> None:

@@ -42,7 +42,7 @@ from ..protocol.header import (
     has_flexible_request_header,
     has_flexible_response_header,
 )
-from ..protocol.primitives import Buffer, ProtocolError, skip_tags
+from ..protocol.primitives import ProtocolError, skip_tags
 from ..protocol.schema import schema_of
 from .framing import FrameBuffers, FrameReceiver
 from .outbox import join_neighbours

@@ -298,8 +298,7 @@ def join_neighbours(chunks: Sequence[AnyChunk]) -> list[AnyChunk | bytes]:
 
 def _memory_bytes(chunks: Iterable[Chunk]) -> int:
     return sum(
-        CHUNK_OVERHEAD_BYTES + (len(each) if isinstance(each, BYTES_LIKE) else 0)
-        for each in chunks
+        CHUNK_OVERHEAD_BYTES + (len(each) if isinstance(each, BYTES_LIKE) else 0) for each in chunks
     )
 
 

@@ -24,7 +24,6 @@ from .index import NO_TIMESTAMP
 from .opened_batch import open_batch
 from .segment import Segment
 
-
 MAX_OPENED = 8
 """Batches that one look-up opens before it believes the next one's header."""
 

@@ -33,7 +33,6 @@ from ..log.segment import FileSlice
 from .epochs import LeaderEpochs
 from .producers import Producers, SentBatch
 
-
 MAX_RECORD_ERRORS = 100
 """The records of one batch that an answer names one by one."""
 

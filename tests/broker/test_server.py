@@ -8,7 +8,6 @@ from unittest.mock import patch
 
 import pytest
 
-from minikafka.broker import free_memory
 from minikafka.broker import server as server_module
 from minikafka.broker.server import SWEEP_INTERVAL_S
 from minikafka.protocol.api.api_versions import ApiVersionsRequest
@@ -183,10 +182,6 @@ async def test_memory_is_given_back_when_many_connections_have_gone(tmp_path: Pa
             for _ in range(3):
                 server._expire()
             assert give_back.call_count == 1
-
-
-def test_giving_memory_back_does_no_harm() -> None:
-    free_memory.give_back()
 
 
 async def test_a_large_request_that_waits_counts_as_memory(tmp_path: Path) -> None:

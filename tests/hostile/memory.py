@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 LIMIT_BYTES = 256 << 20
@@ -35,10 +36,8 @@ class MemoryLimit:
     def take_peak_bytes(self) -> int:
         """The most that was resident since the last call."""
         peak = self._read()["VmHWM"]
-        try:
+        with suppress(OSError):  # Then it is the most since the start.
             Path(f"/proc/{self._pid}/clear_refs").write_text("5")
-        except OSError:
-            pass  # then it is the most since the start
         return peak
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ ends this connection; it never answers what was not asked, and never goes silent
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -165,4 +166,4 @@ def _requests(topic: str) -> list[tuple[Any, int]]:
 def _pieces(frame: bytes, cuts: int, random: Random) -> list[bytes]:
     """The frame, cut at so many places."""
     places = sorted({0, len(frame), *(random.randrange(len(frame)) for _ in range(cuts))})
-    return [frame[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [frame[start:end] for start, end in pairwise(places)]

@@ -18,10 +18,10 @@ from kio.records.schema import RecordHeader as KioHeader
 from kio.records.writers import write_new_batch
 from kio.static.primitive import i8, i16, i32, i64
 
+from minikafka.protocol.compression import MIN_EXPANSION_LIMIT_BYTES
 from minikafka.protocol.crc32c import crc32c
 from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.primitives import ProtocolError
-from minikafka.protocol.compression import MIN_EXPANSION_LIMIT_BYTES
 from minikafka.protocol.records import (
     BatchBuilder,
     InvalidBatch,
