@@ -19,7 +19,7 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check format test demo kills fuzz crash mutants bench clean check-format \
+.PHONY: help check format test demo kills fuzz crash mutants hostile bench clean check-format \
 	check-lint check-types check-imports check-tidy kcat strace
 
 help: ## list the targets
@@ -51,6 +51,9 @@ crash: $(VENV)/.dev ## a million states in which the power may leave the disk: i
 
 mutants: $(VENV)/.dev ## make mistakes on purpose, each in a copy of the code: do the tests find it?
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+hostile: $(VENV)/.dev ## 300 s of hostile clients: does the node live, and do good clients notice?
+	MINIKAFKA_HOSTILE_SECONDS=300 $(BIN)/pytest -s tests/hostile $(ARGS)
 
 bench: $(VENV)/.dev ## measure this broker, and others beside it (ARGS goes to benchmarks)
 	$(BIN)/python -m benchmarks $(ARGS)

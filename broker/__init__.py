@@ -35,8 +35,11 @@ node                  builds all of them, starts and stops them in order.
 
 config, options       what can be set
 clock                 the time that records carry
+descriptors           how many files and sockets there may be
+free_memory           what was freed goes back to the system
 handlers/             the other APIs, a file each
-log/time_lookup       from a time to an offset
+log/time_lookup       from a time to an offset,
+log/opened_batch      by the records inside a batch
 replica/epochs        which leader wrote what
 replica/store         a partition on disk, with all that is kept beside its log:
 log/checkpoints, log/offset_checkpoints, log/producer_snapshot, log/last_run

@@ -25,6 +25,7 @@ from random import Random, SystemRandom
 from typing import TYPE_CHECKING, cast
 
 from ..protocol.errors import ErrorCode
+from . import descriptors
 from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, TopicConfig, parse_address
 from .controller.decide import METADATA_TOPIC, OFFSETS_TOPIC, create_cluster, register_broker
@@ -426,6 +427,7 @@ class Node:
 
 def run(config: BrokerConfig) -> int:
     """Run a node in this process until it is told to stop; returns the exit status."""
+    descriptors.raise_limit()
     try:
         import uvloop
     except ImportError:

@@ -8,16 +8,28 @@ together as well.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
 from ..transport.framing import FrameBuffers
+from . import free_memory
 from .config import BrokerConfig
 from .connection import Connection
+from .descriptors import first_refused_descriptor
 from .handlers.context import Context
 
-SWEEP_INTERVAL_S = 5.0
+SWEEP_INTERVAL_S = 1.0
 BACKLOG = 1024
+FRAME_TIMEOUT_S = 30.0
+"""How long a frame may take from its first byte to its last."""
+SHORT_FRAME_TIMEOUT_S = 5.0
+"""The same, while others wait for the memory that unfinished frames hold."""
+MAX_MEMORY_BYTES = 64 << 20
+"""What all connections may keep of requests that wait and of answers unsent. Above it, the one that
+keeps most is closed: nobody else has to wait for a peer that does not take its answers."""
+TRIM_AFTER_CONNECTIONS = 1000
+"""So many have gone, and left memory behind."""
 
 log = logging.getLogger("minikafka.server")
 
@@ -30,8 +42,13 @@ class Server:
     def __init__(self, config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> None:
         self.buffers = FrameBuffers(config.queued_max_request_bytes)
         self.is_stopping = False
+        self.refused_from = first_refused_descriptor()
         self._loop = loop
         self._connections: dict[Connection, None] = {}
+        self._most_connections = 0  # since memory was last given back
+        self._turns: deque[Connection] = deque()
+        self._turning: asyncio.Handle | None = None
+        self._memory_bytes = 0
         self._with_answers: list[Connection] = []
         self._sending: asyncio.Handle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -84,12 +101,19 @@ class Server:
             connection.abort()
 
     def opened(self, connection: Connection) -> bool:
-        """Take a connection in, unless there are too many."""
-        limit = self.context.config.max_connections
-        if len(self._connections) >= limit:
-            log.warning("connection %s refused: %d are open", connection.name, limit)
+        """Take a connection in, unless there are too many, or too few descriptors."""
+        count, limit = len(self._connections), self.context.config.max_connections
+        if count >= limit or connection.descriptor >= self.refused_from:
+            reason = "max.connections" if count >= limit else "ulimit -n"
+            log.warning(
+                "connection %s refused: %d are open, more are not allowed by %s",
+                connection.name,
+                count,
+                reason,
+            )
             return False
         self._connections[connection] = None
+        self._most_connections = max(self._most_connections, count + 1)
         return True
 
     def closed(self, connection: Connection) -> None:
@@ -107,6 +131,32 @@ class Server:
         self.context.replicas.settle()
         if self._with_answers:
             self._send_answers()
+
+    def take_turn_later(self, connection: Connection) -> None:
+        """Let it go on when the others in this queue had a turn, and all that is readable too."""
+        self._turns.append(connection)
+        self._turn_soon()
+
+    def _turn_soon(self) -> None:
+        if self._turns and self._turning is None:
+            self._turning = self._loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        """One turn each time the loop comes round, so that new requests never wait for many."""
+        self._turning = None
+        connection = self._turns.popleft()
+        self._turn_soon()
+        connection.take_turn()
+
+    def charge(self, connection: Connection, more_bytes: int) -> None:
+        """Count the memory that connections keep, and close the greediest when it is too much."""
+        self._memory_bytes += more_bytes
+        if more_bytes > 0 and self._memory_bytes > MAX_MEMORY_BYTES:
+            greediest = max(self._connections, key=lambda each: each.memory_bytes)
+            greediest.fail(
+                f"it keeps {greediest.memory_bytes} bytes of answers that are not taken, or of "
+                f"requests sent ahead; all connections together may keep {MAX_MEMORY_BYTES}"
+            )
 
     def run(self, answer: Coroutine[Any, Any, None]) -> None:
         """Run a handler that waits."""
@@ -131,6 +181,10 @@ class Server:
     def _expire(self) -> None:
         now = self._loop.time()
         max_idle_s = self.context.config.connections_max_idle_ms / 1000
+        frame_timeout_s = SHORT_FRAME_TIMEOUT_S if self.buffers.is_short else FRAME_TIMEOUT_S
         for connection in list(self._connections):
-            connection.expire(now, max_idle_s)
+            connection.expire(now, max_idle_s, frame_timeout_s)
+        if self._most_connections - len(self._connections) > TRIM_AFTER_CONNECTIONS:
+            self._most_connections = len(self._connections)
+            free_memory.give_back()
         self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._expire)

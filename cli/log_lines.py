@@ -10,6 +10,8 @@ import sys
 import time
 from typing import Final
 
+from .line_limit import LineLimit
+
 TEXT_FORMAT: Final = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
 TEXT_TIME_FORMAT: Final = "%H:%M:%S"
 
@@ -42,4 +44,5 @@ def set_up(log_format: str, log_level: str) -> None:
     """Send this process's log lines of `log_level` and above to stderr, as "text" or "json"."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    handler.addFilter(LineLimit())
     logging.basicConfig(level=log_level.upper(), handlers=[handler], force=True)

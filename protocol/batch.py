@@ -33,13 +33,14 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, cast
 
-from .compression import CompressionType
+from .compression import CompressionType, expansion_limit_bytes
 from .crc32c import crc32c
 from .errors import ErrorCode
 from .primitives import Buffer, ProtocolError
 
 MAGIC: Final = 2
 HEADER_BYTES: Final = 61
+MIN_RECORD_BYTES: Final = 7  # a record has seven fields, a byte each at least
 LENGTH_END: Final = 12  # base offset and batch length come before what the length counts
 CRC_POSITION: Final = 17
 CRC_END: Final = 21  # the checksum covers everything from here
@@ -180,6 +181,10 @@ def validate_batch(view: memoryview) -> BatchHeader:
     if header.record_count <= 0 or header.last_offset_delta != header.record_count - 1:
         message = f"{header.record_count} records end at offset delta {header.last_offset_delta}"
         raise InvalidBatch(ErrorCode.INVALID_RECORD, message)
+    body_bytes = len(view) - HEADER_BYTES
+    if header.record_count * MIN_RECORD_BYTES > body_bytes and not _fits(header, body_bytes):
+        message = f"{header.record_count} records in {body_bytes} bytes"
+        raise InvalidBatch(ErrorCode.INVALID_RECORD, message)
     if header.attributes & CONTROL_BIT:
         raise InvalidBatch(ErrorCode.INVALID_RECORD, "clients may not write control batches")
     if header.attributes & CODEC_MASK > CompressionType.zstd:
@@ -189,6 +194,16 @@ def validate_batch(view: memoryview) -> BatchHeader:
         message = f"producer {header.producer_id} sent sequence {header.base_sequence}"
         raise InvalidBatch(ErrorCode.INVALID_RECORD, message)
     return header
+
+
+def _fits(header: BatchHeader, body_bytes: int) -> bool:
+    """Whether so many records can lie in a compressed body.
+
+    A batch takes as many offsets as it counts records, and a segment has but 2^31.
+    """
+    if not header.compression:
+        return False
+    return header.record_count * MIN_RECORD_BYTES <= expansion_limit_bytes(body_bytes)
 
 
 def _wrong_size(header: BatchHeader, view_bytes: int) -> InvalidBatch:

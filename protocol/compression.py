@@ -73,7 +73,7 @@ def decompress(codec: int, data: Buffer, max_bytes: int = MAX_DECOMPRESSED_BYTES
     """
     if codec == CompressionType.none:
         return data
-    limit_bytes = min(max_bytes, max(len(data) * MAX_EXPANSION, MIN_EXPANSION_LIMIT_BYTES))
+    limit_bytes = min(max_bytes, expansion_limit_bytes(len(data)))
     if codec == CompressionType.snappy:
         return _decompress_snappy(memoryview(data), limit_bytes)
     try:
@@ -81,6 +81,12 @@ def decompress(codec: int, data: Buffer, max_bytes: int = MAX_DECOMPRESSED_BYTES
     except ValueError:
         raise ProtocolError(f"unknown compression codec {codec}") from None
     return _fill(module.decompress_into, data, limit_bytes)
+
+
+def expansion_limit_bytes(size_bytes: int) -> int:
+    """What so many compressed bytes may grow to."""
+    expanded_bytes = max(size_bytes * MAX_EXPANSION, MIN_EXPANSION_LIMIT_BYTES)
+    return min(expanded_bytes, MAX_DECOMPRESSED_BYTES)
 
 
 def _cramjam(codec: CompressionType) -> Any:

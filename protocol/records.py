@@ -22,6 +22,7 @@ from .batch import (
     LENGTH_END,
     MAGIC,
     MAX_SEQUENCE,
+    MIN_RECORD_BYTES,
     TRANSACTIONAL_BIT,
     BatchHeader,
     InvalidBatch,
@@ -33,7 +34,7 @@ from .batch import (
     validate_batch,
     write_header,
 )
-from .compression import compress, decompress
+from .compression import MAX_DECOMPRESSED_BYTES, compress, decompress
 from .primitives import Buffer, ProtocolError
 
 __all__ = [
@@ -61,7 +62,6 @@ __all__ = [
 
 RecordHeader: TypeAlias = tuple[str, bytes | None]
 
-_MIN_RECORD_BYTES: Final = 7  # seven fields, a byte each
 _MAX_VARINT_SHIFT: Final = 63  # ten bytes of seven bits hold 64 bits
 
 
@@ -75,10 +75,13 @@ class Record(NamedTuple):
     headers: tuple[RecordHeader, ...] = ()
 
 
-def iterate(view: Buffer, header: BatchHeader | None = None) -> Iterator[Record]:
+def iterate(
+    view: Buffer, header: BatchHeader | None = None, max_bytes: int = MAX_DECOMPRESSED_BYTES
+) -> Iterator[Record]:
     """Yield the records of one whole batch, decoded one at a time.
 
-    The CRC is not looked at (see crc_matches); for any bytes the only error is ProtocolError.
+    The CRC is not looked at (see crc_matches); for any bytes the only error is ProtocolError, also
+    when they decompress to more than `max_bytes`.
     """
     if header is None:
         header = read_header(view)
@@ -87,8 +90,8 @@ def iterate(view: Buffer, header: BatchHeader | None = None) -> Iterator[Record]
             f"batch of magic {header.magic}, length {header.batch_length} in {len(view)} bytes"
         )
         raise ProtocolError(message)
-    body = bytes(decompress(header.compression, memoryview(view)[HEADER_BYTES:]))
-    if not 0 <= header.record_count <= len(body) // _MIN_RECORD_BYTES:
+    body = bytes(decompress(header.compression, memoryview(view)[HEADER_BYTES:], max_bytes))
+    if not 0 <= header.record_count <= len(body) // MIN_RECORD_BYTES:
         raise ProtocolError(f"{header.record_count} records in {len(body)} bytes")
     try:
         yield from _iterate_body(body, header)

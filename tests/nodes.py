@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -16,9 +17,10 @@ _READY = re.compile(r"minikafka node \d+ ready: clients 127\.0\.0\.1:(\d+)")
 class NodeProcess:
     """One node; after the first start it keeps its port, so that clients find it again."""
 
-    def __init__(self, data_dir: Path, *options: str) -> None:
+    def __init__(self, data_dir: Path, *options: str, file_limit: int = 0) -> None:
         self.data_dir = data_dir
         self.options = options
+        self._file_limit = file_limit
         self.port = 0
         self.log = ""
         self._process: subprocess.Popen[str] | None = None
@@ -46,6 +48,7 @@ class NodeProcess:
             text=True,
             start_new_session=True,
             env=_environment(),
+            preexec_fn=self._limit_files if self._file_limit else None,
         )
         self._reader = threading.Thread(target=self._read_log, args=(self._process,), daemon=True)
         self._reader.start()
@@ -72,6 +75,10 @@ class NodeProcess:
     def stop(self) -> int:
         """SIGTERM, and the exit status."""
         return self._end(signal.SIGTERM)
+
+    def _limit_files(self) -> None:
+        """In the child: so many descriptors and no more."""
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._file_limit, self._file_limit))
 
     def wait(self) -> int:
         """The exit status of a node that ends by itself."""

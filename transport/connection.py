@@ -42,9 +42,10 @@ from ..protocol.header import (
     has_flexible_request_header,
     has_flexible_response_header,
 )
-from ..protocol.primitives import Buffer, ProtocolError, skip_tags
+from ..protocol.primitives import ProtocolError, skip_tags
 from ..protocol.schema import schema_of
 from .framing import FrameBuffers, FrameReceiver
+from .outbox import join_neighbours
 
 MAX_RESPONSE_BYTES: Final = 128 << 20
 MAX_WAITING_REQUESTS: Final = 1000
@@ -52,7 +53,6 @@ SOFTWARE_NAME: Final = "minikafka"
 SOFTWARE_VERSION: Final = "0.1.0"
 
 _HANDSHAKE_VERSION: Final = 3  # the first to carry our name; a newer one would tell us nothing
-_JOINED_BELOW_BYTES: Final = 32 << 10  # shorter requests leave in one write, longer ones uncopied
 _RESPONSE_START: Final = Struct(">ih")  # correlation id; then, in ApiVersions, the error code
 _CORRELATION_ID: Final = Struct(">i")
 _MAX_CORRELATION_ID: Final = 2**31 - 1
@@ -255,7 +255,7 @@ class Connection(asyncio.BufferedProtocol):
         flexible = has_flexible_request_header(request_class, version)
         chunks = encode_request(encode(request, version), start, self._client_id, flexible)
         self._next_correlation_id = (correlation_id + 1) & _MAX_CORRELATION_ID
-        for piece in _pieces(chunks):
+        for piece in join_neighbours(chunks):
             self._transport.write(piece)
         return correlation_id
 
@@ -338,20 +338,3 @@ def _decode_answer(waiting: _Waiting, frame: memoryview) -> Any:
         except IndexError as error:
             raise ProtocolError("a response header is cut short", len(frame)) from error
     return decode(waiting.response_class, frame, version, position)[0]
-
-
-def _pieces(chunks: list[Buffer]) -> list[Buffer]:
-    """The chunks in few writes: small neighbours joined, and batches left where they lie."""
-    pieces: list[Buffer] = []
-    small: list[Buffer] = []
-    for chunk in chunks:
-        if len(chunk) < _JOINED_BELOW_BYTES:
-            small.append(chunk)
-            continue
-        if small:
-            pieces.append(b"".join(small))
-            small = []
-        pieces.append(chunk)
-    if small:
-        pieces.append(b"".join(small))
-    return pieces

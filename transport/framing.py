@@ -10,6 +10,11 @@ reports in one synchronous step. A frame is therefore valid until the next read,
 keep bytes copies them. Buffers of cut frames come from a pool, because fresh memory of this size
 costs page faults on each use; their sum over all connections is bounded, and who finds no room
 waits.
+
+Who has its hands full sets `is_holding`: frames that are whole are then kept instead of given out
+(those in the shared buffer as a copy), and `held` gives them later; `put_back` keeps the frame at
+hand as well. Meanwhile nothing more may be read, so that a connection keeps one shared buffer's
+content at most.
 """
 
 from collections.abc import Callable, Iterator
@@ -48,6 +53,11 @@ class FrameBuffers:
             return free.pop()
         return bytearray(capacity)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether somebody waits for room."""
+        return bool(self._waiting)
+
     def give_back(self, buffer: bytearray) -> None:
         """Return a buffer, and let those who wait for room try again."""
         capacity = len(buffer)
@@ -75,6 +85,11 @@ class FrameReceiver:
         self._frame_view: memoryview | None = None
         self._size = 0
         self._filled = 0
+        self._is_given = False  # the frame in its own buffer was yielded
+        self._is_put_back = False
+        self._held: memoryview | None = None
+        self.is_holding = False
+        """Give out no more frames for now; the one at hand was the last."""
         self.is_stalled = False
         """No room for the next frame: stop reading, and call `resume` when a buffer is back."""
 
@@ -82,6 +97,18 @@ class FrameReceiver:
     def has_started_frame(self) -> bool:
         """Whether a part of a frame has arrived and its rest has not."""
         return bool(self._head) or self._frame is not None
+
+    @property
+    def has_held_frames(self) -> bool:
+        """Whether whole frames are kept: stop reading, and take them with `held`."""
+        return self._held is not None or (
+            self._frame is not None and self._filled == self._size and not self._is_given
+        )
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of what is held, frames in buffers of their own not counted."""
+        return 0 if self._held is None else self._held.nbytes
 
     def get_buffer(self) -> memoryview:
         """Where the socket's next bytes go."""
@@ -98,17 +125,28 @@ class FrameReceiver:
         """
         if self._frame_view is not None:
             self._filled += count
-            if self._filled == self._size:
-                yield self._frame_view[: self._size]
+            yield from self._own_frame(self._frame_view)
             return
         end = len(self._head) + count
         self._head = b""
         yield from self._split(self._buffers.shared[:end])
 
+    def held(self) -> Iterator[memoryview]:
+        """Yield what was held, as `received` does."""
+        if self._frame_view is not None:
+            yield from self._own_frame(self._frame_view)
+        elif self._held is not None:
+            held, self._held = self._held, None
+            yield from self._split(held)
+
+    def put_back(self) -> None:
+        """Hold the frame just given, and all behind it: it was too early for it."""
+        self.is_holding = self._is_put_back = True
+
     def end_event(self) -> None:
         """The frames of this event are done with; their memory may be used again."""
-        if self._frame is not None and self._filled == self._size:
-            self.release()
+        if self._is_given:
+            self._release_frame()
 
     def resume(self) -> bool:
         """Try again to find room for the frame that stalled; True when there is."""
@@ -119,10 +157,21 @@ class FrameReceiver:
         return not self.is_stalled
 
     def release(self) -> None:
-        """Give back the buffer of the frame in progress; also when the connection ends."""
+        """The connection ends: give back what it has."""
+        self._held = None
+        self._release_frame()
+
+    def _release_frame(self) -> None:
+        self._is_given = False
         if self._frame is not None:
             frame, self._frame, self._frame_view = self._frame, None, None
             self._buffers.give_back(frame)
+
+    def _own_frame(self, view: memoryview) -> Iterator[memoryview]:
+        if self._filled == self._size and not self.is_holding:
+            yield view[: self._size]
+            self._is_given = not self._is_put_back
+            self._is_put_back = False
 
     def _split(self, view: memoryview) -> Iterator[memoryview]:
         position, end = 0, len(view)
@@ -132,10 +181,22 @@ class FrameReceiver:
                 raise ProtocolError(f"a frame of {size} bytes, {self._max_frame_bytes} at most")
             if end - position - 4 < size:
                 break
+            if self.is_holding:
+                self._hold(view[position:])
+                return
             yield view[position + 4 : position + 4 + size]
+            if self._is_put_back:
+                self._is_put_back = False
+                self._hold(view[position:])
+                return
             position += 4 + size
         if position < end:
             self._begin(bytes(view[position:]))
+
+    def _hold(self, view: memoryview) -> None:
+        """Keep these frames, outside of the shared buffer."""
+        is_shared = view.obj is self._buffers.shared.obj
+        self._held = memoryview(bytearray(view)) if is_shared else view
 
     def _begin(self, head: bytes) -> None:
         """Keep the start of a frame: in a buffer of the frame's size once the size is known."""

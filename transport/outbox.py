@@ -14,8 +14,8 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
 
 from ..protocol.primitives import Buffer
 
@@ -24,6 +24,11 @@ log = logging.getLogger("minikafka.outbox")
 MAX_JOINED_BYTES = 64 << 10
 """Chunks up to this sum are joined into one before writing: cheaper than a vector of them."""
 MAX_VECTOR = 64
+NO_LIMIT = 1 << 31
+CHUNK_OVERHEAD_BYTES = 128
+"""What a chunk takes beside its bytes, roughly."""
+_JOINED_BELOW_BYTES = 32 << 10
+"""Chunks below this are joined with their neighbours, longer ones left where they lie."""
 BYTES_LIKE = (bytes, bytearray, memoryview)
 
 
@@ -56,6 +61,7 @@ class FileRange(Protocol):
 
 
 Chunk = Buffer | FileRange
+AnyChunk = TypeVar("AnyChunk", bound=Chunk)
 
 
 class Outbox(Protocol):
@@ -64,6 +70,11 @@ class Outbox(Protocol):
     @property
     def size_bytes(self) -> int:
         """Bytes accepted and not yet given to the operating system."""
+        ...
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory that these bytes take: a range of a file takes next to none."""
         ...
 
     def send(self, chunks: Sequence[Chunk]) -> None:
@@ -79,7 +90,7 @@ class Outbox(Protocol):
         ...
 
     def close(self) -> None:
-        """Forget what has not been sent."""
+        """Forget what has not been sent, and who sends it: no cycle is left to the collector."""
         ...
 
 
@@ -92,6 +103,11 @@ class TransportOutbox:
         self._queue: deque[Chunk] = deque()
         self._is_paused = False
         self.size_bytes = 0
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory that waiting chunks take."""
+        return _memory_bytes(self._queue)
 
     def send(self, chunks: Sequence[Chunk]) -> None:
         """Hand the chunks to the transport until it asks for a pause."""
@@ -111,9 +127,10 @@ class TransportOutbox:
             self._on_drain()
 
     def close(self) -> None:
-        """Forget what has not been sent."""
+        """Forget what has not been sent, and who sends it."""
         self._queue.clear()
         self.size_bytes = 0
+        self._on_drain = _nobody_waits
 
     def _pump(self) -> None:
         while self._queue and not self._is_paused:
@@ -135,8 +152,11 @@ class SocketOutbox:
         loop: asyncio.AbstractEventLoop,
         transport: asyncio.Transport,
         on_drain: Callable[[], None],
+        refused_from: int = NO_LIMIT,
     ) -> None:
+        """Duplicates numbered `refused_from` and above are not used: other files need them."""
         self._loop = loop
+        self._refused_from = refused_from
         self._transport = transport
         self._descriptor = transport.get_extra_info("socket").fileno()
         self._on_drain = on_drain
@@ -144,6 +164,11 @@ class SocketOutbox:
         self._sent_of_head = 0
         self._watched = -1  # a duplicate of the descriptor, while the socket is full
         self.size_bytes = 0
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory that waiting chunks take."""
+        return _memory_bytes(self._queue) if self._queue else 0
 
     def send(self, chunks: Sequence[Chunk]) -> None:
         """Write at once as much as the socket takes, and the rest when it takes more."""
@@ -153,6 +178,8 @@ class SocketOutbox:
             if len(chunks[0]) != size:
                 self._break()
                 return
+        elif len(chunks) > MAX_VECTOR:
+            chunks = join_neighbours(chunks)
         self._queue.extend(chunks)
         self.size_bytes += size
         if self._watched < 0:
@@ -165,10 +192,11 @@ class SocketOutbox:
         """Never asked."""
 
     def close(self) -> None:
-        """Forget what has not been sent, and stop watching the socket."""
+        """Forget what has not been sent, and who sends it, and stop watching the socket."""
         self._queue.clear()
         self.size_bytes = 0
         self._unwatch()
+        self._on_drain = _nobody_waits
 
     def _pump(self) -> None:
         try:
@@ -221,14 +249,57 @@ class SocketOutbox:
 
     def _watch(self) -> None:
         if self._watched < 0:
-            self._watched = os.dup(self._descriptor)
-            self._loop.add_writer(self._watched, self._pump)
+            watched = self._duplicate()
+            if watched is None:
+                log.warning("a peer does not take its answer, and descriptors are short: closing")
+                self._break()
+                return
+            self._watched = watched
+            self._loop.add_writer(watched, self._pump)
+
+    def _duplicate(self) -> int | None:
+        """Another descriptor of the socket, if there is one to spare."""
+        try:
+            duplicate = os.dup(self._descriptor)
+        except OSError:
+            return None
+        if duplicate >= self._refused_from:
+            os.close(duplicate)
+            return None
+        return duplicate
 
     def _unwatch(self) -> None:
         if self._watched >= 0:
             self._loop.remove_writer(self._watched)
             os.close(self._watched)
             self._watched = -1
+
+
+def _nobody_waits() -> None:
+    """Instead of the callback of a connection that has ended."""
+
+
+def join_neighbours(chunks: Sequence[AnyChunk]) -> list[AnyChunk | bytes]:
+    """The chunks in few: small neighbours joined, large ones and ranges of files as they are."""
+    joined: list[AnyChunk | bytes] = []
+    small: list[Buffer] = []
+    for chunk in chunks:
+        if isinstance(chunk, BYTES_LIKE) and len(chunk) < _JOINED_BELOW_BYTES:
+            small.append(chunk)
+            continue
+        if small:
+            joined.append(b"".join(small))
+            small = []
+        joined.append(chunk)
+    if small:
+        joined.append(b"".join(small))
+    return joined
+
+
+def _memory_bytes(chunks: Iterable[Chunk]) -> int:
+    return sum(
+        CHUNK_OVERHEAD_BYTES + (len(each) if isinstance(each, BYTES_LIKE) else 0) for each in chunks
+    )
 
 
 def _joined(chunks: Sequence[Chunk]) -> bytes:

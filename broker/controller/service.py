@@ -127,7 +127,11 @@ class Controller:
             return Decision([], ErrorCode.KAFKA_STORAGE_ERROR, str(error))
         for record in decision.records:
             self.image.apply(record)
+        for record in decision.records:
             self.on_record(record)
+            # A thousand partitions take seconds to make. Meanwhile others go on, and see the whole
+            # change: what is not served yet is answered as unknown, which clients try again.
+            await asyncio.sleep(0)
         return decision
 
     async def _commit(self, records: list[Record]) -> None:

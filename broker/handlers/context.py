@@ -39,6 +39,11 @@ class Exchange(Protocol):
         """The address by which the client reached this node."""
         ...
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection has ended, so that nobody waits for the answer."""
+        ...
+
     def answer(self, response: Any) -> None:
         """Send this, once."""
         ...

@@ -27,10 +27,11 @@ async def handle(
     exchange: Exchange, request: CreateTopicsRequest, context: Context
 ) -> CreateTopicsResponse:
     """Create, or with `validate_only` say what would become of it."""
-    del exchange
     count = Counter(topic.name for topic in request.topics)
     answers: list[CreateTopicsResponseTopic] = []
     for name, topic in {topic.name: topic for topic in request.topics}.items():
+        if exchange.is_lost:
+            break
         if count[name] > 1:
             message = f"topic {shown(name)} is named {count[name]} times in one request"
             answers.append(_refused(name, ErrorCode.INVALID_REQUEST, message))

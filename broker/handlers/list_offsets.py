@@ -7,6 +7,7 @@ A lone node keeps every replica itself, so the high watermark is never unknown a
 """
 
 import logging
+from collections import Counter
 
 from ...protocol.api.list_offsets import (
     EARLIEST_LOCAL_TIMESTAMP,
@@ -44,7 +45,12 @@ _FIRST_VERSION_OF = {
 def handle(
     exchange: Exchange, request: ListOffsetsRequest, context: Context
 ) -> ListOffsetsResponse:
-    """One answer per partition named."""
+    """One answer per partition named; who names one twice has made a mistake (as in Kafka)."""
+    named = Counter(
+        (topic.name, wanted.partition_index)
+        for topic in request.topics
+        for wanted in topic.partitions
+    )
     return ListOffsetsResponse(
         topics=[
             ListOffsetsResponseTopic(
@@ -54,6 +60,11 @@ def handle(
                         context.replicas.look_up(topic.name, wanted.partition_index),
                         wanted,
                         exchange.version,
+                    )
+                    if named[topic.name, wanted.partition_index] == 1
+                    else ListOffsetsResponsePartition(
+                        partition_index=wanted.partition_index,
+                        error_code=ErrorCode.INVALID_REQUEST,
                     )
                     for wanted in topic.partitions
                 ],

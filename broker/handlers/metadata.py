@@ -1,4 +1,8 @@
-"""Metadata: brokers, topics and leaders; to ask for a topic may create it."""
+"""Metadata: brokers, topics and leaders; to ask for a topic may create it.
+
+Both have a bound in one request. Who names too many topics is refused, since others wait while
+they are answered. Of those to be created the rest are unknown, and created when asked for again.
+"""
 
 from collections.abc import Coroutine
 from itertools import islice
@@ -23,14 +27,18 @@ from .topics import find_topic, leader_of
 
 ALL_TOPICS_BY_EMPTY_LIST = 0
 FIRST_VERSION_WITH_NULL_NAME = 12
-MAX_CREATED_TOPICS = 100
-"""Topics that one request creates by asking; the others it finds unknown, and asks again."""
+MAX_NAMED = 10_000
+MAX_CREATED = 100
 
 
 def handle(
     exchange: Exchange, request: MetadataRequest, context: Context
-) -> MetadataResponse | Coroutine[Any, Any, MetadataResponse]:
+) -> MetadataResponse | Coroutine[Any, Any, MetadataResponse] | None:
     """The answer, at once unless a topic is to be created first."""
+    count = len(request.topics or ())
+    if count > MAX_NAMED:
+        exchange.close(f"Metadata names {count} topics, {MAX_NAMED} at most")
+        return None
     missing = _topics_to_create(exchange, request, context)
     if missing:
         return _create_and_describe(exchange, request, context, missing)
@@ -47,13 +55,15 @@ def _topics_to_create(exchange: Exchange, request: MetadataRequest, context: Con
         for name in dict.fromkeys(names)
         if name not in topics and name not in INTERNAL_TOPICS and not refuse_topic_name(name)
     )
-    return list(islice(missing, MAX_CREATED_TOPICS))
+    return list(islice(missing, MAX_CREATED))
 
 
 async def _create_and_describe(
     exchange: Exchange, request: MetadataRequest, context: Context, names: list[str]
 ) -> MetadataResponse:
     for name in names:
+        if exchange.is_lost:
+            break
         new = NewTopic(name)
         await context.controller.submit(
             lambda image, new=new: create_topic(

@@ -14,6 +14,7 @@ from ...protocol.header import has_flexible_request_header, has_flexible_respons
 from .route import Route
 
 PRODUCE_KEY = 0
+FETCH_KEY = 1
 API_VERSIONS_KEY = 18
 
 SERVED_VERSIONS: dict[int, tuple[int, int]] = {

@@ -7,8 +7,9 @@ A look-up narrows down in three steps, each finer and dearer than the one before
     record    by its own timestamp          in the one batch that is read and opened
 
 Only here, and in compacted topics, does a broker look at records. They are a producer's bytes that
-nobody has checked: a batch whose records cannot be read is answered for as a whole, with its base
-offset and its max timestamp.
+nobody has checked: a batch whose records cannot be read, or are too many to be read while others
+wait, is answered for as a whole, with its base offset and its max timestamp. So is the next, when
+a look-up has opened some in vain: their headers promised a time that none of their records has.
 
 Left out: log append time needs no step of its own, for then every record of a batch has the
 batch's max timestamp.
@@ -19,9 +20,12 @@ from typing import NamedTuple
 
 from ...protocol.batch import BatchHeader
 from ...protocol.primitives import ProtocolError
-from ...protocol.records import iterate
 from .index import NO_TIMESTAMP
+from .opened_batch import open_batch
 from .segment import Segment
+
+MAX_OPENED = 8
+"""Batches that one look-up opens before it believes the next one's header."""
 
 
 class FoundOffset(NamedTuple):
@@ -44,6 +48,7 @@ def first_at_or_after(
     segments: Sequence[Segment], timestamp_ms: int, start_offset: int, end_offset: int
 ) -> FoundOffset | None:
     """Return the first record in [start_offset, end_offset) of `timestamp_ms` or later."""
+    opened = 0
     for segment in segments:
         if segment.base_offset >= end_offset:
             return None
@@ -55,6 +60,9 @@ def first_at_or_after(
                 return None
             if header.max_timestamp < timestamp_ms:
                 continue
+            opened += 1
+            if opened > MAX_OPENED:
+                return _whole(header)
             for found in _records(segment, position, header):
                 if found.timestamp >= timestamp_ms and start_offset <= found.offset < end_offset:
                     return found
@@ -113,9 +121,14 @@ def _records(segment: Segment, position: int, header: BatchHeader) -> Iterator[F
     """Yield what is found in the records of the batch at `position`."""
     epoch = header.partition_leader_epoch
     try:
-        records = list(iterate(segment.file.pread(header.size_bytes, position), header))
+        records = list(open_batch(segment.file.pread(header.size_bytes, position), header))
     except ProtocolError:
-        yield FoundOffset(header.base_offset, header.max_timestamp, epoch)
+        yield _whole(header)
         return
     for record in records:
         yield FoundOffset(record.offset, record.timestamp, epoch)
+
+
+def _whole(header: BatchHeader) -> FoundOffset:
+    """The answer for a batch that is not opened."""
+    return FoundOffset(header.base_offset, header.max_timestamp, header.partition_leader_epoch)

@@ -28,13 +28,13 @@ from ...protocol.batch import (
 )
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ProtocolError
-from ...protocol.records import iterate
 from ...protocol.rewrite import recompress
 from ..config import TopicConfig
 from ..log.compaction import CompactionPolicy, DirtyPart, Offsets, find_dirty_part
 from ..log.files import StorageError, StorageFailed
 from ..log.index import NO_TIMESTAMP
 from ..log.log import FlushMode, FlushPoint, Log, LogOptions
+from ..log.opened_batch import open_batch
 from ..log.recovery import Confirmed
 from ..log.retention import Retention, count_deletable
 from ..log.segment import FileSlice
@@ -43,6 +43,8 @@ from .producers import Producers, SentBatch
 
 TO_HIGH_WATERMARK = -1
 """Instead of an offset in DeleteRecords: everything that consumers can see."""
+MAX_RECORD_ERRORS = 100
+"""The records of one batch that an answer names one by one."""
 
 
 class Appended:
@@ -338,12 +340,12 @@ def _refuse_keyless(batch: memoryview, header: BatchHeader) -> Appended | None:
     """In a compacted topic a record without a key could never be superseded."""
     try:
         keyless = [
-            index for index, record in enumerate(iterate(batch, header)) if record.key is None
+            index for index, record in enumerate(open_batch(batch, header)) if record.key is None
         ]
     except ProtocolError as error:
         return Appended(ErrorCode.INVALID_RECORD, str(error))
     if not keyless:
         return None
     refused = Appended(ErrorCode.INVALID_RECORD, "a compacted topic needs a key in each record")
-    refused.record_errors = keyless
+    refused.record_errors = keyless[:MAX_RECORD_ERRORS]
     return refused

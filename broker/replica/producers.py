@@ -13,7 +13,8 @@ A producer numbers its records per partition. A batch is told by its first and l
 Five, because a producer has at most five batches on the way to a partition (KIP-98), and a retry
 may come after a restart: `snapshot` and `replay` rebuild this table from disk. Who is silent for
 long is forgotten, by our clock: Kafka goes by the records' own timestamps, and forgets at once who
-writes old records (KAFKA-9144). A failed write
+writes old records (KAFKA-9144). So is who was silent for longest, when there are too many: anybody
+can make up producer ids, and memory has a bound (Kafka has none here). A failed write
 takes its changes back with `rollback`; entries are never changed in place, so the old ones suffice.
 """
 
@@ -24,6 +25,8 @@ from ...protocol.batch import MAX_SEQUENCE, BatchHeader
 from ...protocol.errors import ErrorCode
 
 WINDOW = 5
+MAX_PRODUCERS = 10_000
+"""Remembered in one partition: some 4 MiB."""
 NO_SEQUENCE = -1
 
 
@@ -74,6 +77,7 @@ class Producers:
     def commit(self) -> None:
         """The batches appended since the last call are in the log."""
         self._before.clear()
+        self._forget_the_most_silent()
 
     def rollback(self) -> None:
         """The batches appended since the last `commit` are not in the log."""
@@ -87,6 +91,7 @@ class Producers:
     def replay(self, header: BatchHeader, now_ms: int) -> None:
         """Remember a batch that is in the log; nothing is checked."""
         self._remember(header, header.base_offset, now_ms)
+        self._forget_the_most_silent()
 
     def expire(self, before_ms: int) -> None:
         """Forget producers that were last heard of before `before_ms`."""
@@ -145,9 +150,13 @@ class Producers:
         self._add(header.producer_id, header.producer_epoch, batch)
 
     def _add(self, producer_id: int, epoch: int, batch: SentBatch) -> None:
-        known = self._producers.get(producer_id)
+        known = self._producers.pop(producer_id, None)  # who is heard of moves to the end
         earlier = known.batches if known is not None and known.epoch == epoch else ()
         self._producers[producer_id] = Producer(epoch, (*earlier[1 - WINDOW :], batch))
+
+    def _forget_the_most_silent(self) -> None:
+        while len(self._producers) > MAX_PRODUCERS:
+            del self._producers[next(iter(self._producers))]
 
 
 def _check_sequence(known: Producer, header: BatchHeader) -> SentBatch | ErrorCode:

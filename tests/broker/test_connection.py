@@ -10,10 +10,10 @@ from unittest.mock import patch
 import pytest
 import pytest_asyncio
 
-from minikafka.broker import connection as connection_module
-from minikafka.broker.connection import FRAME_TIMEOUT_S, MAX_EXCHANGES, Connection
+from minikafka.broker.connection import MAX_EXCHANGES, MAX_UNSENT_BYTES, Connection
 from minikafka.broker.controller import service
 from minikafka.broker.handlers.table import SERVED_VERSIONS
+from minikafka.broker.server import FRAME_TIMEOUT_S, SHORT_FRAME_TIMEOUT_S
 from minikafka.protocol.api import api_name
 from minikafka.protocol.api.api_versions import ApiVersionsRequest
 from minikafka.protocol.api.create_topics import (
@@ -55,6 +55,7 @@ from .in_process import (
     fetch_request,
     frame_of,
     produce_request,
+    records_of,
     run_stepped,
     serving,
     until,
@@ -323,34 +324,77 @@ async def test_answers_come_in_the_order_of_the_requests(node: ServedNode) -> No
         decode_answer(frame, type(request))
 
 
-async def test_everything_waits_behind_a_parked_fetch(node: ServedNode) -> None:
+async def test_a_request_begins_when_the_one_before_it_is_answered(node: ServedNode) -> None:
     await node.create("orders")
     client = await node.connect()
     client.send(fetch_request("orders", 0, max_wait_ms=60_000), 12)
+    client.send(produce_request("orders", batch_of(b"second")), 9)
     client.send(MetadataRequest(topics=None), 9)
-    client.send(produce_request("orders", batch_of(b"mine")), 9)
-    # The produce is carried out, and so it wakes the fetch that stands before it.
+    connection = connection_of(node, client)
+    await until(lambda: connection._receiver.has_held_frames or connection._is_paused)
+    await (await node.connect()).call(produce_request("orders", batch_of(b"first")), 9)
     fetched = await client.receive(FetchRequest, 12)
-    assert fetched.responses[0].partitions[0].high_watermark == 1
-    await client.receive(MetadataRequest, 9)
+    assert [each.value for each in records_of(fetched.responses[0].partitions[0])] == [b"first"]
     produced = await client.receive(ProduceRequest, 9)
-    assert produced.responses[0].partition_responses[0].base_offset == 0
+    assert produced.responses[0].partition_responses[0].base_offset == 1
+    await client.receive(MetadataRequest, 9)
+
+
+async def test_who_creates_a_topic_may_write_to_it_in_the_same_breath(node: ServedNode) -> None:
+    client = await node.connect()
+    topic = CreateTopicsRequestTopic(name="new", num_partitions=1, replication_factor=1)
+    create = client.frame(CreateTopicsRequest(topics=[topic]), 5)
+    write = client.frame(produce_request("new", batch_of(b"first")), 9)
+    client.send_bytes(create + write * 2)
+    assert (await client.receive(CreateTopicsRequest, 5)).topics[0].error_code == 0
+    for offset in range(2):
+        answer = (await client.receive(ProduceRequest, 9)).responses[0].partition_responses[0]
+        assert (answer.error_code, answer.base_offset) == (0, offset)
+
+
+async def test_produce_requests_go_ahead_together(node: ServedNode) -> None:
+    await node.create("orders")
+    client = await node.connect()
+    client.send_bytes(client.frame(produce_request("orders", batch_of()), 9) * 100)
+    connection = connection_of(node, client)
+    # A hundred of them have no answer, yet all are written before the first of them is flushed.
+    await until(lambda: node.partition("orders").log.log_end_offset == 100)
+    assert len(connection._exchanges) == 100
+    for _ in range(100):
+        await client.receive(ProduceRequest, 9)
+
+
+async def test_others_have_their_turn_between_requests_sent_ahead(node: ServedNode) -> None:
+    flood, other = await node.connect(), await node.connect()
+    await other.call(PING)
+    count = 1000
+    flood.send_bytes(flood.frame(MetadataRequest(topics=None), 9) * count)
+    connection = connection_of(node, flood)
+    await until(lambda: connection._receiver.has_held_frames)
+    await other.call(PING)
+    assert connection._receiver.has_held_frames  # so it was not served to the end first
+    for _ in range(count):
+        await flood.receive(MetadataRequest, 9)
+    assert not connection._is_paused
 
 
 async def test_a_connection_with_too_many_open_requests_is_not_read(node: ServedNode) -> None:
     await node.create("orders")
     client = await node.connect()
-    frame = client.frame(fetch_request("orders", 0, max_wait_ms=60_000), 12)
+    frame = client.frame(produce_request("orders", batch_of()), 9)
     count = 6 * MAX_EXCHANGES
-    client.send_bytes(frame * count)
     connection = connection_of(node, client)
-    await until(lambda: connection._is_paused)
+    unanswered: list[int] = []
+    pause = connection._pause
+    with patch.object(
+        connection, "_pause", lambda: (unanswered.append(len(connection._exchanges)), pause())
+    ):
+        client.send_bytes(frame * count)
+        for _ in range(count):
+            await client.receive_frame()
     one_event = SHARED_BUFFER_BYTES // len(frame) + 1
-    assert MAX_EXCHANGES < len(connection._exchanges) <= MAX_EXCHANGES + one_event < count
-    await node.produce("orders", batch_of())
-    for _ in range(count):
-        await client.receive_frame()
-    assert not connection._is_paused
+    assert MAX_EXCHANGES < max(unanswered) <= MAX_EXCHANGES + one_event < count
+    await until(lambda: not connection._is_paused)
 
 
 async def test_a_client_that_does_not_read_is_not_read_either(node: ServedNode) -> None:
@@ -359,15 +403,15 @@ async def test_a_client_that_does_not_read_is_not_read_either(node: ServedNode) 
     client = await node.connect()
     client.stop_reading()
     frame = client.frame(fetch_request("orders", 0), 12)
-    with patch.object(connection_module, "MAX_UNSENT_BYTES", 8 << 20):
-        client.send_bytes(frame * 20)
-        connection = connection_of(node, client)
-        await until(lambda: connection._is_paused)
-        assert connection._outbox.size_bytes > 8 << 20
-        client.resume_reading()
-        for _ in range(20):
-            assert len(await client.receive_frame()) > 1_000_000
-        await until(lambda: not connection._is_paused)
+    client.send_bytes(frame * 20)
+    connection = connection_of(node, client)
+    await until(lambda: connection._outbox.size_bytes > MAX_UNSENT_BYTES)
+    assert connection._is_paused
+    assert connection._outbox.size_bytes < MAX_UNSENT_BYTES + 2_000_000  # one answer more
+    client.resume_reading()
+    for _ in range(20):
+        assert len(await client.receive_frame()) > 1_000_000
+    await until(lambda: not connection._is_paused)
     assert (await client.call(fetch_request("orders", 0), 12)).error_code == 0
 
 
@@ -487,8 +531,30 @@ def test_a_frame_that_we_do_not_read_is_not_late(tmp_path: Path) -> None:
             waiting.send_bytes(head)
             connection = connection_of(node, waiting)
             await until(lambda: connection._receiver.is_stalled)
-            loop.advance(FRAME_TIMEOUT_S + 6)
+            loop.advance(SHORT_FRAME_TIMEOUT_S + 2)  # The holder has less time while others wait.
             await holder.closed_by_peer()
             await until(lambda: connection_of(node, waiting) is connection)
+
+    run_stepped(test)
+
+
+def test_who_takes_no_answers_is_silent(tmp_path: Path) -> None:
+    async def test(loop: SteppedLoop) -> None:
+        async with serving(tmp_path, connections_max_idle_ms=60_000) as node:
+            await node.create("orders")
+            await node.produce("orders", batch_of(b"x" * 1_000_000))
+            deaf, slow = await node.connect(), await node.connect()
+            for client in (deaf, slow):
+                client.stop_reading()
+                client.send_bytes(client.frame(fetch_request("orders", 0), 12) * 20)
+                connection = connection_of(node, client)
+                await until(lambda one=connection: one._outbox.size_bytes > MAX_UNSENT_BYTES)
+            slow.resume_reading()
+            for _ in range(20):
+                await slow.receive_frame()
+                loop.advance(5)
+                await node.call(PING)
+            assert len(node.node._server._connections) == 2  # `slow`, and that of `node.call`
+            await slow.call(PING)
 
     run_stepped(test)

@@ -1,10 +1,14 @@
 """All connections of a node: their number, the events they share, and how they end."""
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from minikafka.broker import server as server_module
 from minikafka.broker.server import SWEEP_INTERVAL_S
 from minikafka.protocol.api.api_versions import ApiVersionsRequest
 from minikafka.protocol.api.fetch import FetchRequest
@@ -104,3 +108,96 @@ def test_the_sweep_goes_on_for_ever(tmp_path: Path) -> None:
                 assert await client.closed_by_peer() == b""
 
     run_stepped(test)
+
+
+async def test_who_keeps_most_memory_is_closed_when_all_keep_too_much(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as node:
+        modest, greedy = await node.connect(), await node.connect()
+        for client, count in ((modest, 10), (greedy, 900)):
+            client.stop_reading()
+            client.send_bytes(client.frame(fetch_request("gone", 0, max_wait_ms=0), 12) * count)
+        with patch.object(server_module, "MAX_MEMORY_BYTES", 20_000):
+            big = greedy.frame(fetch_request("x" * 200, 0, max_wait_ms=0), 12)
+            while node.node._server._memory_bytes <= 20_000 and not lines_of(caplog):
+                greedy.send_bytes(big * 100)
+                await asyncio.sleep(0)
+        await until(lambda: len(node.node._server._connections) == 1)
+        (line,) = lines_of(caplog)
+        assert greedy.name in line
+        modest.resume_reading()
+        for _ in range(10):
+            await modest.receive_frame()
+        assert node.node._server._memory_bytes == 0
+
+
+async def test_sockets_leave_descriptors_to_files(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as node:
+        first = await node.connect()
+        await first.call(PING)
+        node.node._server.refused_from = 0
+        second = await node.connect()
+        assert await second.closed_by_peer() == b""
+        (line,) = lines_of(caplog)
+        assert second.name in line
+        assert "ulimit -n" in line
+        await first.call(PING)
+
+
+async def test_a_connection_that_ends_leaves_no_cycle_behind(tmp_path: Path) -> None:
+    async with serving(tmp_path) as node:
+        client = await node.connect()
+        await client.call(PING)
+        (connection,) = node.node._server._connections
+        is_gone = weakref.ref(connection)
+        del connection
+        gc.collect()
+        gc.disable()
+        try:
+            client.abort()
+            await until(lambda: not node.node._server._connections)
+            await until(lambda: is_gone() is None)
+        finally:
+            gc.enable()
+
+
+async def test_memory_is_given_back_when_many_connections_have_gone(tmp_path: Path) -> None:
+    async with serving(tmp_path) as node:
+        server = node.node._server
+        with (
+            patch.object(server_module, "TRIM_AFTER_CONNECTIONS", 5),
+            patch.object(server_module.free_memory, "give_back") as give_back,
+        ):
+            clients = [await RawClient.connect(node.address) for _ in range(7)]
+            for client in clients:
+                await client.call(PING)
+            server._expire()
+            assert not give_back.called
+            for client in clients:
+                client.abort()
+            await until(lambda: not server._connections)
+            for _ in range(3):
+                server._expire()
+            assert give_back.call_count == 1
+
+
+async def test_a_large_request_that_waits_counts_as_memory(tmp_path: Path) -> None:
+    async with serving(tmp_path) as node:
+        await node.create("orders")
+        server = node.node._server
+        client = await node.connect()
+        request = fetch_request("orders", 0, max_wait_ms=60_000)
+        request.rack_id = "r" * 10_000
+        client.send(request, 12)
+        await until(lambda: server._memory_bytes > 10_000)
+        await node.produce("orders", batch_of())
+        await client.receive(FetchRequest, 12)
+        await until(lambda: server._memory_bytes == 0)
+
+
+def lines_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Everything that was logged, at the level that a user sees."""
+    return [each.getMessage() for each in caplog.records if each.levelname != "DEBUG"]

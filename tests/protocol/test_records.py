@@ -18,6 +18,7 @@ from kio.records.schema import RecordHeader as KioHeader
 from kio.records.writers import write_new_batch
 from kio.static.primitive import i8, i16, i32, i64
 
+from minikafka.protocol.compression import MIN_EXPANSION_LIMIT_BYTES
 from minikafka.protocol.crc32c import crc32c
 from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.primitives import ProtocolError
@@ -295,6 +296,12 @@ def test_log_append_time_is_every_records_time() -> None:
 
 
 BATCH = bytes(build_batch([Record(0, 1000, b"k", b"v")] * 3))
+COMPRESSED = bytes(build_batch([Record(0, 1000, b"k", b"v")] * 3, 4))
+
+
+def _counting(batch: bytes, count: int) -> memoryview:
+    """The batch with another count of records, and the last offset delta that belongs to it."""
+    return _patched(bytes(_patched(batch, 57, ">i", count)), 23, ">i", count - 1)
 
 
 @pytest.mark.parametrize(
@@ -317,12 +324,24 @@ BATCH = bytes(build_batch([Record(0, 1000, b"k", b"v")] * 3))
         (_patched(BATCH, 57, ">i", -1), ErrorCode.INVALID_RECORD),
         (_patched(_patched(BATCH, 57, ">i", 0), 23, ">i", -1), ErrorCode.INVALID_RECORD),
         (_patched(BATCH, 43, ">q", 7), ErrorCode.INVALID_RECORD),
+        (_counting(BATCH, 8), ErrorCode.INVALID_RECORD),
+        (_counting(BATCH, 2**31 - 1), ErrorCode.INVALID_RECORD),
+        (_counting(COMPRESSED, 2**31 - 1), ErrorCode.INVALID_RECORD),
+        (_counting(COMPRESSED, MIN_EXPANSION_LIMIT_BYTES // 7 + 1), ErrorCode.INVALID_RECORD),
     ],
 )
 def test_validation_answers_with_kafkas_code(hostile: memoryview, code: ErrorCode) -> None:
     with pytest.raises(InvalidBatch) as caught:
         validate_batch(hostile)
     assert caught.value.error_code == code
+
+
+def test_as_many_records_pass_as_can_be_there() -> None:
+    for possible in (
+        bytearray(build_batch([Record(0, 1000, None, None)] * 60)),
+        _counting(COMPRESSED, MIN_EXPANSION_LIMIT_BYTES // 7),
+    ):
+        validate_batch(memoryview(possible))
 
 
 def test_batches_of_a_fetch_answer_without_the_last_that_is_cut() -> None:

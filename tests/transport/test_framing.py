@@ -1,7 +1,7 @@
 """Frames out of a stream: the same ones however it is cut, in bounded memory."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -307,3 +307,84 @@ def test_a_buffer_has_room_and_less_than_twice_that(size: int) -> None:
     buffer = FrameBuffers(NO_LIMIT).take(size)
     assert buffer is not None
     assert size <= len(buffer) < max(2 * size, 65_537)
+
+
+def held(feed: Feed) -> list[bytes]:
+    """What was held, as one event gives it."""
+    frames = [bytes(frame) for frame in feed.receiver.held()]
+    feed.receiver.end_event()
+    return frames
+
+
+@pytest.mark.parametrize("size", [10, 50_000, MEBIBYTE])
+def test_frames_behind_the_last_one_wanted_are_held_and_given_later(size: int) -> None:
+    sent = [frame_of(size, seed) for seed in range(5)]
+    buffers = FrameBuffers(NO_LIMIT)
+    feed = Feed(FrameReceiver(buffers, 8 * MEBIBYTE), stream_of(sent))
+    received: list[bytes] = []
+    while len(received) < len(sent):
+        feed.receiver.is_holding = False
+        frames = feed.receiver.held() if feed.receiver.has_held_frames else event_of(feed)
+        for frame in frames:
+            received.append(bytes(frame))
+            feed.receiver.is_holding = True
+        feed.receiver.end_event()
+        # Somebody else reads in between: what is held must not lie in the shared buffer.
+        buffers.shared[:] = bytes(len(buffers.shared))
+    assert received == sent
+    assert not feed.receiver.has_held_frames
+    assert buffers.taken_bytes == 0
+
+
+def event_of(feed: Feed) -> Iterator[memoryview]:
+    """One readable event, frame by frame."""
+    buffer = feed.receiver.get_buffer()
+    count = min(len(buffer), len(feed.stream) - feed.position)
+    buffer[:count] = feed.stream[feed.position : feed.position + count]
+    feed.position += count
+    yield from feed.receiver.received(count)
+
+
+@pytest.mark.parametrize("size", [10, 50_000, MEBIBYTE])
+def test_a_frame_that_is_put_back_is_given_again(size: int) -> None:
+    sent = [frame_of(size, 1), frame_of(size, 2)]
+    buffers = FrameBuffers(NO_LIMIT)
+    feed = Feed(FrameReceiver(buffers, 8 * MEBIBYTE), stream_of(sent))
+    received: list[bytes] = []
+    while not feed.is_over:
+        for frame in event_of(feed):
+            received.append(bytes(frame))
+            feed.receiver.put_back()
+        feed.receiver.end_event()
+        while feed.receiver.has_held_frames:
+            feed.receiver.is_holding = False
+            received += held(feed)
+    # A frame of two small ones that came together is put back with what lies behind it.
+    both = [sent[0], sent[0], sent[1]] if size < MEBIBYTE else [sent[0], sent[0], sent[1], sent[1]]
+    assert received == both
+    assert buffers.taken_bytes == 0
+
+
+def test_frames_held_are_writable_and_cost_what_is_told() -> None:
+    sent = [bytes(1000), bytes(1000)]
+    feed = Feed(FrameReceiver(FrameBuffers(NO_LIMIT), MEBIBYTE), stream_of(sent))
+    feed.receiver.is_holding = True
+    assert feed.read(NO_LIMIT) == []
+    assert feed.receiver.held_bytes == 2008
+    feed.receiver.is_holding = False
+    for frame in feed.receiver.held():
+        frame[0] = 7  # a broker writes offsets into batches
+    assert feed.receiver.held_bytes == 0
+
+
+def test_a_connection_that_ends_forgets_what_it_held() -> None:
+    buffers = FrameBuffers(NO_LIMIT)
+    for size in (1000, MEBIBYTE):
+        feed = Feed(FrameReceiver(buffers, MEBIBYTE), stream_of([frame_of(size)]))
+        feed.receiver.is_holding = True
+        while not feed.is_over:
+            assert feed.read(NO_LIMIT) == []
+        assert feed.receiver.has_held_frames
+        feed.receiver.release()
+        assert not feed.receiver.has_held_frames
+        assert buffers.taken_bytes == 0

@@ -19,6 +19,7 @@ from minikafka.transport.outbox import (
     Outbox,
     SocketOutbox,
     TransportOutbox,
+    join_neighbours,
 )
 
 DEADLINE_S = 10.0
@@ -312,3 +313,38 @@ def test_a_connection_that_ends_while_it_waits_leaves_no_descriptor(
         assert pair.outbox.size_bytes == 0
 
     run(test)
+
+
+def test_a_full_socket_without_a_descriptor_to_spare_ends_alone(run: Run, content: bytes) -> None:
+    async def scenario(pair: Pair) -> None:
+        outbox = pair.outbox
+        if isinstance(outbox, TransportOutbox):
+            return  # It needs none.
+        outbox._refused_from = 0  # every number is too high
+        outbox.send([content])
+        assert outbox.size_bytes == 0
+        await pair.until(lambda: pair.sender.is_lost)
+
+    run(scenario)
+
+
+def test_the_memory_of_what_waits_is_its_bytes_and_no_file_ranges(
+    run: Run, file: BinaryIO, content: bytes
+) -> None:
+    async def scenario(pair: Pair) -> None:
+        assert pair.outbox.memory_bytes == 0
+        pair.outbox.send([content, Range(file, 0, len(content)), Range(file, 0, len(content))])
+        assert pair.outbox.size_bytes >= 2 * len(content)
+        assert pair.outbox.memory_bytes < len(content) + 1000
+        await pair.read(3 * len(content))
+        await pair.until(lambda: not pair.outbox.memory_bytes)
+
+    run(scenario)
+
+
+def test_neighbours_are_joined_in_order(content: bytes) -> None:
+    large = content[:100_000]
+    chunks = [b"a", b"b", large, b"c", memoryview(b"d"), large, b"e"]
+    joined = join_neighbours(chunks)
+    assert joined == [b"ab", large, b"cd", large, b"e"]
+    assert joined[1] is large

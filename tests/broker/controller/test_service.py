@@ -113,6 +113,20 @@ async def test_listeners_hear_each_record_after_it_is_applied(tmp_path: Path) ->
     assert heard == [("TopicCreated", True), partition, partition]
 
 
+async def test_others_go_on_while_partitions_are_made_and_see_all_of_them(tmp_path: Path) -> None:
+    controller = await populated(tmp_path)
+    made: list[int] = []
+    controller.on_record = lambda record: made.append(record.get("index", -1))
+    answer = asyncio.ensure_future(controller.submit(creating("c", 50)))
+    seen: set[int] = set()
+    while not answer.done():
+        if made:
+            assert len(controller.image.topics["c"].partitions) == 50
+            seen.add(len(made))
+        await asyncio.sleep(0)
+    assert len(seen) >= 50
+
+
 async def test_a_refused_command_writes_nothing(tmp_path: Path) -> None:
     controller = await populated(tmp_path)
     before = controller.end_offset

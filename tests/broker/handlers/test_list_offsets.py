@@ -161,3 +161,16 @@ async def test_a_batch_that_cannot_be_opened_is_answered_for_as_a_whole(
     batch[CRC_POSITION:CRC_END] = crc32c(memoryview(batch)[CRC_END:]).to_bytes(4, "big")
     assert (await node.produce("orders", batch)).base_offset == 1
     assert await found(node, 15) == (1, 30)
+
+
+async def test_a_partition_named_twice_is_refused_and_others_are_answered(
+    node: ServedNode,
+) -> None:
+    await node.create("orders", partitions=2)
+    partitions = [
+        ListOffsetsRequestPartition(partition_index=index, timestamp=LATEST) for index in (0, 1, 0)
+    ]
+    topics = [ListOffsetsRequestTopic(name="orders", partitions=partitions)]
+    answer = await node.call(ListOffsetsRequest(topics=topics), 11)
+    errors = [each.error_code for each in answer.topics[0].partitions]
+    assert errors == [ErrorCode.INVALID_REQUEST, ErrorCode.NONE, ErrorCode.INVALID_REQUEST]

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from minikafka.broker.handlers import metadata
+from minikafka.broker.handlers.metadata import MAX_CREATED, MAX_NAMED
 from minikafka.protocol.api.delete_topics import DeleteTopicsRequest
 from minikafka.protocol.api.metadata import MetadataRequest, MetadataRequestTopic
 from minikafka.protocol.errors import ErrorCode
 
-from ..in_process import ServedNode, batch_of, serving
+from ..in_process import ServedNode, batch_of, serving, until
 
 NOT_REQUESTED = -(2**31)
 
@@ -58,7 +59,7 @@ async def test_asking_for_a_topic_makes_it_and_it_can_be_used_at_once(
 async def test_one_request_makes_so_many_topics_and_the_next_one_the_rest(
     node: ServedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metadata, "MAX_CREATED_TOPICS", 3)
+    monkeypatch.setattr(metadata, "MAX_CREATED", 3)
     unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     for expected in ([0, 0, 0, unknown, unknown], [0, 0, 0, 0, 0]):
         answer = await node.call(asking("a", "b", "c", "d", "e"), 12)
@@ -193,3 +194,35 @@ async def test_two_connections_that_ask_at_once_get_the_same_topic(node: ServedN
 async def test_internal_topics_are_not_made_by_a_look(node: ServedNode) -> None:
     topic = (await node.call(asking("__consumer_offsets"), 9)).topics[0]
     assert topic.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+async def test_who_names_too_many_topics_is_refused(
+    node: ServedNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await node.connect()
+    most = asking(*(f"t{number}" for number in range(MAX_NAMED)), allow_auto_topic_creation=False)
+    assert len((await client.call(most, 12)).topics) == MAX_NAMED
+    most.topics = [*(most.topics or []), MetadataRequestTopic(name="one more")]
+    client.send(most, 12)
+    assert await client.closed_by_peer() == b""
+    assert client.name in caplog.text
+    assert f"{MAX_NAMED} at most" in caplog.text
+
+
+async def test_a_request_creates_so_many_topics_and_the_next_one_the_others(
+    node: ServedNode,
+) -> None:
+    names = [f"t{number}" for number in range(MAX_CREATED + 1)]
+    errors = [each.error_code for each in (await node.call(asking(*names), 12)).topics]
+    assert errors == [0] * MAX_CREATED + [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]
+    assert await names_of(node, asking(*names), 12) == names
+
+
+async def test_nothing_more_is_created_for_a_client_that_is_gone(node: ServedNode) -> None:
+    client = await node.connect()
+    client.send(asking(*(f"t{number}" for number in range(MAX_CREATED))), 12)
+    image = node.node._controller.image
+    await until(lambda: image.topics)
+    client.abort()
+    await until(lambda: not node.node._server._tasks)
+    assert len(image.topics) < MAX_CREATED

@@ -7,6 +7,8 @@ import pytest
 
 from minikafka.broker.log.files import Files
 from minikafka.broker.log.log import Log, LogOptions
+from minikafka.broker.log.opened_batch import MAX_OPENED_BYTES, MAX_OPENED_RECORDS
+from minikafka.broker.log.time_lookup import MAX_OPENED
 from minikafka.protocol.records import (
     BatchBuilder,
     Record,
@@ -80,3 +82,34 @@ def test_the_latest_record_of_a_divided_log_is_one_inside_it(directory: str) -> 
     assert log.max_timestamp(5) == (4, 2500, 0)
     log.advance_start(6)
     assert log.max_timestamp(7) is None
+
+
+def staged(log: Log, batch: bytearray) -> None:
+    """Append a batch as it is."""
+    assign_offset(batch, log.log_end_offset, 7)
+    log.stage(memoryview(batch), read_header(batch))
+    log.write()
+
+
+def test_a_batch_that_is_too_much_to_open_is_answered_for_as_a_whole(directory: str) -> None:
+    log = Log.open(Files(), directory, LogOptions())
+    many = BatchBuilder(4)
+    for number in range(MAX_OPENED_RECORDS + 1):
+        many.append(1000 + number % 2, None, None)
+    staged(log, many.build())
+    start = log.log_end_offset
+    large = BatchBuilder(4)
+    large.append(2000, None, None)
+    large.append(3000, None, bytes(MAX_OPENED_BYTES))
+    staged(log, large.build())
+    assert log.offset_for_time(1001, start) == (0, 1001, 7)
+    assert log.offset_for_time(2500, log.log_end_offset) == (start, 3000, 7)
+
+
+def test_a_look_up_opens_some_batches_and_believes_the_next(directory: str) -> None:
+    log = Log.open(Files(), directory, LogOptions())
+    for _ in range(MAX_OPENED + 2):
+        lying = build_batch([Record(0, 1000, None, b"v")])
+        struct.pack_into(">q", lying, 35, 9999)
+        staged(log, lying)
+    assert log.offset_for_time(2000, log.log_end_offset) == (MAX_OPENED, 9999, 7)

@@ -7,7 +7,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from minikafka.broker.replica.producers import WINDOW, Producers, SentBatch
+from minikafka.broker.replica.producers import (
+    MAX_PRODUCERS,
+    WINDOW,
+    Producers,
+    SentBatch,
+)
 from minikafka.protocol.batch import MAX_SEQUENCE, BatchHeader, read_header
 from minikafka.protocol.errors import ErrorCode
 
@@ -224,3 +229,25 @@ class ProducersMachine(RuleBasedStateMachine):
 
 ProducersMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestProducers = ProducersMachine.TestCase
+
+
+def test_the_producers_that_were_silent_for_longest_make_room_for_new_ones() -> None:
+    producers = filled(0)
+    for producer_id in range(2, MAX_PRODUCERS + 1):
+        producers.append(header_of(producer_id, 0, 0), producer_id, NOW_MS)
+    producers.append(header_of(1, 0, 1), MAX_PRODUCERS + 1, NOW_MS)  # heard of again
+    for producer_id in (MAX_PRODUCERS + 1, MAX_PRODUCERS + 2):
+        producers.append(header_of(producer_id, 0, 0), producer_id, NOW_MS)
+    assert len(producers) == MAX_PRODUCERS + 2  # nobody goes before the new ones are written
+    producers.commit()
+    assert len(producers) == MAX_PRODUCERS
+    assert isinstance(producers.check(header_of(1, 0, 1)), SentBatch)
+    assert producers.check(header_of(2, 0, 5)) is ErrorCode.NONE
+    assert isinstance(producers.check(header_of(4, 0, 0)), SentBatch)
+
+
+def test_a_replay_remembers_no_more_producers_than_there_may_be() -> None:
+    producers = Producers()
+    for producer_id in range(MAX_PRODUCERS + 10):
+        producers.replay(header_of(producer_id, 0, 0, offset=producer_id), NOW_MS)
+    assert len(producers) == MAX_PRODUCERS
