@@ -197,7 +197,8 @@ def _decode_string_length(view: memoryview, position: int) -> tuple[int, int]:
 def _text(view: memoryview, position: int, length: int) -> tuple[str, int]:
     end = position + length
     if end > len(view) or length > MAX_STRING_BYTES:
-        raise ProtocolError(f"a string of {length} bytes exceeds the frame", position)
+        possible = min(MAX_STRING_BYTES, len(view) - position)
+        raise ProtocolError(f"a string of {length} bytes where {possible} are possible", position)
     try:
         return str(view[position:end], "utf-8"), end
     except UnicodeDecodeError as error:
