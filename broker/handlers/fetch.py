@@ -15,6 +15,7 @@ gets INVALID_FETCH_SESSION_EPOCH instead, but there nobody can send two in a row
 from ...protocol.api.fetch import FetchRequest, FetchResponse, FetchResponseTopic
 from ...protocol.errors import ErrorCode
 from ..replica.fetch_sessions import FINAL_EPOCH, INITIAL_EPOCH, NO_SESSION, FetchSession
+from ..replica.manager import ReplicaManager
 from .context import Context, Exchange
 from .fetch_reading import Reading
 
@@ -48,7 +49,7 @@ class Fetch:
         replicas, session = self._context.replicas, self._session
         session.is_waiting = True
         number = replicas.park(self, [session], min(self._request.max_wait_ms, MAX_WAIT_MS))
-        self._exchange.when_lost(lambda: self._give_up(number))
+        self._exchange.when_lost(lambda: _give_up(replicas, session, number))
 
     def is_ready(self) -> bool:
         """Weigh what has moved; who waits for a single byte takes whatever has moved for it."""
@@ -91,13 +92,6 @@ class Fetch:
                 break  # The others are first the next time.
         return reading
 
-    def _give_up(self, number: int) -> None:
-        """The client is gone; its session may outlive it."""
-        if self._context.replicas.cancel(number):
-            self._session.is_waiting = False
-            if self._session.id == NO_SESSION:
-                self._session.close()
-
 
 def handle(exchange: Exchange, request: FetchRequest, context: Context) -> FetchResponse | None:
     """Answer now, or park."""
@@ -127,6 +121,14 @@ def _open_session(
         now_ms = context.replicas.now_ms()
         sessions.update(found, request.topics, request.forgotten_topics_data, now_ms)
     return found
+
+
+def _give_up(replicas: ReplicaManager, session: FetchSession, number: int) -> None:
+    """The client of a parked request is gone; its session may outlive it."""
+    if replicas.cancel(number):
+        session.is_waiting = False
+        if session.id == NO_SESSION:
+            session.close()
 
 
 def _is_full(request: FetchRequest) -> bool:

@@ -176,9 +176,12 @@ class FetchSession:
         return unweighed
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Watch nothing, and let go of the partitions: they would wait for a garbage collection."""
         for partition in self._partitions.values():
             partition.unwatch()
+        self._partitions.clear()
+        self.moved.clear()
+        self.unweighed.clear()
 
 
 class FetchSessions:

@@ -1,11 +1,12 @@
 """Fetch sessions on the wire (KIP-227): what a client may leave out, and what the broker does."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from minikafka.broker.replica.fetch_sessions import MAX_INT32, FetchSession
+from minikafka.broker.replica.fetch_sessions import MAX_INT32, FetchSession, SessionPartition
 from minikafka.protocol.api.delete_topics import DeleteTopicsRequest
 from minikafka.protocol.api.fetch import (
     FetchRequest,
@@ -466,6 +467,22 @@ async def test_a_parked_fetch_without_a_session_leaves_no_watcher(node: ServedNo
             node.node._replicas.stop()
         await until(lambda: not node.partition("orders", 1).watchers)
         assert not node.partition("orders", 0).watchers
+
+
+async def test_a_fetch_without_a_session_leaves_no_garbage(node: ServedNode) -> None:
+    await node.create("orders", partitions=2)
+    session = Session(await node.connect())
+    session.epoch = -1
+    gc.collect()
+    gc.disable()
+    try:
+        for max_wait_ms in (0, 1):
+            request = session.request(asking({("orders", 0): 0, ("orders", 1): 0}), max_wait_ms)
+            await session.client.call(request, 12)
+        left = [each for each in gc.get_objects() if isinstance(each, SessionPartition)]
+    finally:
+        gc.enable()
+    assert left == []
 
 
 @pytest.mark.parametrize("version", [*range(7, 13)])
