@@ -1,7 +1,8 @@
 """The broker: one node, one process, one event loop. The way of a record, a line a file:
 
 server                accepts connections, and ends each readable event;
-connection            makes requests of a socket's bytes, and
+connection            makes requests of a socket's bytes,
+exchange              keeps each one's place in the order of answers, and
 handlers/table        finds who handles their API and version:
 handlers/produce      checks the request, and takes each batch to
  produce_shortcut     (a request like an earlier one is not decoded again)

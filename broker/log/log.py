@@ -26,7 +26,6 @@ as in Kafka, but a log without timestamps rolls by size alone, for it has no clo
 snapshots and leader epochs belong to the partition, which on_roll tells when to save the first.
 """
 
-import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,8 +39,6 @@ from .scan import CorruptLog
 from .segment import Batch, FileSlice, Segment
 from .time_lookup import FoundOffset
 
-DELETED_ENDING = "-delete"
-MAX_NAME_BYTES = 255
 MAX_WARM_SEGMENTS = 4
 """Closed segments of one log that keep a file open and their indexes in memory."""
 
@@ -483,21 +480,3 @@ class Log:
         """Hold no file any more: the log is being deleted."""
         for segment in self._segments:
             segment.rest()
-
-
-def delete_logs(files: Files, directories: Sequence[str]) -> None:
-    """Remove logs with their directories, all in one, which are renamed to <directory>-delete.
-
-    So a half removed log is never taken for a log; who lists logs removes such directories. The
-    name is cut where the ending would make it longer than file systems take.
-    """
-    doomed: list[str] = []
-    for directory in directories:
-        parent, name = os.path.split(directory)
-        kept_name = name[: MAX_NAME_BYTES - len(DELETED_ENDING)]
-        doomed.append(os.path.join(parent, kept_name + DELETED_ENDING))
-        if files.exists(directory):
-            files.rename(directory, doomed[-1])
-    files.flush_now(sorted({os.path.dirname(directory) for directory in directories}))
-    for directory in doomed:
-        files.remove_directory(directory)

@@ -20,8 +20,9 @@ from ...protocol.batch import MAX_SEQUENCE
 from ..clock import WallClock
 from ..config import TopicConfig
 from ..log import checkpoints, last_run
+from ..log.deletion import DELETED_ENDING, MAX_NAME_BYTES, delete_logs
 from ..log.files import Files, StorageError, StorageFailed
-from ..log.log import DELETED_ENDING, MAX_NAME_BYTES, FlushMode, Log, delete_logs
+from ..log.log import FlushMode, Log
 from ..log.offset_checkpoints import LogName, OffsetCheckpoints
 from ..log.producer_snapshot import ProducerEntry, decode_snapshot, encode_snapshot, snapshot_name
 from ..log.scan import CorruptLog

@@ -343,7 +343,16 @@ def test_a_checkpoint_that_cannot_be_flushed_ends_the_node(
     data_dir = tmp_path / "node"
     interval = "log.flush.offset.checkpoint.interval.ms=50"
     node = start(data_dir, "-c", interval)
-    strace = Strace(node, "fsync,fdatasync:error=EIO")
+
+    async def produce() -> Strace:
+        async with orders_of(node) as orders:
+            assert await orders.create() == ErrorCode.NONE
+            # A record is flushed by fdatasync; the checkpoint's new name by fsync.
+            strace = Strace(node, "fsync:error=EIO")
+            assert await orders.produce() == ErrorCode.NONE
+            return strace
+
+    strace = asyncio.run(produce())
     assert node.wait() == 1
     strace.detach()
     assert not (data_dir / CLEAN_SHUTDOWN).exists()

@@ -168,6 +168,12 @@ def check_ownership(workers: list[Worker]) -> None:
                     positions[partition] = offset
 
 
+def owned(worker: Worker) -> int:
+    """How many partitions a member was given last."""
+    given = worker.of("assigned")
+    return len(given[-1].detail) if given else 0
+
+
 def all_work(members: list[Worker]) -> Callable[[], bool]:
     """A condition: each of them owns something and has read something."""
     return lambda: all(member.of("assigned") and member.of("consumed") for member in members)
@@ -184,14 +190,10 @@ def test_two_members_of_a_kind_share_the_partitions(
         made.wait(lambda: len(made.consumed()) == 600, "one member reads everything")
         second = made.add(kind)
 
-        def shared() -> bool:
-            owned = [worker.of("assigned")[-1:] for worker in (first, second)]
-            return [len(each[0].detail) if each else 0 for each in owned] == [3, 3]
-
-        made.wait(shared, "two members share")
+        made.wait(lambda: owned(first) == owned(second) == 3, "two members share")
         first.signal(signal.SIGTERM)
         first.process.wait(DEADLINE_S)
-        made.wait(lambda: len(second.of("assigned")[-1].detail) == 6, "one is left")
+        made.wait(lambda: owned(second) == 6, "one is left")
         produce(shared_broker.bootstrap, topic, range(600, 1200))
         made.wait(lambda: len(made.consumed()) == 1200, "the other reads on")
         check_ownership(made.workers)
@@ -209,6 +211,7 @@ def test_a_mixed_group_under_churn_loses_nothing_and_owns_nothing_twice(
     with team(broker.bootstrap, "mixed", topic) as made:
         members = [made.add(client) for client in CLIENTS]
         step = RECORDS // 6
+        made.wait(lambda: all(owned(each) == 2 for each in members), "all three have a share")
         produce(broker.bootstrap, topic, range(step))
         made.wait(all_work(members), "all three kinds work in one group")
         for part in range(1, 6):

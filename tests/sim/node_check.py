@@ -10,7 +10,7 @@ going on        a retry is a duplicate, what is produced now is acknowledged, an
 from random import Random
 
 from minikafka.broker.log.checkpoints import CLEAN_SHUTDOWN
-from minikafka.broker.log.log import DELETED_ENDING
+from minikafka.broker.log.deletion import DELETED_ENDING
 from minikafka.protocol.records import iterate, iterate_batches
 
 from ..broker.in_process import ServedNode, batch_of
