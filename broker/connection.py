@@ -11,10 +11,10 @@ alone go ahead together, because one write and one flush is to carry many of the
 connection is a bounded run of produce requests and one other at most; what it has received beyond
 that is held, and waits for its next turn behind those of others.
 
-What the data takes, produce and small fetch requests, is carried out in the event that brings it.
-Any other request waits for a turn even if it is the first, and there is one turn each time the loop
-comes round: so however much peers send ahead, and however dear a request is, a record waits for
-one of them at most.
+Produce requests and fetch requests that name little are carried out in the event that brings them.
+Any other waits for a turn even if it is the first, and there is one turn each time the loop comes
+round: however much peers send ahead, and however dear a request is, a record waits for one of them
+at most.
 
 A connection that has too much under way (answers waiting, bytes unsent, no buffer for its next
 frame, a partition with too much unflushed) is not read until that has changed.

@@ -28,8 +28,7 @@ SHORT_FRAME_TIMEOUT_S = 5.0
 MAX_MEMORY_BYTES = 64 << 20
 """What all connections may keep of requests that wait and of answers unsent. Above it, the one that
 keeps most is closed: nobody else has to wait for a peer that does not take its answers."""
-TRIM_AFTER_CONNECTIONS = 1000
-"""So many have gone, and left memory behind."""
+TRIM_EVERY_SWEEPS = 10
 
 log = logging.getLogger("minikafka.server")
 
@@ -45,7 +44,7 @@ class Server:
         self.refused_from = first_refused_descriptor()
         self._loop = loop
         self._connections: dict[Connection, None] = {}
-        self._most_connections = 0  # since memory was last given back
+        self._sweeps = 0
         self._turns: deque[Connection] = deque()
         self._turning: asyncio.Handle | None = None
         self._memory_bytes = 0
@@ -113,7 +112,6 @@ class Server:
             )
             return False
         self._connections[connection] = None
-        self._most_connections = max(self._most_connections, count + 1)
         return True
 
     def closed(self, connection: Connection) -> None:
@@ -184,7 +182,7 @@ class Server:
         frame_timeout_s = SHORT_FRAME_TIMEOUT_S if self.buffers.is_short else FRAME_TIMEOUT_S
         for connection in list(self._connections):
             connection.expire(now, max_idle_s, frame_timeout_s)
-        if self._most_connections - len(self._connections) > TRIM_AFTER_CONNECTIONS:
-            self._most_connections = len(self._connections)
+        self._sweeps += 1
+        if self._sweeps % TRIM_EVERY_SWEEPS == 0:
             free_memory.give_back()
         self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._expire)

@@ -41,10 +41,14 @@ class GoodClient:
 
     def call(self, request: Any, version: int) -> Any:
         """Send a request and return its answer."""
-        self._socket.sendall(frame_of(request, version, CORRELATION_ID))
-        frame = self._receive(int.from_bytes(self._receive(4), "big"))
+        frame = self.send(frame_of(request, version, CORRELATION_ID))
         assert correlation_id_of(frame) == CORRELATION_ID
         return decode_answer(frame, type(request), version)
+
+    def send(self, frame: bytes) -> bytes:
+        """Send a request's frame and return that of its answer."""
+        self._socket.sendall(frame)
+        return self._receive(int.from_bytes(self._receive(4), "big"))
 
     def start(self) -> None:
         """Begin."""

@@ -26,9 +26,11 @@ from minikafka.protocol.api.create_topics import (
     CreateTopicsRequestConfig,
     CreateTopicsRequestTopic,
 )
+from minikafka.protocol.compression import CompressionType
 
 from ..broker.in_process import batch_of, produce_request
 from ..nodes import NodeProcess
+from . import frames
 from .attacker import COMPACTED_TOPIC, DATA_TOPIC, GOOD_TOPIC, OPEN_TOPIC
 from .attacks import ATTACKS
 from .good_client import GoodClient
@@ -153,7 +155,11 @@ def _rows(siege: Siege, tell: Callable[[str], None]) -> Iterator[Row]:
 
 
 def _prepare(client: GoodClient) -> None:
-    """The topics that the attacks need, one of them with some megabytes in it."""
+    """The topics that the attacks need, one of them with some megabytes in it.
+
+    A node loads what serves an API when it is first asked for, so each is asked for once: memory
+    that this takes is not an attack's.
+    """
     compacted = [CreateTopicsRequestConfig(name="cleanup.policy", value="compact")]
     topics = [
         CreateTopicsRequestTopic(
@@ -167,4 +173,15 @@ def _prepare(client: GoodClient) -> None:
     client.call(CreateTopicsRequest(topics=topics, timeout_ms=30_000), 5)
     for _ in range(8):
         client.call(produce_request(DATA_TOPIC, batch_of(b"x" * 1_000_000)), 9)
+    for topic in (OPEN_TOPIC, COMPACTED_TOPIC):
+        client.call(produce_request(topic, batch_of(b"x", compression=CompressionType.zstd)), 9)
+    for frame in (
+        frames.ALL_TOPICS,
+        frames.PRODUCER_ID,
+        frames.fetch(DATA_TOPIC),
+        frames.offset_for_time(OPEN_TOPIC, 1),
+        frames.create_topics(["gone"]),
+        frames.delete_topics(["gone"]),
+    ):
+        client.send(frame)
     client.close()
