@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from minikafka.broker.log.files import DiskFull, File, Files, StorageFailed
 from minikafka.broker.log.deletion import delete_logs
+from minikafka.broker.log.files import DiskFull, File, Files, StorageFailed
 from minikafka.broker.log.log import Log, LogOptions
 from minikafka.protocol.batch import MAX_BATCH_OFFSETS
 from minikafka.protocol.primitives import Buffer
