@@ -180,8 +180,9 @@ def _idle_poll(
         connection.ask(request, FetchResponse)
     if server.pid:
         name = "in a session" if opened.session_id else "without a session"
+        noun = "partition" if count == 1 else "partitions"
         used_us = (process.cpu_seconds(server.pid) - before_s) * 1e6
-        yield CPU, f"idle poll of {count:,} partitions {name}, µs", used_us / IDLE_POLLS
+        yield CPU, f"idle poll of {count:,} {noun} {name}, µs", used_us / IDLE_POLLS
 
 
 def _cost(row: str, rate: Rate) -> Iterator[Value]:

@@ -45,7 +45,8 @@ replica/epochs        which leader wrote what
 replica/store         a partition on disk, with all that is kept beside its log:
 log/checkpoints, log/offset_checkpoints, log/producer_snapshot, log/last_run
 log/recovery          what holds after a crash, and
-log/repair            what can be done about a log that is damaged
+log/repair            what can be done about a log that is damaged;
+log/deletion          the end of a log
 group/                consumer groups: members, generations, committed offsets
 controller/           topics and options: commands in, records of the metadata log out
 """

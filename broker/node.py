@@ -318,6 +318,7 @@ class Node:
                 partition = self._replicas.find(topic.name, changed.index)
                 if partition is not None:
                     self._store.lead(partition, changed.leader_epoch)
+                    self._replicas.moved(partition)
             case "TopicDeleted":
                 replicas = self._replicas
                 names = [

@@ -540,7 +540,9 @@ def test_a_frame_that_we_do_not_read_is_not_late(tmp_path: Path) -> None:
 
 def test_who_takes_no_answers_is_silent(tmp_path: Path) -> None:
     async def test(loop: SteppedLoop) -> None:
-        async with serving(tmp_path, connections_max_idle_ms=60_000) as node:
+        # The records are old, and must not be deleted while time is made to pass.
+        options = {"connections_max_idle_ms": 60_000, "log_retention_ms": -1}
+        async with serving(tmp_path, **options) as node:
             await node.create("orders")
             await node.produce("orders", batch_of(b"x" * 1_000_000))
             deaf, slow = await node.connect(), await node.connect()

@@ -294,7 +294,7 @@ class Client:
         if answer.error_code:
             return
         truth = self.broker.truth.get(key, [])
-        records: Any = answer.records
+        records: Any = answer.records  # A slice, which only a socket would make bytes of.
         batches = iterate_batches(records.read() if records else b"")
         for record in (each for batch in batches for each in iterate(batch)):
             if record.offset >= reader.position:

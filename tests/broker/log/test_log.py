@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from minikafka.broker.log.deletion import delete_logs
 from minikafka.broker.log.files import DiskFull, File, Files, StorageFailed
 from minikafka.broker.log.log import Log, LogOptions
 from minikafka.protocol.batch import MAX_BATCH_OFFSETS
@@ -297,18 +296,6 @@ def test_a_gap_at_the_end_of_a_closed_segment_leads_to_the_next(directory: str) 
         assert found is not None
         assert found.read() == batch
     assert log.read(5, 10, 9, at_least_one=False) is None
-
-
-def test_a_deleted_log_leaves_nothing(directory: str) -> None:
-    log = Log.open(Files(), directory, SMALL)
-    batch = append(log, 1000)
-    found = log.read(0, 1000, 1)
-    log.let_go()
-    delete_logs(Files(), [directory])
-    assert os.listdir(os.path.dirname(directory)) == []
-    assert found is not None
-    assert found.read() == batch
-    assert Log.open(Files(), directory, SMALL).log_end_offset == 0
 
 
 def test_a_clean_start_opens_only_the_last_segment(directory: str) -> None:
