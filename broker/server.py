@@ -29,6 +29,8 @@ MAX_MEMORY_BYTES = 64 << 20
 """What all connections may keep of requests that wait and of answers unsent. Above it, the one that
 keeps most is closed: nobody else has to wait for a peer that does not take its answers."""
 TRIM_EVERY_SWEEPS = 10
+CROWD = 1000
+"""Connections that are worth a full collection when they have gone."""
 
 log = logging.getLogger("minikafka.server")
 
@@ -45,6 +47,7 @@ class Server:
         self._loop = loop
         self._connections: dict[Connection, None] = {}
         self._sweeps = 0
+        self._most_connections = 0  # since memory was last given back
         self._turns: deque[Connection] = deque()
         self._turning: asyncio.Handle | None = None
         self._memory_bytes = 0
@@ -112,6 +115,7 @@ class Server:
             )
             return False
         self._connections[connection] = None
+        self._most_connections = max(self._most_connections, count + 1)
         return True
 
     def closed(self, connection: Connection) -> None:
@@ -184,5 +188,7 @@ class Server:
             connection.expire(now, max_idle_s, frame_timeout_s)
         self._sweeps += 1
         if self._sweeps % TRIM_EVERY_SWEEPS == 0:
-            free_memory.give_back()
+            gone = self._most_connections - len(self._connections)
+            self._most_connections = len(self._connections)
+            free_memory.give_back(after_a_crowd=gone > CROWD)
         self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._expire)

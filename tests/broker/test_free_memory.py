@@ -8,6 +8,7 @@ from minikafka.broker import free_memory
 
 def test_giving_memory_back_does_no_harm() -> None:
     free_memory.give_back()
+    free_memory.give_back(after_a_crowd=True)
 
 
 def test_a_system_that_cannot_take_it_back_is_left_alone() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import weakref
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import call, patch
 
 import pytest
 
@@ -169,7 +169,28 @@ async def test_memory_is_given_back_now_and_then(tmp_path: Path) -> None:
         with patch.object(server_module.free_memory, "give_back") as give_back:
             for _ in range(3 * TRIM_EVERY_SWEEPS):
                 node.node._server._expire()
-            assert give_back.call_count == 3
+            assert give_back.mock_calls == [call(after_a_crowd=False)] * 3
+
+
+async def test_memory_is_collected_when_a_crowd_has_gone(tmp_path: Path) -> None:
+    async with serving(tmp_path) as node:
+        server = node.node._server
+        with (
+            patch.object(server_module, "CROWD", 5),
+            patch.object(server_module.free_memory, "give_back") as give_back,
+        ):
+            clients = [await RawClient.connect(node.address) for _ in range(7)]
+            for client in clients:
+                await client.call(PING)
+            for _ in range(TRIM_EVERY_SWEEPS):
+                server._expire()
+            for client in clients:
+                client.abort()
+            await until(lambda: not server._connections)
+            for _ in range(2 * TRIM_EVERY_SWEEPS):
+                server._expire()
+            expected = [call(after_a_crowd=crowd) for crowd in (False, True, False)]
+            assert give_back.mock_calls == expected
 
 
 async def test_a_large_request_that_waits_counts_as_memory(tmp_path: Path) -> None:

@@ -160,13 +160,14 @@ def _prepare(client: GoodClient) -> None:
     A node loads what serves an API when it is first asked for, so each is asked for once: memory
     that this takes is not an attack's.
     """
+    kept = [CreateTopicsRequestConfig(name="retention.ms", value="-1")]
     compacted = [CreateTopicsRequestConfig(name="cleanup.policy", value="compact")]
     topics = [
         CreateTopicsRequestTopic(
             name=name,
             num_partitions=1,
             replication_factor=1,
-            configs=compacted if name == COMPACTED_TOPIC else [],
+            configs=compacted if name == COMPACTED_TOPIC else kept,
         )
         for name in (GOOD_TOPIC, DATA_TOPIC, OPEN_TOPIC, COMPACTED_TOPIC)
     ]
