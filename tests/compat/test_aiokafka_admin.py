@@ -33,7 +33,7 @@ OPERATIONS = {
 """Method, and what it is on the wire. Each stands in the name of a test."""
 LEFT_OUT = {
     "start, close": "no requests",
-    "delete_records": "DeleteRecords comes with retention",
+    "delete_records": "in test_housekeeping.py",
     "find_coordinator, list_consumer_groups, describe_consumer_groups": "groups",
     "list_consumer_group_offsets": "groups",
 }

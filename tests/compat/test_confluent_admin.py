@@ -30,7 +30,7 @@ OPERATIONS = {
 }
 """Method, and what it is on the wire. Each stands in the name of a test."""
 LEFT_OUT = {
-    "delete_records": "DeleteRecords comes with retention",
+    "delete_records": "in test_housekeeping.py",
     "elect_leaders": "a node is alone",
     "poll, set_sasl_credentials": "no requests",
     "list_groups, list_consumer_groups, describe_consumer_groups, delete_consumer_groups": "groups",

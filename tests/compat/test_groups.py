@@ -28,8 +28,9 @@ import pytest
 from confluent_kafka import Producer
 
 from ..nodes import NodeProcess
-from .clients import AdminClient
+from .clients import AdminClient, record
 from .group_worker import CLIENTS, SESSION_MS
+from .kcat_client import PROGRAM
 
 RECORDS = int(os.environ.get("MINIKAFKA_CHURN", "6000"))
 PARTITIONS = 6
@@ -199,6 +200,18 @@ def test_two_members_of_a_kind_share_the_partitions(
         check_ownership(made.workers)
         values = [v for w in made.workers for e in w.of("consumed") for _, _, v in e.detail]
         assert len(values) == 1200  # Both ended cleanly, so nothing was read twice.
+
+
+def test_kcat_reads_on_where_its_group_left_off(
+    shared_broker: NodeProcess, anybody: AdminClient, topic: str
+) -> None:
+    anybody.create_topic(topic)
+    for first in (0, 5):
+        anybody.send(topic, [record(b"%d" % number) for number in range(first, first + 5)])
+        settings = ["-X", "auto.offset.reset=earliest", "-e", "-q"]
+        command = [str(PROGRAM), "-b", shared_broker.bootstrap, *settings, "-G", topic, topic]
+        done = subprocess.run(command, capture_output=True, timeout=DEADLINE_S, check=True)
+        assert done.stdout.split() == [b"%d" % number for number in range(first, first + 5)]
 
 
 def test_a_mixed_group_under_churn_loses_nothing_and_owns_nothing_twice(

@@ -1,11 +1,15 @@
 """Records go, by DeleteRecords and by compaction, and every client goes on where there are some."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
 
 from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.records import iterate, iterate_batches
@@ -49,7 +53,28 @@ def by_kafka_python(bootstrap: str, topic: str, offset: int) -> int:
         return answer[partition]["low_watermark"]
 
 
-@pytest.fixture(params=[by_confluent, by_kafka_python], ids=["confluent", "kafka-python"])
+def by_aiokafka(bootstrap: str, topic: str, offset: int) -> int:
+    """The low watermark that aiokafka's admin client reports."""
+    return asyncio.run(_by_aiokafka(bootstrap, topic, offset))
+
+
+async def _by_aiokafka(bootstrap: str, topic: str, offset: int) -> int:
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    partition = TopicPartition(topic, 0)
+    try:
+        answer = await client.delete_records({partition: RecordsToDelete(before_offset=offset)})
+    except KafkaError as error:
+        raise Refused(error.errno, error) from error
+    finally:
+        await client.close()
+    return answer[partition]
+
+
+@pytest.fixture(
+    params=[by_confluent, by_kafka_python, by_aiokafka],
+    ids=["confluent", "kafka-python", "aiokafka"],
+)
 def delete_records(request: pytest.FixtureRequest) -> DeleteRecords:
     """Each admin client in turn."""
     return request.param

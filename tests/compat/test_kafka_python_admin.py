@@ -37,7 +37,7 @@ OPERATIONS = {
 """Method, and what it is on the wire. Each stands in the name of a test."""
 LEFT_OUT = {
     "close": "no request",
-    "delete_records": "DeleteRecords comes with retention",
+    "delete_records": "in test_housekeeping.py",
     "elect_leaders, alter_partition_reassignments, list_partition_reassignments": "a node is alone",
     "list_groups, describe_groups, delete_groups, remove_group_members": "groups",
     "list_group_offsets, alter_group_offsets, reset_group_offsets, delete_group_offsets": "groups",

@@ -8,8 +8,8 @@ import pytest
 from minikafka.broker.clock import WallClock
 from minikafka.broker.config import TopicConfig
 from minikafka.broker.log import checkpoints
+from minikafka.broker.log.deletion import MAX_NAME_BYTES
 from minikafka.broker.log.files import DiskFull, File, Files, StorageError
-from minikafka.broker.log.log import MAX_NAME_BYTES
 from minikafka.broker.log.offset_checkpoints import OffsetCheckpoints
 from minikafka.broker.log.producer_snapshot import decode_snapshot, snapshot_name
 from minikafka.broker.log.scan import CorruptLog
