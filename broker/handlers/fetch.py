@@ -8,8 +8,8 @@ moved in the session is worth it or `max_wait_ms` has passed, and then read.
     another         a session goes on (KIP-227): what has moved in it is read, and news answered
 
 To read, both are the same: a request without a session is a session that ends with its answer.
-A session has one request at a time; the next one finds it unparked. In Kafka the earlier of two
-gets INVALID_FETCH_SESSION_EPOCH instead, but there nobody can send two in a row on one connection.
+A session has one request at a time: one that comes by another connection ends the one that waits.
+In Kafka that one gets INVALID_FETCH_SESSION_EPOCH instead.
 """
 
 from ...protocol.api.fetch import FetchRequest, FetchResponse, FetchResponseTopic

@@ -349,7 +349,8 @@ def test_a_checkpoint_that_cannot_be_flushed_ends_the_node(
             assert await orders.create() == ErrorCode.NONE
             # A record is flushed by fdatasync; the checkpoint's new name by fsync.
             strace = Strace(node, "fsync:error=EIO")
-            assert await orders.produce() == ErrorCode.NONE
+            with suppress(EOFError, OSError):  # The checkpoint may come first.
+                await orders.produce()
             return strace
 
     strace = asyncio.run(produce())

@@ -431,12 +431,15 @@ async def test_a_session_outlives_its_connection(node: ServedNode) -> None:
     assert values(await session.poll()) == {("orders", 0): [b"meanwhile"]}
 
 
-async def test_two_polls_in_a_row_are_both_answered(node: ServedNode) -> None:
+async def test_a_poll_on_another_connection_ends_the_one_that_waits(node: ServedNode) -> None:
     session, _ = await opened(node)
     await parked(node, session)
+    first, session.client = session.client, await node.connect()
     session.send(max_wait_ms=LONG_WAIT_MS)
+    second, session.client = session.client, first
     assert await session.receive() == {}
     await node.produce("orders", batch_of(b"news"))
+    session.client = second
     assert values(await session.receive()) == {("orders", 0): [b"news"]}
 
 
