@@ -57,6 +57,9 @@ DECODED_FACTOR = 4
 """Roughly what a byte of a request takes in memory once it is decoded."""
 MAX_UNSENT_BYTES = 1 << 20
 """With so much that its peer does not take, a connection makes no more answers."""
+HELD_TIMEOUT_S = 30.0
+"""How long requests may wait behind another that waits. As long as they do, nothing is read, not even
+that the peer has gone; clients give up after as long."""
 _LONGEST_IN_LOG = 256
 
 if TYPE_CHECKING:
@@ -193,6 +196,7 @@ class Connection(asyncio.BufferedProtocol):
         self._is_queued = False
         self._has_turn = False
         self._frame_started_at: float | None = None
+        self._held_since: float | None = None  # behind a request that waits
         self._unsent_bytes = 0  # at the last sweep
         self.memory_bytes = 0
         """What it keeps of requests held and answers unsent, as the server knows it."""
@@ -265,6 +269,7 @@ class Connection(asyncio.BufferedProtocol):
         """Go on with the requests that are held."""
         self._is_queued = False
         self._run_length = 0
+        self._held_since = None
         if not self._transport.is_closing() and not self._server.is_stopping:
             self._receiver.is_holding = False
             self._has_turn = True
@@ -304,6 +309,8 @@ class Connection(asyncio.BufferedProtocol):
 
         Who takes its answers is not silent; who leaves them there is.
         """
+        if self._held_since is not None and now - self._held_since > HELD_TIMEOUT_S:
+            self.fail(f"requests have waited for {HELD_TIMEOUT_S:.0f} s behind one that waits")
         unsent_bytes, self._unsent_bytes = self._unsent_bytes, self._outbox.size_bytes
         if self._unsent_bytes != unsent_bytes:
             self.last_active_at = now
@@ -427,7 +434,10 @@ class Connection(asyncio.BufferedProtocol):
             self._pause()
         elif receiver.has_held_frames or self._run_length >= MAX_RUN:
             self._pause()
-            if self._current is None and not self._is_queued:
+            if self._current is not None:
+                if self._held_since is None:
+                    self._held_since = self._loop.time()
+            elif not self._is_queued:
                 self._is_queued = True
                 self._server.take_turn_later(self)
         else:
