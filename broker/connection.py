@@ -58,8 +58,7 @@ DECODED_FACTOR = 4
 MAX_UNSENT_BYTES = 1 << 20
 """With so much that its peer does not take, a connection makes no more answers."""
 HELD_TIMEOUT_S = 30.0
-"""How long requests may wait behind another that waits. As long as they do, nothing is read, not even
-that the peer has gone; clients give up after as long."""
+"""How long requests may wait behind another that waits: nothing is read then, not even an end."""
 _LONGEST_IN_LOG = 256
 
 if TYPE_CHECKING:
@@ -316,8 +315,8 @@ class Connection(asyncio.BufferedProtocol):
             self.last_active_at = now
         if self._is_paused and not self._unsent_bytes:
             return  # It waits for us.
-        started = self._frame_started_at
-        if started is not None and now - started > frame_timeout_s and not self._is_paused:
+        started = None if self._is_paused else self._frame_started_at
+        if started is not None and now - started > frame_timeout_s:
             self.fail(f"a frame took more than {frame_timeout_s:.0f} s")
         elif now - self.last_active_at > max_idle_s and (self._unsent_bytes or not self._exchanges):
             self._transport.abort()
@@ -338,9 +337,8 @@ class Connection(asyncio.BufferedProtocol):
         except ProtocolError as error:
             self.fail(f"closing: {error}")
         self._server.end_event()
-        receiver = self._receiver
-        receiver.end_event()
-        if receiver.has_started_frame and self._frame_started_at is None:
+        self._receiver.end_event()
+        if self._receiver.has_started_frame and self._frame_started_at is None:
             self._frame_started_at = self.last_active_at
         self._check_flow()
 
@@ -435,8 +433,7 @@ class Connection(asyncio.BufferedProtocol):
         elif receiver.has_held_frames or self._run_length >= MAX_RUN:
             self._pause()
             if self._current is not None:
-                if self._held_since is None:
-                    self._held_since = self._loop.time()
+                self._held_since = self._held_since or self._loop.time()
             elif not self._is_queued:
                 self._is_queued = True
                 self._server.take_turn_later(self)
