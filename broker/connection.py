@@ -56,6 +56,8 @@ DECODED_FACTOR = 4
 """Roughly what a byte of a request takes in memory once it is decoded."""
 MAX_UNSENT_BYTES = 1 << 20
 """With so much that its peer does not take, a connection makes no more answers."""
+HELD_TIMEOUT_S = 30.0
+"""How long requests may wait behind another that waits: nothing is read then, not even an end."""
 _LONGEST_IN_LOG = 256
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ class Connection(asyncio.BufferedProtocol):
         self._is_queued = False
         self._has_turn = False
         self._frame_started_at: float | None = None
+        self._held_since: float | None = None  # behind a request that waits
         self._unsent_bytes = 0  # at the last sweep
         self.memory_bytes = 0
         """What it keeps of requests held and answers unsent, as the server knows it."""
@@ -196,6 +199,7 @@ class Connection(asyncio.BufferedProtocol):
         """Go on with the requests that are held."""
         self._is_queued = False
         self._run_length = 0
+        self._held_since = None
         if not self._transport.is_closing() and not self._server.is_stopping:
             self._receiver.is_holding = False
             self._has_turn = True
@@ -235,13 +239,15 @@ class Connection(asyncio.BufferedProtocol):
 
         Who takes its answers is not silent; who leaves them there is.
         """
+        if self._held_since is not None and now - self._held_since > HELD_TIMEOUT_S:
+            self.fail(f"requests have waited for {HELD_TIMEOUT_S:.0f} s behind one that waits")
         unsent_bytes, self._unsent_bytes = self._unsent_bytes, self._outbox.size_bytes
         if self._unsent_bytes != unsent_bytes:
             self.last_active_at = now
         if self._is_paused and not self._unsent_bytes:
             return  # It waits for us.
-        started = self._frame_started_at
-        if started is not None and now - started > frame_timeout_s and not self._is_paused:
+        started = None if self._is_paused else self._frame_started_at
+        if started is not None and now - started > frame_timeout_s:
             self.fail(f"a frame took more than {frame_timeout_s:.0f} s")
         elif now - self.last_active_at > max_idle_s and (self._unsent_bytes or not self._exchanges):
             self._transport.abort()
@@ -266,9 +272,8 @@ class Connection(asyncio.BufferedProtocol):
         except ProtocolError as error:
             self.fail(f"closing: {error}")
         self._server.end_event()
-        receiver = self._receiver
-        receiver.end_event()
-        if receiver.has_started_frame and self._frame_started_at is None:
+        self._receiver.end_event()
+        if self._receiver.has_started_frame and self._frame_started_at is None:
             self._frame_started_at = self.last_active_at
         self._check_flow()
 
@@ -362,7 +367,9 @@ class Connection(asyncio.BufferedProtocol):
             self._pause()
         elif receiver.has_held_frames or self._run_length >= MAX_RUN:
             self._pause()
-            if self._current is None and not self._is_queued:
+            if self._current is not None:
+                self._held_since = self._held_since or self._loop.time()
+            elif not self._is_queued:
                 self._is_queued = True
                 self._server.take_turn_later(self)
         else:

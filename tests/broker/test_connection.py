@@ -10,7 +10,12 @@ from unittest.mock import patch
 import pytest
 import pytest_asyncio
 
-from minikafka.broker.connection import MAX_EXCHANGES, MAX_UNSENT_BYTES, Connection
+from minikafka.broker.connection import (
+    HELD_TIMEOUT_S,
+    MAX_EXCHANGES,
+    MAX_UNSENT_BYTES,
+    Connection,
+)
 from minikafka.broker.controller import service
 from minikafka.broker.handlers.table import SERVED_VERSIONS
 from minikafka.broker.server import FRAME_TIMEOUT_S, SHORT_FRAME_TIMEOUT_S
@@ -558,5 +563,27 @@ def test_who_takes_no_answers_is_silent(tmp_path: Path) -> None:
                 await node.call(PING)
             assert len(node.node._server._connections) == 2  # `slow`, and that of `node.call`
             await slow.call(PING)
+
+    run_stepped(test)
+
+
+def test_requests_do_not_wait_for_ever_behind_one_that_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(loop: SteppedLoop) -> None:
+        async with serving(tmp_path) as node:
+            await node.create("orders")
+            ahead, patient = await node.connect(), await node.connect()
+            frame = ahead.frame(fetch_request("orders", 0, max_wait_ms=3_600_000), 12)
+            ahead.send_bytes(frame * 2)
+            patient.send_bytes(frame)
+            await until(lambda: connection_of(node, ahead)._receiver.has_held_frames)
+            await until(lambda: len(node.node._replicas._purgatory) == 2)
+            loop.advance(HELD_TIMEOUT_S + 2)
+            assert await ahead.closed_by_peer() == b""
+            (line,) = lines_of(caplog)
+            assert ahead.name in line
+            await node.produce("orders", batch_of())
+            await patient.receive(FetchRequest, 12)
 
     run_stepped(test)

@@ -226,13 +226,13 @@ async def new_topics(target: Target, tally: Tally) -> None:
 
     async def create(peer: Peer) -> None:
         prefix = f"new-{next(numbers)}-"
-        names = [f"{prefix}{number}" for number in range(200)]
+        names = [f"{prefix}{number}" for number in range(50)]
         absurd = [frames.create_topics(["absurd"], partitions) for partitions in (2**31 - 1, -7)]
         while True:
             requests = [
                 frames.create_topics(names),
                 *absurd,
-                frames.many_topics(200, f"auto-{prefix}", creates=True),
+                frames.many_topics(50, f"auto-{prefix}", creates=True),
                 frames.delete_topics([*names, *(f"auto-{name}" for name in names)]),
             ]
             for request in requests:
