@@ -130,9 +130,13 @@ def _look_up(log: Log, content: bytes, random: Random) -> None:
 def _retry(partition: Partition, sent: Sequence[Batch], had_fault: bool) -> None:
     """Of the last five batches that a producer sent, those that are there are known.
 
-    It may send them again, all others were answered before. Its next is taken.
+    It may send them again, all others were answered before. Its next is taken. After a fault the
+    log may end with a batch that was in doubt, and that is one of the five as well.
     """
     log = partition.log
+    in_log: dict[int, list[int]] = {}
+    for header in log.headers(log.log_start_offset):
+        in_log.setdefault(header.producer_id, []).append(header.base_offset)
     by_producer: dict[int, list[Batch]] = {}
     for one in sent:
         if one.producer_id >= 0:
@@ -141,7 +145,7 @@ def _retry(partition: Partition, sent: Sequence[Batch], had_fault: bool) -> None
         window = [
             one
             for one in batches[-WINDOW:]
-            if log.log_start_offset <= one.base_offset < log.log_end_offset
+            if one.base_offset in in_log.get(one.producer_id, [])[-WINDOW:]
         ]
         latest = read_header(window[-1].data).producer_epoch if window else -1
         window = [one for one in window if read_header(one.data).producer_epoch == latest]
