@@ -56,8 +56,9 @@ DECODED_FACTOR = 4
 """Roughly what a byte of a request takes in memory once it is decoded."""
 MAX_UNSENT_BYTES = 1 << 20
 """With so much that its peer does not take, a connection makes no more answers."""
-HELD_TIMEOUT_S = 30.0
-"""How long requests may wait behind another that waits: nothing is read then, not even an end."""
+HELD_TIMEOUT_S = 330.0
+"""How long requests may wait behind another that waits. Meanwhile nothing is read, not even that
+the peer has gone. A join may wait for the other members of its group: five minutes, as a rule."""
 _LONGEST_IN_LOG = 256
 
 if TYPE_CHECKING:
