@@ -6,16 +6,17 @@
                                              (see log/compaction)
     DeleteRecords                            moves the log start, and has it on disk at once
 
-Deleting is spread out: one segment, then the event loop's other work. Whoever is being sent a part
-of a segment holds its file, so its bytes stay until that is over. For this reason nothing waits
-for `file.delete.delay.ms`, by which Kafka keeps such files.
+Deleting is spread out: a flush, during which the event loop has other work, and then one segment.
+Whoever is being sent a part of a segment holds its file, so its bytes stay until that is over. For
+this reason nothing waits for `file.delete.delay.ms`, by which Kafka keeps such files.
 
 Compaction is spread out as well: it works for WORK_MS and rests for REST_MS, so that it takes a
 quarter of the event loop's time at most, and no request waits long for it. A round that an error
 ends changes nothing; the log is tried again after the next backoff.
 
-A log whose every record is too old is rolled first, and the new segment's name is on disk before
-the old ones go: after a power cut there must not be none at all.
+A log whose every record is too old is rolled first. Before a segment goes, the names of those
+behind it are on disk, and that of the one before it is gone for good: after a power cut there must
+not be none at all, nor a hole between two, which a start would take for damage.
 """
 
 import asyncio
@@ -111,17 +112,16 @@ class Housekeeping:
             await asyncio.sleep(interval_ms / 1000)
 
     async def _delete_old_segments(self, partition: Partition) -> None:
-        # The segments may be others after each await, so they are looked at anew.
         while not partition.is_removed and partition.count_deletable_segments(self._clock.now_ms()):
+            first = partition.log.segments[0]
             if len(partition.log.segments) == 1:
                 partition.log.roll()
-                await self._replicas.flush(partition)
-                continue
-            first = partition.log.segments[0]
+            await self._replicas.flush(partition)
+            if partition.is_removed or partition.log.segments[0] is not first:
+                continue  # Compaction has put another in its place meanwhile.
             partition.delete_oldest_segment()
             log.info("%s: deleted the segment at offset %d", partition, first.base_offset)
             self._replicas.moved(partition)
-            await asyncio.sleep(0)
 
     async def compact_dirty_logs(self) -> None:
         """Compact the dirtiest log, and again, until none needs it."""

@@ -46,6 +46,7 @@ class Features:
     truncations: bool = False
     clean_restarts: bool = True
     kills: bool = True
+    retention: bool = False
     steps: int = STEPS
     config: TopicConfig = field(init=False)
 
@@ -66,6 +67,7 @@ class Features:
             truncations=not producers,  # A partition that truncates forgets no producers yet.
             clean_restarts=random.random() < 0.6,
             kills=random.random() < 0.6,
+            retention=random.random() < 0.4,
         )
 
 
@@ -196,6 +198,7 @@ class LogRun:
             (self._truncate, features.truncations),
             (self._restart_cleanly, features.clean_restarts),
             (self._restart_killed, features.kills),
+            (self._retain, 2 * features.retention),
         ]
 
     def _start(self) -> None:
@@ -281,12 +284,15 @@ class LogRun:
 
     def _flush_round(self) -> None:
         """One round; sometimes more is written while the disk works."""
+        if self.partition.log.needs_flush:
+            self._flush(during=self._produce if self._random.random() < 0.3 else None)
+
+    def _flush(self, during: Callable[[], None] | None = None) -> None:
+        """Flush all that is written by now, and what else there is of the log."""
         partition = self.partition
-        if not partition.log.needs_flush:
-            return
         point = partition.log.begin_flush()
-        if self._random.random() < 0.3:
-            self._produce()
+        if during is not None:
+            during()
         self._files.flush_now(self._files.shuffled(point.files))
         partition.flushed(point)
         self._acknowledge()
@@ -338,6 +344,22 @@ class LogRun:
         log.truncate_to(offset)
         self.history.cut(log.log_end_offset)
         self.partition.high_watermark = min(self.partition.high_watermark, log.log_end_offset)
+
+    def _retain(self) -> None:
+        """Delete some of the oldest segments, one after the other, as housekeeping does."""
+        partition = self.partition
+        for _ in range(self._random.randint(1, 3)):
+            segments = partition.log.segments
+            if len(segments) == 1 or segments[1].base_offset > partition.high_watermark:
+                return
+            self._flush()
+            self.history.start_offset = segments[1].base_offset
+            try:
+                partition.delete_oldest_segment()
+            except StorageFailed:
+                raise
+            except StorageError:
+                return
 
     def _restart_cleanly(self) -> None:
         """Stop as a node does, and start again."""
