@@ -64,9 +64,7 @@ class AppendWait:
 
     def is_ready(self) -> bool:
         """Whether they are safe, or will never be."""
-        appended = self._appended
-        is_safe = self._partition.high_watermark >= appended.next_offset
-        return is_safe or appended.error_code != ErrorCode.NONE or self._partition.is_removed
+        return self._partition.has_all_acks(self._appended)
 
     def finish(self) -> None:
         """Say what became of them."""

@@ -69,7 +69,7 @@ class ProduceWait:
             return True
         for _, _, results in self._topics:
             for _, partition, appended in results:
-                if not _has_all_acks(partition, appended):
+                if partition is not None and not partition.has_all_acks(appended):
                     return False
         return True
 
@@ -101,10 +101,12 @@ class ProduceWait:
     def _fail_unfinished(self) -> None:
         for _, _, results in self._topics:
             for _, partition, appended in results:
-                if partition is not None and partition.is_removed:
+                if partition is None:
+                    continue
+                if partition.is_removed:
                     message = "the topic was deleted meanwhile"
                     appended.fail(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message)
-                elif not _has_all_acks(partition, appended):
+                elif not partition.has_all_acks(appended):
                     message = "it is written, not yet acknowledged"
                     appended.fail(ErrorCode.REQUEST_TIMED_OUT, message)
 
@@ -172,15 +174,6 @@ def _codec(batch: Buffer) -> int:
     if len(batch) <= ATTRIBUTES_LOW_BYTE:
         return CompressionType.none
     return batch[ATTRIBUTES_LOW_BYTE] & CODEC_MASK
-
-
-def _has_all_acks(partition: Partition | None, appended: Appended) -> bool:
-    return (
-        partition is None
-        or partition.high_watermark >= appended.next_offset
-        or appended.error_code != ErrorCode.NONE
-        or partition.is_removed
-    )
 
 
 def _answer(

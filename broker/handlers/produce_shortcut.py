@@ -132,12 +132,8 @@ class ShortWait:
 
     def is_ready(self) -> bool:
         """Whether the append has its acks, or can get none."""
-        shortcut, appended = self._shortcut, self._appended
-        return (
-            shortcut.acks == LEADER_ONLY
-            or shortcut.partition.high_watermark >= appended.next_offset
-            or shortcut.partition.is_removed
-        )
+        shortcut = self._shortcut
+        return shortcut.acks == LEADER_ONLY or shortcut.partition.has_all_acks(self._appended)
 
     def finish(self) -> None:
         """Answer."""

@@ -48,7 +48,10 @@ MAX_RECORD_ERRORS = 100
 
 
 class Appended:
-    """What became of one batch. `next_offset` is what the high watermark must reach."""
+    """What became of one batch.
+
+    `next_offset` is what the high watermark must reach: -1, which it has, for one that failed.
+    """
 
     __slots__ = (
         "base_offset",
@@ -196,6 +199,10 @@ class Partition:
             return False
         self.high_watermark = flushed
         return True
+
+    def has_all_acks(self, appended: Appended) -> bool:
+        """Whether a batch appended here is as safe as acks=all makes it, or never will be."""
+        return self.high_watermark >= appended.next_offset or self.is_removed
 
     def read(self, offset: int, max_bytes: int, at_least_one: bool) -> FileSlice | None:
         """Whole batches from the one with `offset` on, below the high watermark; None for none.
