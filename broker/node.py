@@ -37,7 +37,7 @@ from .handlers.context import Context
 from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError, StorageFailed
 from .log.log import FlushMode
-from .log.offset_checkpoints import OffsetCheckpoints
+from .log.offset_checkpoints import OffsetCheckpoints, directory_name
 from .log.recovery import Confirmed
 from .log.scan import CorruptLog
 from .options import ConfigError, option_texts
@@ -101,7 +101,7 @@ class Node:
         advertised = self._check_addresses()
         await self._bind()
         try:
-            await self._open(loop)
+            await self._open()
         except (NodeError, UnknownRecord, *_UNUSABLE, OSError) as error:
             await self._server.stop_reading()
             if self._lock is not None:
@@ -152,9 +152,8 @@ class Node:
     async def run(self) -> int:
         """Start, say so on stdout, serve until SIGTERM, SIGINT or a failure; the exit status."""
         await self.start()
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop_soon)
+            self._loop.add_signal_handler(number, self._stop_soon)
         host, port = self.client_address
         print(
             f"minikafka node {self.config.node_id} ready: clients {_join(host, port)}, "
@@ -212,7 +211,7 @@ class Node:
             reason = error.strerror or str(error)
             raise NodeError(f"cannot listen on {_join(host, port)}: {reason}") from error
 
-    async def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _open(self) -> None:
         files, data_dir = self._files, self.data_dir
         files.make_directory(data_dir)
         self._lock = files.lock(f"{data_dir}/{LOCK_FILE}")
@@ -228,7 +227,7 @@ class Node:
         )
         self._controller.on_record = self._apply
         self._controller.on_failure = self._fail
-        self._replicas = ReplicaManager(files, loop)
+        self._replicas = ReplicaManager(files, self._loop)
         self._replicas.on_failure = self._fail
         self._live = LiveConfig(self.config, self._controller.image)
         for complaint in self._live.complaints():
@@ -390,7 +389,7 @@ class Node:
                 self.start_groups().lead(opened)
 
     def _do_not_serve(self, identity: PartitionIdentity, code: ErrorCode, reason: str) -> None:
-        message = f"partition {identity.directory_name} is not served: {reason}"
+        message = f"partition {directory_name(identity.log_name)} is not served: {reason}"
         log.error("%s", message)
         self._replicas.unserved[identity.log_name] = Unserved(code, message)
 

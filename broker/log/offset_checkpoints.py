@@ -25,6 +25,11 @@ LogName: TypeAlias = tuple[str, int]
 """Topic and partition."""
 
 
+def directory_name(name: LogName) -> str:
+    """The name of a log's directory, as Kafka has it."""
+    return f"{name[0]}-{name[1]}"
+
+
 class OffsetCheckpoints:
     """The rows of all of them, by log."""
 

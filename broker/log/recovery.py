@@ -279,7 +279,7 @@ def _keep(files: Files, segment: Segment, position: int, behind: list[Segment]) 
     """Set aside a segment from `position` to its end, and all behind it; return the paths."""
     kept: list[str] = []
     if position < segment.size_bytes:
-        path = _free_path(files, segment)
+        path = free_path(files, segment.path("cut"))
         copy = files.open(path, create=True)
         for piece_position in range(position, segment.size_bytes, SCAN_WINDOW_BYTES):
             copy.append([segment.file.pread(SCAN_WINDOW_BYTES, piece_position)])
@@ -287,16 +287,18 @@ def _keep(files: Files, segment: Segment, position: int, behind: list[Segment]) 
         kept.append(path)
     for one in behind:
         if one.size_bytes:
-            path = _free_path(files, one)
+            path = free_path(files, one.path("cut"))
             files.rename(one.path("log"), path)
             kept.append(path)
     files.fsync_directory(os.path.dirname(segment.path("log")))
     return kept
 
 
-def _free_path(files: Files, segment: Segment) -> str:
-    """Return where to keep bytes of the segment: what an earlier start kept stays."""
-    path = segment.path("cut")
+def free_path(files: Files, path: str) -> str:
+    """Return `path`, which ends in .cut, with more of that while something has the name.
+
+    So what was kept before stays.
+    """
     while files.exists(path):
         path += ".cut"
     return path

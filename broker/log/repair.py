@@ -25,13 +25,14 @@ from typing import Any, NamedTuple
 from . import checkpoints, last_run
 from .checkpoints import CorruptCheckpoint
 from .files import Files
-from .offset_checkpoints import LogName, OffsetCheckpoints
+from .offset_checkpoints import LogName, OffsetCheckpoints, directory_name
 from .recovery import (
     Confirmed,
     Damage,
     bytes_behind,
     cut_at,
     find_damage,
+    free_path,
     list_segments,
 )
 
@@ -57,7 +58,7 @@ class LogRepair:
         """CorruptCheckpoint when the node's own offset checkpoints cannot be read."""
         self._files = files
         self._data_dir = data_dir
-        self._directory = f"{data_dir}/{name[0]}-{name[1]}"
+        self._directory = f"{data_dir}/{directory_name(name)}"
         self._name = name
         self._checkpoints = OffsetCheckpoints(files, data_dir)
         self._segments = list_segments(files, self._directory, _INDEX_INTERVAL_BYTES)
@@ -117,9 +118,7 @@ class LogRepair:
         return Finding(damage.error.path, str(damage.error), remedy)
 
     def _set_aside(self, path: str) -> str:
-        kept = f"{path}.cut"
-        while self._files.exists(kept):
-            kept += ".cut"
+        kept = free_path(self._files, f"{path}.cut")
         self._files.rename(path, kept)
         self._files.fsync_directory(os.path.dirname(path))
         return kept

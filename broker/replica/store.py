@@ -23,7 +23,7 @@ from ..log import checkpoints, last_run
 from ..log.deletion import DELETED_ENDING, MAX_NAME_BYTES, delete_logs
 from ..log.files import Files, StorageError, StorageFailed
 from ..log.log import FlushMode, Log
-from ..log.offset_checkpoints import LogName, OffsetCheckpoints
+from ..log.offset_checkpoints import LogName, OffsetCheckpoints, directory_name
 from ..log.producer_snapshot import ProducerEntry, decode_snapshot, encode_snapshot, snapshot_name
 from ..log.scan import CorruptLog
 from .epochs import LeaderEpochs
@@ -46,11 +46,6 @@ class PartitionIdentity:
     topic_id: bytes
     index: int
     leader_epoch: int
-
-    @property
-    def directory_name(self) -> str:
-        """As Kafka names it."""
-        return f"{self.topic}-{self.index}"
 
     @property
     def log_name(self) -> LogName:
@@ -139,7 +134,7 @@ class PartitionStore:
 
     def warn_of_strays(self, names: Iterable[LogName]) -> None:
         """Name the directories of partitions that are none of `names`; they are left alone."""
-        known = {f"{topic}-{index}" for topic, index in names}
+        known = set(map(directory_name, names))
         for name in self._files.list_directory(self._data_dir):
             if _PARTITION_NAME.fullmatch(name) and name not in known:
                 message = "%s/%s belongs to no topic of this node: remove it if nobody needs it"
@@ -147,7 +142,7 @@ class PartitionStore:
 
     def directory(self, name: LogName) -> str:
         """Where a partition lies."""
-        return f"{self._data_dir}/{name[0]}-{name[1]}"
+        return f"{self._data_dir}/{directory_name(name)}"
 
     def _before_keeping(self, damage: CorruptLog) -> None:
         """Records will be set aside that somebody may have read: this start is not lossless."""
@@ -166,7 +161,7 @@ class PartitionStore:
         found = checkpoints.load(self._files, path, checkpoints.decode_partition_metadata)
         if found is not None and found != identity.topic_id:
             ending = f".{checkpoints.encode_uuid(found)}{STRAY_ENDING}"
-            kept_name = identity.directory_name[: MAX_NAME_BYTES - len(ending)] + ending
+            kept_name = directory_name(identity.log_name)[: MAX_NAME_BYTES - len(ending)] + ending
             stray = f"{self._data_dir}/{kept_name}"
             self._checkpoints.forget([identity.log_name])
             log.error("%s belongs to another topic of that name; kept as %s", directory, stray)
