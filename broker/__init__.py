@@ -28,7 +28,8 @@ connection            sends the slice as it lies on disk.
 
 replica/housekeeping  lets old records go,
 log/retention         segment by segment, or
-log/compaction        one by one when there is a newer one of the same key:
+replica/compactor     one by one,
+log/compaction        when there is a newer one of the same key:
 log/cleaner           the segments that are left
 log/swap              take the place of what was there.
 

@@ -3,16 +3,12 @@
     every log.retention.check.interval.ms    for each partition, segment by segment: is it too old,
                                              too much, or below the log start? (see log/retention)
     every log.cleaner.backoff.ms             compact the dirtiest log, until none needs it
-                                             (see log/compaction)
+                                             (see compactor)
     DeleteRecords                            moves the log start, and has it on disk at once
 
 Deleting is spread out: a flush, during which the event loop has other work, and then one segment.
 Whoever is being sent a part of a segment holds its file, so its bytes stay until that is over. For
 this reason nothing waits for `file.delete.delay.ms`, by which Kafka keeps such files.
-
-Compaction is spread out as well: it works for WORK_MS and rests for REST_MS, so that it takes a
-quarter of the event loop's time at most, and no request waits long for it. A round that an error
-ends changes nothing; the log is tried again after the next backoff.
 
 A log whose every record is too old is rolled first. Before a segment goes, the names of those
 behind it are on disk, and that of the one before it is gone for good: after a power cut there must
@@ -22,13 +18,10 @@ not be none at all, nor a hole between two, which a start would take for damage.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import closing
 
 from ...protocol.errors import ErrorCode
 from ..clock import WallClock
 from ..config import BrokerConfig
-from ..log.cleaner import Round, Steps
-from ..log.compaction import KEY_ENTRY_BYTES, DirtyPart, NewestOffsets, Survival, TooManyKeys
 from ..log.files import Files, StorageError, StorageFailed
 from ..log.scan import CorruptLog
 from .manager import ReplicaManager
@@ -37,8 +30,6 @@ from .store import PartitionStore
 
 FIRST_CHECK_MS = 30_000
 """After a start, so that it is not the housekeeping that a start waits for."""
-WORK_MS = 2
-REST_MS = 6
 
 log = logging.getLogger("minikafka.housekeeping")
 
@@ -125,72 +116,16 @@ class Housekeeping:
 
     async def compact_dirty_logs(self) -> None:
         """Compact the dirtiest log, and again, until none needs it."""
-        tried: set[Partition] = set()
-        while found := self._find_dirtiest(tried):
-            partition, part = found
-            try:
-                await self._compact(partition, part)
-            except StorageFailed as error:
-                self._replicas.on_failure(error)
-                return
-            except (StorageError, CorruptLog, TooManyKeys, OSError) as error:
-                log.error("%s: not compacted: %s", partition, error)
-            if partition.cleaned_offset <= part.start_offset:
-                tried.add(partition)  # An error, or its segments were deleted meanwhile.
+        if any(each.config.is_compacted for each in self._replicas.partitions.values()):
+            from .compactor import Compactor  # Start-up is imports, and many nodes compact nothing.
+
+            compactor = Compactor(self._files, self._replicas, self._clock)
+            await compactor.compact_dirty_logs(self._config.log_cleaner_dedupe_buffer_size)
 
     async def _compact_regularly(self) -> None:
         while True:
             await asyncio.sleep(self._config.log_cleaner_backoff_ms / 1000)
             await self.compact_dirty_logs()
-
-    def _find_dirtiest(self, tried: set[Partition]) -> tuple[Partition, DirtyPart] | None:
-        dirtiest: tuple[Partition, DirtyPart] | None = None
-        now_ms = self._clock.now_ms()
-        for partition in self._replicas.partitions.values():
-            if partition in tried:
-                continue
-            try:
-                part = partition.find_dirty_part(now_ms)
-            except (StorageError, CorruptLog, OSError) as error:
-                log.error("%s: not compacted: %s", partition, error)
-                tried.add(partition)
-                continue
-            if part is None or not part.is_due:
-                continue
-            if dirtiest is None or part.ratio > dirtiest[1].ratio:
-                dirtiest = partition, part
-        return dirtiest
-
-    async def _compact(self, partition: Partition, part: DirtyPart) -> None:
-        max_keys = self._config.log_cleaner_dedupe_buffer_size // KEY_ENTRY_BYTES
-        survival = Survival(
-            NewestOffsets(part.start_offset, max_keys),
-            partition.producers.last_offsets(),
-            self._clock.now_ms(),
-            partition.config.delete_retention_ms,
-        )
-        one_round = Round(self._files, partition.log, part, survival)
-        await self._drive(one_round.steps(), partition)
-        if not partition.is_removed:
-            partition.cleaned_offset = one_round.cleaned_offset
-            message = "%s: compacted up to offset %d, %d bytes less"
-            log.info(message, partition, one_round.cleaned_offset, one_round.removed_bytes)
-
-    async def _drive(self, steps: Steps, partition: Partition) -> None:
-        """Take all steps, with rests, or until the partition is removed."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + WORK_MS / 1000
-        with closing(steps):
-            for files in steps:
-                if files:
-                    await self._files.flush(files)
-                elif loop.time() >= deadline:
-                    await asyncio.sleep(REST_MS / 1000)
-                else:
-                    continue
-                if partition.is_removed:
-                    return
-                deadline = loop.time() + WORK_MS / 1000
 
 
 def _say_why(task: asyncio.Task[None]) -> None:

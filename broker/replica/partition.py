@@ -28,9 +28,7 @@ from ...protocol.batch import (
 )
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ProtocolError
-from ...protocol.rewrite import recompress
 from ..config import TopicConfig
-from ..log.compaction import CompactionPolicy, DirtyPart, Offsets, find_dirty_part
 from ..log.files import StorageError, StorageFailed
 from ..log.index import NO_TIMESTAMP
 from ..log.log import FlushMode, FlushPoint, Log, LogOptions
@@ -244,19 +242,6 @@ class Partition:
         self.log.delete_oldest()
         self.epochs.truncate_to_start(self.log.log_start_offset)
 
-    def find_dirty_part(self, now_ms: int) -> DirtyPart | None:
-        """What a compaction of the log would read; None if the topic is not compacted."""
-        config, log = self.config, self.log
-        if not config.is_compacted:
-            return None
-        policy = CompactionPolicy(
-            config.min_cleanable_dirty_ratio,
-            config.min_compaction_lag_ms,
-            config.max_compaction_lag_ms,
-        )
-        offsets = Offsets(log.log_start_offset, self.cleaned_offset, self.high_watermark)
-        return find_dirty_part(log.segments, offsets, policy, now_ms)
-
     def _refuse(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended | None:
         config = self.config
         if len(batch) > config.max_message_bytes:
@@ -275,6 +260,8 @@ class Partition:
     def _stage_recompressed(
         self, batch: memoryview, header: BatchHeader, codec: int, now_ms: int
     ) -> Appended:
+        from ...protocol.rewrite import recompress  # Few topics have a codec of their own.
+
         try:
             packed = memoryview(recompress(batch, header, codec))
         except ProtocolError as error:
