@@ -386,7 +386,7 @@ class Node:
         else:
             self._replicas.add(opened)
             if topic.name == OFFSETS_TOPIC:
-                self.start_groups().lead(opened)
+                self.start_groups().lead(opened, len(topic.partitions))
 
     def _do_not_serve(self, identity: PartitionIdentity, code: ErrorCode, reason: str) -> None:
         message = f"partition {directory_name(identity.log_name)} is not served: {reason}"

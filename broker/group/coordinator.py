@@ -50,7 +50,7 @@ class GroupOptions:
 
 
 class GroupCoordinator:
-    """All groups that this node coordinates. `partition_count` is that of `__consumer_offsets`."""
+    """All groups that this node coordinates."""
 
     def __init__(
         self,
@@ -60,7 +60,8 @@ class GroupCoordinator:
         options: GroupOptions,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self.partition_count = 0
+        self._partition_count = 0
+        """Of `__consumer_offsets`; 0 while there is none."""
         self._shards: dict[int, Shard] = {}
         self._replicas = replicas
         self._clock = clock
@@ -70,11 +71,14 @@ class GroupCoordinator:
         self._loading: set[asyncio.Task[None]] = set()
         self._expiry: asyncio.TimerHandle | None = None
 
-    def lead(self, partition: Partition) -> None:
-        """Coordinate the groups of this partition, once they have been read."""
+    def lead(self, partition: Partition, partition_count: int) -> None:
+        """Coordinate the groups of this partition, once they have been read.
+
+        It is one of so many, whether the others are here yet, or can be, or not.
+        """
         shard = Shard(partition, self._replicas, self._clock, self._new_group, self._loop)
         self._shards[partition.index] = shard
-        self.partition_count = max(self.partition_count, partition.index + 1)
+        self._partition_count = partition_count
         if partition.log.log_start_offset < partition.high_watermark:
             task = self._loop.create_task(self._load(shard, partition))
             self._loading.add(task)
@@ -92,7 +96,7 @@ class GroupCoordinator:
             for group_id in list(shard.groups):
                 shard.forget(group_id)
         self._shards.clear()
-        self.partition_count = 0
+        self._partition_count = 0
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
@@ -296,9 +300,9 @@ class GroupCoordinator:
     def _find(self, group_id: str) -> tuple[Shard, GroupState | None] | ErrorCode:
         if not group_id:
             return ErrorCode.INVALID_GROUP_ID
-        if not self.partition_count:
+        if not self._partition_count:
             return ErrorCode.NOT_COORDINATOR
-        shard = self._shards.get(partition_of(group_id, self.partition_count))
+        shard = self._shards.get(partition_of(group_id, self._partition_count))
         if shard is None:
             return ErrorCode.NOT_COORDINATOR
         if not shard.is_loaded:

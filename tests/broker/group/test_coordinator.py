@@ -2,8 +2,9 @@
 
 import asyncio
 from pathlib import Path
+from random import Random
 
-from minikafka.broker.group.coordinator import partition_of
+from minikafka.broker.group.coordinator import GroupCoordinator, options_of, partition_of
 from minikafka.protocol.api.delete_groups import DeleteGroupsRequest
 from minikafka.protocol.api.leave_group import LeaveGroupRequest
 from minikafka.protocol.errors import ErrorCode
@@ -19,6 +20,20 @@ def test_a_group_lies_where_javas_hash_puts_it() -> None:
     # "ab" is 97 * 31 + 98; the cat is two UTF-16 units, d83d and dc08.
     groups = ("a", "ab", "hello", "\U0001f408", "")
     assert [partition_of(each, 50) for each in groups] == [47, 5, 22, 45, 0]
+
+
+async def test_a_group_has_its_place_before_all_partitions_are_there(node: ServedNode) -> None:
+    await RawMember.of(node)
+    started = node.node
+    options = options_of(started.config)
+    loop = asyncio.get_running_loop()
+    coordinator = GroupCoordinator(started._replicas, SetClock(), Random(1), options, loop)
+    coordinator.lead(node.partition("__consumer_offsets", 0), 8)
+    assert partition_of("hello", 8) != 0
+    assert coordinator.find("hello") == ErrorCode.NOT_COORDINATOR
+    here = next(name for name in map(str, range(100)) if partition_of(name, 8) == 0)
+    assert coordinator.find(here) is None
+    coordinator.resign()
 
 
 async def group_with_old_offset(node: ServedNode, clock: SetClock) -> RawMember:
