@@ -33,7 +33,8 @@ log/compaction        when there is a newer one of the same key:
 log/cleaner           the segments that are left
 log/swap              take the place of what was there.
 
-node                  builds all of them, starts and stops them in order.
+node                  builds all of them, starts and stops them in order;
+hosting               opens and removes partitions as the cluster changes.
 
 config, options       what can be set
 clock                 the time that records carry

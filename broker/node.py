@@ -12,9 +12,8 @@
     stop    no new connections, all that is written flushed, waiting requests answered,
             logs closed, checkpoints, clean marker
 
-A partition that is damaged is not served, and nothing in it is changed; the others are. One that
-only finds no room is tried again with each checkpoint. A disk that fails ends the node at once: no
-answer leaves any more, there is no clean marker, and the exit status is 1.
+A disk that fails ends the node at once: no answer leaves any more, there is no clean marker, and
+the exit status is 1.
 """
 
 import asyncio
@@ -24,34 +23,33 @@ from contextlib import suppress
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, cast
 
-from ..protocol.errors import ErrorCode
 from . import descriptors
 from .clock import WallClock
-from .config import STORED_ONLY, BrokerConfig, TopicConfig, parse_address
-from .controller.decide import METADATA_TOPIC, OFFSETS_TOPIC, create_cluster, register_broker
-from .controller.image import PartitionImage, Record, TopicImage, UnknownRecord
+from .config import STORED_ONLY, BrokerConfig, parse_address
+from .controller.decide import create_cluster, register_broker
+from .controller.image import UnknownRecord
 from .controller.live_config import LiveConfig
 from .controller.producer_ids import ProducerIds
-from .controller.service import Command, Controller
+from .controller.service import METADATA_LOG, Command, Controller
 from .handlers.context import Context
+from .hosting import Hosting
 from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError, StorageFailed
 from .log.log import FlushMode
-from .log.offset_checkpoints import OffsetCheckpoints, directory_name
+from .log.offset_checkpoints import OffsetCheckpoints
 from .log.recovery import Confirmed
 from .log.scan import CorruptLog
 from .options import ConfigError, option_texts
 from .replica.fetch_sessions import FetchSessions
 from .replica.housekeeping import Housekeeping
-from .replica.manager import ReplicaManager, Unserved
-from .replica.store import PartitionIdentity, PartitionStore
+from .replica.manager import ReplicaManager
+from .replica.store import PartitionStore
 from .server import Server
 
 if TYPE_CHECKING:
     from .group.coordinator import GroupCoordinator
 
 LOCK_FILE = ".lock"
-METADATA_LOG = (METADATA_TOPIC, 0)
 _UNUSABLE = (StorageError, CorruptLog, checkpoints.CorruptCheckpoint)
 """What is wrong with files that cannot be used."""
 
@@ -88,7 +86,7 @@ class Node:
         self._controller: Controller
         self._live: LiveConfig
         self._store: PartitionStore
-        self._groups: GroupCoordinator | None = None
+        self._hosting: Hosting
         self._offset_checkpoints: OffsetCheckpoints
         self._housekeeping: Housekeeping
 
@@ -121,7 +119,7 @@ class Node:
                 self._store,
                 self._housekeeping,
                 FetchSessions(slots, self._random),
-                self.start_groups,
+                self._hosting.start_groups,
                 self._clock,
                 advertised,
             )
@@ -135,8 +133,8 @@ class Node:
             await asyncio.wait([self._checkpointing])
         await self._server.stop_reading()
         await self._housekeeping.stop()
-        if self._groups is not None:
-            self._groups.resign()
+        if self._hosting.groups is not None:
+            self._hosting.groups.resign()
         await self._replicas.flush_all()
         self._replicas.stop()
         self._server.stop()
@@ -225,7 +223,6 @@ class Node:
             self._random,
             self._offset_checkpoints.find(METADATA_LOG),
         )
-        self._controller.on_record = self._apply
         self._controller.on_failure = self._fail
         self._replicas = ReplicaManager(files, self._loop)
         self._replicas.on_failure = self._fail
@@ -243,7 +240,16 @@ class Node:
         self._housekeeping = Housekeeping(
             lambda: self._live.config, files, self._replicas, self._store, self._clock
         )
-        self._open_partitions()
+        self._hosting = Hosting(
+            self._controller.image,
+            self._live,
+            self._store,
+            self._replicas,
+            self._new_groups,
+            self._fail,
+        )
+        self._hosting.open_all()
+        self._controller.on_record = self._hosting.apply
         boot_id = files.boot_id()
         # Only now, for opening a partition may have set records aside.
         is_lossless = is_clean or last_run.load(files, data_dir).is_lossless(boot_id)
@@ -253,14 +259,11 @@ class Node:
         if self._stopping.done():
             raise NodeError(f"data directory {data_dir}: {self._stopping.result()}")
 
-    def _open_partitions(self) -> None:
-        topics = self._controller.image.topics.values()
-        for topic in topics:
-            config = self._live.of_topic(topic)
-            for partition in topic.partitions.values():
-                self._serve_partition(topic, partition, config)
-        names = [(topic.name, index) for topic in topics for index in topic.partitions]
-        self._store.warn_of_strays([METADATA_LOG, *names])
+    def _new_groups(self) -> "GroupCoordinator":
+        from .group.coordinator import GroupCoordinator, options_of  # Start-up is imports.
+
+        options = options_of(self.config)
+        return GroupCoordinator(self._replicas, self._clock, self._random, options, self._loop)
 
     def _load_identity(self) -> checkpoints.MetaProperties | None:
         """Whose directory this is; another node's is refused."""
@@ -294,113 +297,6 @@ class Node:
         if decision.error_code:
             raise StorageError(decision.message)
 
-    def _apply(self, record: Record) -> None:
-        """A change of the cluster was committed: whatever happens here, it is what holds now."""
-        try:
-            self._follow(record)
-        except StorageFailed as error:
-            self._fail(error)
-        except StorageError as error:
-            log.error("%s is not carried out on disk: %s", record["type"], error)
-
-    def _follow(self, record: Record) -> None:
-        """Open, remove and configure partitions as the record says."""
-        image = self._controller.image
-        match record["type"]:
-            case "PartitionCreated":
-                topic = image.topics[image.topic_names[record["topic_id"]]]
-                config = self._live.of_topic(topic)
-                self._serve_partition(topic, topic.partitions[record["index"]], config)
-            case "PartitionChanged":
-                topic = image.topics[image.topic_names[record["topic_id"]]]
-                changed = topic.partitions[record["index"]]
-                partition = self._replicas.find(topic.name, changed.index)
-                if partition is not None:
-                    self._store.lead(partition, changed.leader_epoch)
-                    self._replicas.moved(partition)
-            case "TopicDeleted":
-                replicas = self._replicas
-                names = [
-                    name
-                    for name in [*replicas.partitions, *replicas.unserved]
-                    if name[0] not in image.topics
-                ]
-                for name in names:
-                    removed = replicas.remove(*name)
-                    if removed is not None:
-                        removed.log.let_go()
-                self._store.delete(names)
-                if self._groups is not None:
-                    for name in {name for name, _ in names}:
-                        self._groups.forget_topic(name)
-            case "TopicConfigsChanged":
-                self._configure(image.topics[image.topic_names[record["topic_id"]]])
-            case "BrokerConfigsChanged":
-                self._live.reload()
-                for topic in image.topics.values():
-                    self._configure(topic)
-            case _:
-                pass
-
-    def _configure(self, topic: TopicImage) -> None:
-        """Let the partitions of a topic go by its options as they are now."""
-        config = self._live.of_topic(topic)
-        for index in topic.partitions:
-            partition = self._replicas.find(topic.name, index)
-            if partition is not None:
-                partition.configure(config)
-
-    def start_groups(self) -> "GroupCoordinator":
-        """The coordinator of groups: made, and its code read, for the first who needs it."""
-        if self._groups is None:
-            from .group.coordinator import GroupCoordinator, options_of
-
-            self._groups = GroupCoordinator(
-                self._replicas,
-                self._clock,
-                self._random,
-                options_of(self.config),
-                self._loop,
-            )
-        return self._groups
-
-    def _serve_partition(
-        self, topic: TopicImage, partition: PartitionImage, config: TopicConfig
-    ) -> None:
-        """Open and serve it, or say why not."""
-        identity = PartitionIdentity(
-            topic.name, topic.topic_id, partition.index, partition.leader_epoch
-        )
-        try:
-            opened = self._store.open(identity, config)
-        except StorageFailed:
-            raise
-        except (CorruptLog, checkpoints.CorruptCheckpoint) as error:
-            directory = self._store.directory(identity.log_name)
-            remedy = f"stop the node, then look with `minikafka log repair --dry-run {directory}`"
-            self._do_not_serve(identity, ErrorCode.CORRUPT_MESSAGE, f"{error}; {remedy}")
-        except StorageError as error:
-            self._do_not_serve(
-                identity, ErrorCode.KAFKA_STORAGE_ERROR, f"{error}; tried again soon"
-            )
-        else:
-            self._replicas.add(opened)
-            if topic.name == OFFSETS_TOPIC:
-                self.start_groups().lead(opened, len(topic.partitions))
-
-    def _do_not_serve(self, identity: PartitionIdentity, code: ErrorCode, reason: str) -> None:
-        message = f"partition {directory_name(identity.log_name)} is not served: {reason}"
-        log.error("%s", message)
-        self._replicas.unserved[identity.log_name] = Unserved(code, message)
-
-    def _try_again(self) -> None:
-        """Open the partitions for which there was no room, or nothing else that may be back."""
-        for name, unserved in list(self._replicas.unserved.items()):
-            if unserved.error_code == ErrorCode.KAFKA_STORAGE_ERROR:
-                topic = self._controller.image.topics[name[0]]
-                config = self._live.of_topic(topic)
-                self._serve_partition(topic, topic.partitions[name[1]], config)
-
     async def _checkpoint_rounds(self) -> None:
         interval_s = self.config.log_flush_offset_checkpoint_interval_ms / 1000
         while True:
@@ -409,7 +305,7 @@ class Node:
 
     async def _checkpoint(self) -> None:
         try:
-            self._try_again()
+            self._hosting.try_again()
             await self._offset_checkpoints.save(self._checkpoint_rows(), self._replicas.unserved)
         except StorageFailed as error:
             self._fail(error)

@@ -24,12 +24,14 @@ from ...protocol.records import build_batch, iterate
 from ..clock import WallClock
 from ..log.files import Files, StorageError, StorageFailed
 from ..log.log import Log, LogOptions
+from ..log.offset_checkpoints import directory_name
 from ..log.recovery import Confirmed
 from ..log.scan import CorruptLog
 from .decide import METADATA_TOPIC, Decision
 from .image import Image, Record, UnknownRecord
 
-METADATA_DIRECTORY = f"{METADATA_TOPIC}-0"
+METADATA_LOG = (METADATA_TOPIC, 0)
+METADATA_DIRECTORY = directory_name(METADATA_LOG)
 MAX_QUEUED_COMMANDS = 10_000
 
 Command = Callable[[Image], Decision]

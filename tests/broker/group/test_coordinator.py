@@ -49,7 +49,7 @@ async def test_offsets_that_members_want_do_not_expire(tmp_path: Path) -> None:
     clock = SetClock()
     async with serving(tmp_path / "node", clock=clock) as node:
         await group_with_old_offset(node, clock)
-        node.node._groups.expire()
+        node.node._hosting.groups.expire()
         assert await committed(node) == 7
 
 
@@ -59,16 +59,16 @@ async def test_an_empty_group_expires_a_retention_after_its_last_member(tmp_path
         member = await group_with_old_offset(node, clock)
         await node.call(LeaveGroupRequest(group_id=GROUP, member_id=member.member_id), 2)
         clock.now += 6 * DAY_MS
-        node.node._groups.expire()
+        node.node._hosting.groups.expire()
         assert await committed(node) == 7
         clock.now += 2 * DAY_MS
-        node.node._groups.expire()
-        await until(lambda: node.node._groups.find(GROUP) is None)
+        node.node._hosting.groups.expire()
+        await until(lambda: node.node._hosting.groups.find(GROUP) is None)
         assert await committed(node) == -1
     async with serving(tmp_path / "node", clock=clock) as node:
-        while node.node._groups.find(GROUP) == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+        while node.node._hosting.groups.find(GROUP) == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
             await asyncio.sleep(0)
-        assert node.node._groups.find(GROUP) is None
+        assert node.node._hosting.groups.find(GROUP) is None
 
 
 async def test_offsets_without_a_group_expire_by_their_own_age(tmp_path: Path) -> None:
@@ -78,8 +78,8 @@ async def test_offsets_without_a_group_expire_by_their_own_age(tmp_path: Path) -
         outsider = await RawMember.of(node)
         assert await outsider.commit(7) == ErrorCode.NONE
         clock.now += 8 * DAY_MS
-        node.node._groups.expire()
-        await until(lambda: node.node._groups.find(GROUP) is None)
+        node.node._hosting.groups.expire()
+        await until(lambda: node.node._hosting.groups.find(GROUP) is None)
 
 
 def test_a_silent_member_is_out_by_the_monotonic_clock(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_silent_member_is_out_by_the_monotonic_clock(tmp_path: Path) -> None:
             clock.now += DAY_MS
             assert await member.heartbeat() == ErrorCode.NONE
             loop.advance(11)
-            group = node.node._groups.find(GROUP).group
+            group = node.node._hosting.groups.find(GROUP).group
             await until(lambda: not group.roster.members)
             assert await member.heartbeat() == ErrorCode.UNKNOWN_MEMBER_ID
 

@@ -70,7 +70,7 @@ async def test_a_member_whose_connection_breaks_while_it_joins_does_not_stay(
     second.client.send(second.join_request(), 3)
     while await first.heartbeat() == ErrorCode.NONE:
         await asyncio.sleep(0)
-    found = node.node._groups.find(GROUP)
+    found = node.node._hosting.groups.find(GROUP)
     (joining,) = [each for each in found.group.roster.members.values() if each.is_new]
     late_ms = joining.expires_ms
     second.client.abort()
