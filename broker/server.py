@@ -25,7 +25,7 @@ FRAME_TIMEOUT_S = 30.0
 """How long a frame may take from its first byte to its last."""
 SHORT_FRAME_TIMEOUT_S = 5.0
 """The same, while others wait for the memory that unfinished frames hold."""
-MAX_MEMORY_BYTES = 64 << 20
+MAX_MEMORY_BYTES = 32 << 20
 """What all connections may keep of requests that wait and of answers unsent. Above it, the one that
 keeps most is closed: nobody else has to wait for a peer that does not take its answers."""
 TRIM_EVERY_SWEEPS = 10

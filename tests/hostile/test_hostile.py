@@ -102,11 +102,13 @@ class Siege:
         )
         latencies_s = self.client.take_latencies_s()
         peak_bytes = self.memory.take_peak_bytes()
-        assert not self.memory.exceeded_bytes, f"{name}: {peak_bytes} bytes resident"
+        after_bytes = self._calm_bytes()
+        exceeded_bytes = self.memory.exceeded_bytes
+        assert not exceeded_bytes, f"{name}: killed, {exceeded_bytes} bytes were resident"
         assert not self.client.failure, (name, self.client.failure)
         assert done.returncode == 0, name
         tally = Counter(json.loads(done.stdout))
-        return Row(name, tally, latencies_s, peak_bytes, self._calm_bytes())
+        return Row(name, tally, latencies_s, peak_bytes, after_bytes)
 
     def _calm_bytes(self) -> int:
         """What is resident once it is back where it may be, or after half a minute."""
