@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client.admin import AdminClient, ConfigChange, ConfigResource, NewPartitions, NewTopic
+    from .client.committed_offsets import OffsetAndMetadata
     from .client.consumer import Consumer
     from .client.metadata import TopicPartition
     from .client.producer import Producer
@@ -24,6 +25,7 @@ __all__ = [
     "KafkaError",
     "NewPartitions",
     "NewTopic",
+    "OffsetAndMetadata",
     "Producer",
     "RecordMetadata",
     "TopicPartition",
@@ -38,6 +40,7 @@ _HOMES = {
     "KafkaError": "protocol.errors",
     "NewPartitions": "client.new_topic",
     "NewTopic": "client.new_topic",
+    "OffsetAndMetadata": "client.committed_offsets",
     "Producer": "client.producer",
     "RecordMetadata": "client.record",
     "TopicPartition": "client.metadata",

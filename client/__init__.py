@@ -23,5 +23,9 @@ record_deletion   records deleted by the leaders of their partitions,
 log_dirs          what lies on the brokers' disks.
 outcome           (what became of several things at once)
 leaders         asks the leaders of partitions, for offsets and record_deletion.
+
+coordinator         asks the broker that coordinates a group, wherever that is,
+committed_offsets   up to where the group has read.
+
 record, errors, settings, keywords, wakeup     what all of them share.
 """

@@ -4,6 +4,7 @@ A request to the coordinator is asked again while its answer is one of these, or
 
     NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE    the group has moved: find it anew
     COORDINATOR_LOAD_IN_PROGRESS                  it is there and reads its state: wait a little
+    UNSTABLE_OFFSET_COMMIT                        a transaction holds an offset back: likewise
     the connection broke, or no answer in time    both of it
 
 Every request asked in this way may be asked twice: commits, questions and deletions mean the same
@@ -21,7 +22,8 @@ from .network import ANY_NODE, Network
 T = TypeVar("T")
 
 MOVED: Final = frozenset({ErrorCode.NOT_COORDINATOR, ErrorCode.COORDINATOR_NOT_AVAILABLE})
-NOT_YET: Final = MOVED | {ErrorCode.COORDINATOR_LOAD_IN_PROGRESS}
+BUSY: Final = frozenset({ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.UNSTABLE_OFFSET_COMMIT})
+NOT_YET: Final = MOVED | BUSY
 
 FIRST_VERSION_OF_MANY_KEYS: Final = 4
 
@@ -75,6 +77,7 @@ class Coordinator:
     ) -> T:
         """Ask the coordinator until it answers; `code_of` says where its error stands.
 
+        `request` may be a function that makes it for a version, where versions differ in form.
         Any other error code than those above is an answer, for the caller to look at. Raises
         KafkaTimeout, or an error that no waiting can mend.
         """
@@ -91,7 +94,7 @@ class Coordinator:
                 if not failure.retriable:
                     raise
                 error = failure
-            if error.code is not ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+            if error.code not in BUSY:
                 self.forget()
             if self._network.now_ms() >= deadline_ms:
                 raise KafkaTimeout(
@@ -108,9 +111,10 @@ class Coordinator:
         connection = await self._network.connection(
             node_id, max(deadline_ms - self._network.now_ms(), 1)
         )
-        version = connection.version_of(type(request), max_version)
+        version = connection.version_of(response_class, max_version)
+        asked = request(version) if callable(request) else request
         left_ms = max(deadline_ms - self._network.now_ms(), 1)
-        return await connection.request(request, response_class, left_ms, version)
+        return await connection.request(asked, response_class, left_ms, version)
 
     async def _find_once(self, timeout_ms: int) -> str:
         """Ask any broker once; returns what is in the way, if something is."""
