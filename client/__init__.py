@@ -14,6 +14,8 @@ subscription      (its partitions, and the position in each)
 fetcher         from what was fetched ahead by long polls,
 record_decoder  decoded when they are taken;
 offsets         positions come from asking where a log begins and ends.
+assignors         the members of a group share partitions by one of four strategies,
+sticky_assignment   two of which let everybody keep what it has, as far as that is fair.
 
 admin           topics, partitions, options and disks are changed and described:
 questions         a question is asked until it is answered, a change once;
