@@ -81,8 +81,8 @@ def _kinds_of(
         for topic in set(topics) & partition_counts.keys():
             takers_of.setdefault(topic, []).append(place)
     kinds: dict[tuple[int, ...], _Kind] = {}
-    for topic in sorted(takers_of):
-        takers = tuple(takers_of[topic])
+    for topic, places in takers_of.items():
+        takers = tuple(places)
         kind = kinds.setdefault(takers, _Kind(takers, []))
         kind.partitions.extend(
             TopicPartition(topic, index) for index in range(partition_counts[topic])
@@ -124,7 +124,7 @@ class _Table:
         return hands
 
     def level(self, hands: list[_Hand]) -> None:
-        """Move partitions of these hands from more to less loaded members, until that ends."""
+        """Move partitions of these hands from more to less loaded members, as far as that helps."""
         load_of = self._loads.__getitem__
         unsettled: list[int] = list(range(len(hands)))
         while unsettled:

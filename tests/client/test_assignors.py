@@ -209,18 +209,18 @@ def test_a_sticky_member_is_asked_for_its_user_data_and_else_for_what_it_owns():
     assert shown(STICKY.assign({"t": 2}, members)) == {"A": "tp1", "B": "tp0"}
 
 
-OLD_STICKY = STICKY.user_data(parse("tp1"), 3)[:-4]
+OLD_STICKY = STICKY.user_data(parse("tp0"), 3)[:-4]
 """Version 0, without the generation."""
 
 
 @pytest.mark.parametrize(
-    ("rival", "owner"), [(STICKY.user_data(parse("tp1"), 0), "A"), (None, "B")]
+    ("rival", "owner"), [(STICKY.user_data(parse("tp0"), 0), "A"), (None, "B")]
 )
 def test_the_user_data_of_old_sticky_members_counts_as_of_no_generation(rival, owner):
     members = group("A: t\nB: t")
     members["A"] = replace(members["A"], user_data=rival)
     members["B"] = replace(members["B"], user_data=OLD_STICKY)
-    assert owners_in(STICKY.assign({"t": 2}, members))[TopicPartition("t", 1)] == owner
+    assert owners_in(STICKY.assign({"t": 2}, members))[TopicPartition("t", 0)] == owner
 
 
 @pytest.mark.parametrize(
@@ -250,9 +250,9 @@ def test_user_data_is_laid_out_as_kafka_does():
     )
 
 
-@pytest.mark.parametrize("length", range(len(STICKY.user_data(parse("tp1"), 3)) - 4))
+@pytest.mark.parametrize("length", range(len(STICKY.user_data(parse("tp0"), 3)) - 4))
 def test_user_data_that_is_cut_short_claims_nothing(length):
-    cut = STICKY.user_data(parse("tp1"), 3)[:length]
+    cut = STICKY.user_data(parse("tp0"), 3)[:length]
     members = group("A: t") | group("B: t", user_data=cut)
     assert STICKY.assign({"t": 2}, members) == STICKY.assign({"t": 2}, group("A: t\nB: t"))
 
