@@ -15,12 +15,14 @@ fetcher         from what was fetched ahead by long polls,
 record_decoder  decoded when they are taken;
 offsets         positions come from asking where a log begins and ends.
 
-admin           topics, partitions, options and disks are changed and described:
+admin           topics, options, disks and groups are changed and described:
 questions         a question is asked until it is answered, a change once;
 new_topic         topics to create and to enlarge,
 configs           options and where they come from,
 record_deletion   records deleted by the leaders of their partitions,
-log_dirs          what lies on the brokers' disks.
+log_dirs          what lies on the brokers' disks,
+groups            groups of consumers, and who is in them,
+group_offsets     what they have committed, altered from outside.
 outcome           (what became of several things at once)
 leaders         asks the leaders of partitions, for offsets and record_deletion.
 
