@@ -1,4 +1,4 @@
-"""Where `minikafka consume --from` begins, in kcat's grammar. PURE.
+"""Where `consume --from` begins and `group reset-offsets --to` leads, in kcat's grammar. PURE.
 
     beginning     the first record that is still there
     end           only what is written from now on
