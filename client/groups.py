@@ -47,7 +47,7 @@ from .outcome import Outcome
 
 DEAD: Final = "Dead"
 """The state of a group that is not there: brokers before Kafka 4.0 know no error for it."""
-HAS_MEMBERS: Final = "it has members: stop them first, or remove those that are gone for good"
+HAS_MEMBERS: Final = "it still has members; stop them first, or remove those that are gone for good"
 
 _FIRST_VERSION_OF_STATES: Final = 4
 _FIRST_VERSION_OF_TYPES: Final = 5

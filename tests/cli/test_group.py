@@ -334,7 +334,7 @@ def test_a_group_with_members_is_refused_with_what_to_do(
             assert "stop them first (till at 127.0.0.1)" in outcome.err
         deleted = on_broker("group", "delete", "alive")
         assert deleted.status == 1
-        assert "group 'alive': it has members: stop them first" in deleted.err
+        assert "group 'alive': it still has members; stop them first" in deleted.err
     assert on_broker("group", "delete", "alive") == (0, "deleted group alive\n", "")
     assert on_broker("group", "describe", "alive").status == 1
 
