@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+LAST_TIME_MS: Final = 2**63 - 1
 GRAMMAR: Final = "beginning, end, N, -N or @TIMESTAMP"
 
 
@@ -88,7 +89,7 @@ def start_offset(position: StartPosition, beginning: int, end: int, at_time: int
 
 
 def _parse_time_ms(text: str) -> int:
-    if text.isdecimal():
+    if text.isdecimal() and int(text) <= LAST_TIME_MS:
         return int(text)
     try:
         time = datetime.fromisoformat(text)

@@ -15,6 +15,7 @@ altered; to describe their members takes another API, ConsumerGroupDescribe.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from ..protocol.api.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
@@ -110,10 +111,7 @@ async def list_groups(
     request = ListGroupsRequest(states_filter=list(states), types_filter=list(types))
     found: dict[str, GroupListing] = {}
     for node_id in node_ids:
-
-        async def ask_once(left_ms: int, node_id: int = node_id) -> ListGroupsResponse:
-            return await _list_once(network, node_id, request, left_ms)
-
+        ask_once = partial(_list_once, network, node_id, request)
         response = await questions.repeat(network, ask_once, timeout_ms)
         for each in response.groups:
             found[each.group_id] = GroupListing(
@@ -126,13 +124,15 @@ async def _list_once(
     network: Network, node_id: int, request: ListGroupsRequest, timeout_ms: int
 ) -> ListGroupsResponse:
     """Ask one broker once; its error code is raised, since it may pass."""
+    deadline_ms = network.now_ms() + timeout_ms
     connection = await network.connection(node_id, timeout_ms)
     version = connection.version_of(ListGroupsRequest)
     if request.states_filter and version < _FIRST_VERSION_OF_STATES:
         raise UnsupportedByCluster(f"broker {node_id} cannot choose groups by state (KIP-518)")
     if request.types_filter and version < _FIRST_VERSION_OF_TYPES:
         raise UnsupportedByCluster(f"broker {node_id} cannot choose groups by type (KIP-848)")
-    response = await connection.request(request, ListGroupsResponse, timeout_ms, version)
+    left_ms = max(deadline_ms - network.now_ms(), 1)
+    response = await connection.request(request, ListGroupsResponse, left_ms, version)
     if response.error_code:
         error = KafkaError.of(response.error_code)
         raise KafkaError.of(response.error_code, f"the groups of broker {node_id}: {error}")
