@@ -17,12 +17,14 @@ offsets         positions come from asking where a log begins and ends.
 assignors         the members of a group share partitions by one of four strategies,
 sticky_assignment   two of which let everybody keep what it has, as far as that is fair.
 
-admin           topics, partitions, options and disks are changed and described:
+admin           topics, options, disks and groups are changed and described:
 questions         a question is asked until it is answered, a change once;
 new_topic         topics to create and to enlarge,
 configs           options and where they come from,
 record_deletion   records deleted by the leaders of their partitions,
-log_dirs          what lies on the brokers' disks.
+log_dirs          what lies on the brokers' disks,
+groups            groups of consumers, and who is in them,
+group_offsets     what they have committed, altered from outside.
 outcome           (what became of several things at once)
 leaders         asks the leaders of partitions, for offsets and record_deletion.
 

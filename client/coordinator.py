@@ -5,7 +5,7 @@ A request to the coordinator is asked again while its answer is one of these, or
     NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE    the group has moved: find it anew
     COORDINATOR_LOAD_IN_PROGRESS                  it is there and reads its state: wait a little
     UNSTABLE_OFFSET_COMMIT                        a transaction holds an offset back: likewise
-    the connection broke, or no answer in time    both of it
+    no connection, a broken one, or no answer     both of it
 
 Every request asked in this way may be asked twice: commits, questions and deletions mean the same
 the second time. Joining a group does not, and asks `find` and then the broker itself.
@@ -24,6 +24,9 @@ T = TypeVar("T")
 MOVED: Final = frozenset({ErrorCode.NOT_COORDINATOR, ErrorCode.COORDINATOR_NOT_AVAILABLE})
 BUSY: Final = frozenset({ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.UNSTABLE_OFFSET_COMMIT})
 NOT_YET: Final = MOVED | BUSY
+
+CONNECT_MS: Final = 1000
+"""How long a coordinator is waited for that cannot be reached: then it may be another."""
 
 FIRST_VERSION_OF_MANY_KEYS: Final = 4
 
@@ -108,9 +111,8 @@ class Coordinator:
         """Ask the coordinator once."""
         deadline_ms = self._network.now_ms() + timeout_ms
         node_id = await self.find(timeout_ms)
-        connection = await self._network.connection(
-            node_id, max(deadline_ms - self._network.now_ms(), 1)
-        )
+        left_ms = max(deadline_ms - self._network.now_ms(), 1)
+        connection = await self._network.connection(node_id, min(left_ms, CONNECT_MS))
         version = connection.version_of(response_class, max_version)
         asked = request(version) if callable(request) else request
         left_ms = max(deadline_ms - self._network.now_ms(), 1)

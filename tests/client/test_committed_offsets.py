@@ -171,6 +171,16 @@ async def test_the_next_coordinator_is_asked_when_the_group_has_moved(answer: ob
         assert len(new.requests_of(OFFSET_FETCH)) == 2
 
 
+async def test_a_coordinator_that_is_dead_does_not_use_up_the_time():
+    async with ScriptedBroker() as old, ScriptedBroker() as new:
+        Cluster(old, new)
+        new.handlers[OFFSET_FETCH] = group_with()
+        new.handlers[FIND_COORDINATOR] = coordinated_by(1, 1, 2)
+        async with coordinator_at(new.port) as coordinator:
+            await old.stop()
+            assert (await fetch_committed(coordinator, [T0], DEADLINE_MS))[T0].offset == 70
+
+
 async def test_version_1_says_of_each_partition_that_the_group_has_moved():
     answers = [ErrorCode.NOT_COORDINATOR]
 
