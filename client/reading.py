@@ -86,7 +86,12 @@ class Reading:
         self._follow()
 
     def assign(self, names: Iterable[TopicPartition]) -> None:
-        """Read exactly these."""
+        """Read exactly these, having committed what was handed out of those before."""
+        if self.group is not None:
+            self.group.begin_auto_commit()
+        self._read(names)
+
+    def _read(self, names: Iterable[TopicPartition]) -> None:
         self._selection = None
         names = list(names)
         self.network.want(name.topic for name in names)
@@ -94,22 +99,24 @@ class Reading:
 
     async def leave_group(self) -> None:
         """Read nothing any more, having committed what was handed out."""
-        self._selection = None
-        if self.group is not None:
-            await self.group.leave(commits=True)
-            self._join_group()
-        self.assign(())
-
-    async def close(self, *, commits: bool) -> None:
-        """Leave the group, stop fetching, close the connections."""
         try:
-            if self.group is not None:
-                await self.group.leave(commits=commits)
+            await self.leave(commits=True)
         finally:
-            await self.fetcher.close()
-            # Whoever waits for records in another task has to hear of it.
-            self.fetcher.news.fire()
-            await self.network.close()
+            self._join_group()
+            self._read(())
+
+    async def leave(self, *, commits: bool) -> None:
+        """Leave the group, if there is one, for good."""
+        self._selection = None  # else the next metadata would have us join once more
+        if self.group is not None:
+            await self.group.leave(commits=commits)
+
+    async def close(self) -> None:
+        """Stop fetching, close the connections."""
+        await self.fetcher.close()
+        # Whoever waits for records in another task has to hear of it.
+        self.fetcher.news.fire()
+        await self.network.close()
 
     def _join_group(self) -> None:
         """Have a new place in the group, if there is one: a member as soon as topics are told."""
