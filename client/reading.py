@@ -64,6 +64,7 @@ class Reading:
                 await network.topic(name, self._settings.timeout_ms)
             self.select(selection, listener)
         else:
+            network.want(name.topic for name in self._subscription.partitions)
             self._begin(self._subscription.partitions.values())
         network.on_change.append(self._follow)
         if self.group is None:

@@ -5,6 +5,7 @@ group.commit_codes.append(REBALANCE...)    the next commits are refused with the
 group.lose_member()                        the member's generation is unknown from now on
 """
 
+import asyncio
 from typing import Any
 
 from minikafka import Consumer
@@ -46,7 +47,7 @@ from minikafka.protocol.api.sync_group import SyncGroupRequest, SyncGroupRespons
 from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.records import Record, build_batch
 
-from ..transport.scripted_broker import FETCH, LIST_OFFSETS, SILENCE, ScriptedBroker
+from ..transport.scripted_broker import FETCH, LIST_OFFSETS, ScriptedBroker
 from .coordination import FIND_COORDINATOR, coordinated_by
 
 OFFSET_COMMIT, OFFSET_FETCH, JOIN_GROUP, HEARTBEAT, LEAVE_GROUP, SYNC_GROUP = 8, 9, 11, 12, 13, 14
@@ -189,10 +190,10 @@ class ScriptedGroup:
             ]
         )
 
-    def fetch(self, request: FetchRequest) -> Any:
-        """All that is left from the offset on; silence at the end."""
+    async def fetch(self, request: FetchRequest) -> FetchResponse:
+        """All that is left from the offset on; at the end it waits, as a broker does."""
         if not any(each.fetch_offset < self.values for each in request.topics[0].partitions):
-            return SILENCE
+            await asyncio.sleep(request.max_wait_ms / 1000)
         topics = [
             FetchResponseTopic(
                 topic=topic.topic,
@@ -235,6 +236,7 @@ def member_at(broker: ScriptedBroker, *topics: str, **options: Any) -> Consumer:
         "group_id": "g",
         "auto_offset_reset": "earliest",
         "heartbeat_interval_ms": 20,
+        "fetch_max_wait_ms": 20,
         "retry_backoff_ms": 5,
         "enable_auto_commit": False,
         "default_api_timeout_ms": DEADLINE_MS,

@@ -148,9 +148,7 @@ async def test_who_lost_its_place_hears_of_which_partition_and_what_to_do(
 
     group.commit_codes = [code]
     async with commits_at(broker, lambda: names[0], on_refused) as (commits, _):  # pyright: ignore[reportArgumentType]
-        with pytest.raises(
-            KafkaError, match="t-0 was not committed.*max_poll_interval_ms"
-        ) as caught:
+        with pytest.raises(KafkaError, match=r"t-0 was not .*max_poll_interval_ms") as caught:
             await commits.commit(at(7), DEADLINE_MS)
         assert caught.value.code is code
         assert refused == [(code, MEMBER, at(7))]
@@ -182,9 +180,7 @@ async def test_what_keeps_us_from_being_somebody_names_the_partitions(
         raise KafkaError.of(ErrorCode.ILLEGAL_GENERATION, "no place")
 
     async with commits_at(broker, nobody) as (commits, _):
-        with pytest.raises(
-            KafkaError, match=r"t-0 and 1 more .* not committed: no place"
-        ) as caught:
+        with pytest.raises(KafkaError, match=r"t-0 and 1 more .*: no place") as caught:
             await commits.commit(at(7, T0, T1), DEADLINE_MS)
         assert caught.value.code is ErrorCode.ILLEGAL_GENERATION
 
