@@ -47,6 +47,7 @@ from minikafka.protocol.api.sync_group import SyncGroupRequest, SyncGroupRespons
 from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.records import Record, build_batch
 
+from ..broker.in_process import until
 from ..transport.scripted_broker import FETCH, LIST_OFFSETS, ScriptedBroker
 from .coordination import FIND_COORDINATOR, coordinated_by
 
@@ -63,6 +64,8 @@ class ScriptedGroup:
         """So many records has each partition of `t`: 0, 1, 2..."""
         self.generation = 0
         self.is_known = False
+        self.heard_of = 0
+        """The generation of the last heartbeat."""
         self.committed: dict[tuple[str, int], int] = {}
         self.commits: list[dict[tuple[str, int], int]] = []
         """What was committed, in the order of arrival."""
@@ -108,6 +111,7 @@ class ScriptedGroup:
 
     def heartbeat(self, request: HeartbeatRequest) -> HeartbeatResponse:
         """All is well, unless the member was lost."""
+        self.heard_of = request.generation_id
         return HeartbeatResponse(error_code=self._check(request.generation_id))
 
     def leave(self, _: LeaveGroupRequest) -> LeaveGroupResponse:
@@ -228,6 +232,16 @@ class ScriptedGroup:
             "metadata": "",
             "error_code": 0,
         }
+
+
+async def rejoined(group: ScriptedGroup) -> None:
+    """Let the coordinator forget the member, and wait until it has come back by itself.
+
+    It has its assignment then, of which its user has not heard.
+    """
+    generation = group.generation
+    group.lose_member()
+    await until(lambda: group.heard_of > generation)
 
 
 def member_at(broker: ScriptedBroker, *topics: str, **options: Any) -> Consumer:
