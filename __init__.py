@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .client.consumer import Consumer
     from .client.metadata import TopicPartition
     from .client.producer import Producer
+    from .client.rebalance_listener import RebalanceListener
     from .client.record import ConsumerRecord, RecordMetadata
     from .protocol.errors import KafkaError
 
@@ -27,6 +28,7 @@ __all__ = [
     "NewTopic",
     "OffsetAndMetadata",
     "Producer",
+    "RebalanceListener",
     "RecordMetadata",
     "TopicPartition",
 ]
@@ -42,6 +44,7 @@ _HOMES = {
     "NewTopic": "client.new_topic",
     "OffsetAndMetadata": "client.committed_offsets",
     "Producer": "client.producer",
+    "RebalanceListener": "client.rebalance_listener",
     "RecordMetadata": "client.record",
     "TopicPartition": "client.metadata",
 }
