@@ -30,6 +30,8 @@ import msgpack
 
 from .primitives import ProtocolError
 
+CONTROL_LISTENER: Final = "minikafka.control.listener"
+"""The config of a broker in which clients find the HOST:PORT of its control plane."""
 MAX_REQUEST_BYTES: Final = 64 << 10
 MAX_ANSWER_BYTES: Final = 2 << 20
 MAX_ELEMENTS: Final = 1000
