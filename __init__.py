@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client.admin import AdminClient, ConfigChange, ConfigResource, NewPartitions, NewTopic
+    from .client.cluster import Cluster
     from .client.consumer import Consumer
     from .client.metadata import TopicPartition
     from .client.producer import Producer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdminClient",
+    "Cluster",
     "ConfigChange",
     "ConfigResource",
     "Consumer",
@@ -31,6 +33,7 @@ __all__ = [
 
 _HOMES = {
     "AdminClient": "client.admin",
+    "Cluster": "client.cluster",
     "ConfigChange": "client.configs",
     "ConfigResource": "client.configs",
     "Consumer": "client.consumer",
