@@ -23,5 +23,11 @@ record_deletion   records deleted by the leaders of their partitions,
 log_dirs          what lies on the brokers' disks.
 outcome           (what became of several things at once)
 leaders         asks the leaders of partitions, for offsets and record_deletion.
+
+cluster         the cluster looked at:
+views           brokers, topics and partitions as the metadata has them now, and
+control_plane   segments and events, from the nodes' control planes,
+control_link    over one connection to each that was asked.
+
 record, errors, settings, keywords, wakeup     what all of them share.
 """

@@ -150,7 +150,7 @@ def decode(payload: bytes, known: Known) -> tuple[str, Any]:
         unpacked: object = cast(Any, msgpack).unpackb(
             payload, max_array_len=MAX_ELEMENTS, max_map_len=MAX_ELEMENTS
         )
-    except (ValueError, RecursionError, msgpack.UnpackException) as error:
+    except ValueError as error:
         reason = str(error) or type(error).__name__
         raise ProtocolError(f"a frame that is no msgpack: {reason[:_LONGEST_SHOWN]}") from error
     envelope = _map_of("a frame", unpacked)

@@ -45,7 +45,7 @@ async def converse(
     try:
         while True:
             question = await _read(reader)
-            writer.write(encode(await _answer(question, context), context.cluster_id))
+            writer.write(encode(await answer_to(question, context), context.cluster_id))
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -75,7 +75,8 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
         return await reader.readexactly(payload_size(head, MAX_REQUEST_BYTES))
 
 
-async def _answer(question: bytes, context: ControlContext) -> Any:
+async def answer_to(question: bytes, context: ControlContext) -> Any:
+    """The answer to a frame's content, a message of protocol/control; raises ProtocolError."""
     try:
         cluster_id, message = decode(question, REQUESTS)
     except UnknownMessage as error:

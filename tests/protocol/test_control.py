@@ -125,6 +125,7 @@ def test_a_frame_that_is_too_long_is_refused_by_its_size(size: int) -> None:
         b"\xdd" + MAX_ELEMENTS.to_bytes(4, "big"),
         b"\xdf" + MAX_ELEMENTS.to_bytes(4, "big"),
         b"\xdc\x03\xe8" + b"\x80" * MAX_ELEMENTS,
+        b"\xdd\x00\x00\xff\x00",
         b"\xdd\xff\xff\xff\xff",
         b"\xdb\xff\xff\xff\xff",
     ],
