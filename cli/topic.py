@@ -106,7 +106,7 @@ def describe(names: tuple[str, ...], with_segments: bool, output: str, bootstrap
     rows = _partition_rows(topics, starts, ends)
     if output == "json":
         columns = [*DESCRIBE_COLUMNS, "configs"]
-        objects = [(*row, configs[row[0]]) for row in rows]
+        objects: list[tuple[Any, ...]] = [(*row, configs[row[0]]) for row in rows]
         if segments is not None:
             columns.append("segments")
             objects = [

@@ -20,7 +20,7 @@ SEGMENT_COLUMNS: Final = (
     "record_count",
     "size_bytes",
     "max_timestamp",
-    "file",
+    "name",
 )
 Segments = Mapping[TopicPartition, Sequence[Segment]]
 
