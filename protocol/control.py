@@ -36,7 +36,7 @@ MAX_REQUEST_BYTES: Final = 64 << 10
 MAX_ANSWER_BYTES: Final = 2 << 20
 MAX_ELEMENTS: Final = 1000
 """In one list or map of a frame: segments, events, replicas of a partition."""
-MAX_EVENT_BYTES: Final = 1 << 20
+MAX_EVENT_BYTES: Final = 128 << 10
 """Of the records in one answer, as they are in the log; one that is larger comes alone."""
 SIZE: Final = Struct(">I")  # the frame's size, not counting itself
 

@@ -1,6 +1,7 @@
 """What answers of the control plane come from."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from ..controller.service import Controller
 from ..replica.manager import ReplicaManager
@@ -12,6 +13,8 @@ class ControlContext:
 
     controller: Controller
     replicas: ReplicaManager
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Whose question is answered now."""
 
     @property
     def cluster_id(self) -> str:

@@ -1,6 +1,9 @@
 """One connection of the control plane: a question is read, answered, and then the next is read.
 
-    |size|question| -> decoded -> this cluster's? -> handler -> |size|answer| -> taken? -> again
+    |size|question| -> its turn -> this cluster's? -> handler -> |size|answer| -> taken? -> again
+
+All conversations of a node take turns, and there is one turn each time the loop comes round. So
+however much is asked here, a record on the clients' port waits for one question at most.
 
 A peer's bytes end no more than their own connection, with one line in the log. Whoever is silent,
 sends a frame drop by drop, or does not take an answer, is closed as well.
@@ -23,6 +26,8 @@ from ...protocol.control import (
     payload_size,
 )
 from ...protocol.primitives import ProtocolError
+from ..log.files import StorageError
+from ..log.scan import CorruptLog
 from . import describe_segments, read_events
 from .context import ControlContext
 
@@ -45,7 +50,10 @@ async def converse(
     try:
         while True:
             question = await _read(reader)
-            writer.write(encode(await answer_to(question, context), context.cluster_id))
+            async with context.turn:
+                answer = await answer_to(question, context)
+                await asyncio.sleep(0)
+            writer.write(encode(answer, context.cluster_id))
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -57,7 +65,7 @@ async def converse(
         log.info("control connection %s: closing: its peer is too slow", name_of(writer))
         transport.abort()
     finally:
-        if not transport.is_closing():  # The node stops.
+        if not transport.is_closing():  # The node stops, or something is wrong with it.
             transport.abort()
 
 
@@ -84,6 +92,15 @@ async def answer_to(question: bytes, context: ControlContext) -> Any:
     if cluster_id != context.cluster_id:
         reason = f"this is a node of cluster {context.cluster_id!r}, the frame is for another"
         return Refused("INCONSISTENT_CLUSTER_ID", reason)
+    try:
+        return await _handle(message, context)
+    except StorageError as error:
+        return Refused("KAFKA_STORAGE_ERROR", str(error))
+    except (CorruptLog, ProtocolError) as error:  # on our disk
+        return Refused("CORRUPT_MESSAGE", str(error))
+
+
+async def _handle(message: Any, context: ControlContext) -> Any:
     match message:
         case DescribeSegments():
             return await describe_segments.handle(message, context)

@@ -10,8 +10,6 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from ...protocol.control import MAX_ELEMENTS, DescribeSegments, Refused, Segment, Segments
-from ..log.files import StorageError
-from ..log.scan import CorruptLog
 from ..log.segment import Segment as LogSegment
 from ..replica.manager import Unserved
 from ..replica.partition import Partition
@@ -29,10 +27,6 @@ async def handle(request: DescribeSegments, context: ControlContext) -> Segments
         return await _describe(partition, request)
     except FileNotFoundError:
         return Refused("UNKNOWN_TOPIC_OR_PARTITION", f"partition {name!r} is being deleted")
-    except CorruptLog as error:
-        return Refused("CORRUPT_MESSAGE", str(error))
-    except StorageError as error:
-        return Refused("KAFKA_STORAGE_ERROR", str(error))
 
 
 async def _describe(partition: Partition, request: DescribeSegments) -> Segments:
@@ -42,6 +36,8 @@ async def _describe(partition: Partition, request: DescribeSegments) -> Segments
         found.append(_segment(segment))
         from_offset = segment.base_offset + 1
         await asyncio.sleep(0)
+        if partition.is_removed:  # Another topic may have taken the names of its files.
+            raise FileNotFoundError
     return Segments(
         log_start_offset=log.log_start_offset,
         high_watermark=partition.high_watermark,

@@ -92,7 +92,8 @@ class Peer:
             return
 
 
-async def happen(node: ServedNode, count: int) -> None:
-    """One command that makes so many events."""
-    reserved = {"type": "ProducerIdsReserved", "broker_id": 1, "next_producer_id": 5}
+async def happen(node: ServedNode, count: int, size_bytes: int = 0) -> None:
+    """One command that makes so many events, each so large at least."""
+    reserved: dict[str, Any] = {"type": "ProducerIdsReserved", "broker_id": 1}
+    reserved |= {"next_producer_id": 5, "note": "x" * size_bytes}
     await node.node._controller.submit(lambda image: Decision([reserved] * count))

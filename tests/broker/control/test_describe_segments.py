@@ -1,11 +1,14 @@
 """DescribeSegments on a real node: what is told is what lies on the disk."""
 
+import asyncio
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from minikafka.broker.control.describe_segments import handle
 from minikafka.broker.log.files import StorageError
+from minikafka.broker.log.scan import CorruptLog
 from minikafka.protocol.control import DescribeSegments, Refused
 
 from ..in_process import ServedNode, batch_of, serving
@@ -118,6 +121,7 @@ async def test_a_partition_that_is_not_there_is_named(
     ("error", "name"),
     [
         (StorageError("the disk said no"), "KAFKA_STORAGE_ERROR"),
+        (CorruptLog("some.log", 7, "not a batch"), "CORRUPT_MESSAGE"),
         (FileNotFoundError("gone"), "UNKNOWN_TOPIC_OR_PARTITION"),
     ],
 )
@@ -140,6 +144,19 @@ async def test_a_file_that_cannot_be_looked_at_is_an_answer(
     answer = await peer.ask(DescribeSegments("orders", 0))
     assert isinstance(answer, Refused)
     assert answer.error == name
+
+
+async def test_a_topic_that_is_deleted_meanwhile_is_not_described_to_the_end(
+    node: ServedNode,
+) -> None:
+    await fill(node)
+    partition, context = node.partition("orders"), node.node._control._context
+    describing = asyncio.ensure_future(handle(DescribeSegments("orders", 0), context))
+    await asyncio.sleep(0)
+    partition.is_removed = True
+    answer = await describing
+    assert isinstance(answer, Refused)
+    assert answer.error == "UNKNOWN_TOPIC_OR_PARTITION"
 
 
 async def test_segments_come_and_go_while_they_are_described(node: ServedNode, peer: Peer) -> None:

@@ -1,7 +1,16 @@
 """ReadEvents on a real node: the metadata log as it was committed."""
 
+import msgpack
+import pytest
+
 from minikafka.broker.controller.image import Image
-from minikafka.protocol.control import MAX_ELEMENTS, Events, ReadEvents, Refused
+from minikafka.protocol.control import (
+    MAX_ELEMENTS,
+    MAX_EVENT_BYTES,
+    Events,
+    ReadEvents,
+    Refused,
+)
 
 from ..in_process import ServedNode
 from .peer import Peer, happen
@@ -32,15 +41,20 @@ async def test_events_can_be_read_on_from_where_one_has_stopped(
     assert news.events[0].record["name"] == "orders"
 
 
+@pytest.mark.parametrize(
+    ("count", "size_bytes"), [(MAX_ELEMENTS + 50, 0), (10, MAX_EVENT_BYTES // 3), (3, 1 << 20)]
+)
 async def test_an_answer_is_bounded_in_the_middle_of_a_command(
-    node: ServedNode, peer: Peer
+    node: ServedNode, peer: Peer, count: int, size_bytes: int
 ) -> None:
-    await happen(node, MAX_ELEMENTS + 50)
+    await happen(node, count, size_bytes)
     seen: list[int] = []
     answer = None
     while answer is None or len(seen) < answer.end_offset:
         answer = await peer.ask(ReadEvents(len(seen)))
         assert 0 < len(answer.events) <= MAX_ELEMENTS
+        size = sum(len(msgpack.packb(event.record)) for event in answer.events)
+        assert size <= MAX_EVENT_BYTES or len(answer.events) == 1
         seen += [event.offset for event in answer.events]
     assert seen == list(range(answer.end_offset))
 

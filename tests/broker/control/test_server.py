@@ -29,7 +29,15 @@ from minikafka.protocol.control import (
     Segments,
 )
 
-from ..in_process import ServedNode, SteppedLoop, busy_port, run_stepped, serving, until
+from ..in_process import (
+    ServedNode,
+    SteppedLoop,
+    batch_of,
+    busy_port,
+    run_stepped,
+    serving,
+    until,
+)
 from .peer import Peer, happen
 
 
@@ -47,6 +55,29 @@ async def test_questions_are_answered_in_order(node: ServedNode, peer: Peer) -> 
         assert isinstance(await peer.receive(), Events)
         assert isinstance(await peer.receive(), Segments)
         assert isinstance(await peer.receive(), Refused)
+
+
+async def test_clients_are_served_between_the_questions(
+    node: ServedNode, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 1000
+    answered = 0
+    real = conversation_module.answer_to
+
+    async def answer_to(question: bytes, context: ControlContext) -> Any:
+        nonlocal answered
+        answered += 1
+        return await real(question, context)
+
+    monkeypatch.setattr(conversation_module, "answer_to", answer_to)
+    await node.create("orders")
+    for _ in range(count):
+        peer.send(ReadEvents())
+    await until(lambda: answered)
+    await node.produce("orders", batch_of())
+    assert answered < count
+    for _ in range(count):
+        await peer.receive()
 
 
 async def test_a_frame_of_another_cluster_is_refused(node: ServedNode, peer: Peer) -> None:
