@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client.admin import AdminClient, ConfigChange, ConfigResource, NewPartitions, NewTopic
+    from .client.cluster import Cluster
     from .client.committed_offsets import OffsetAndMetadata
     from .client.consumer import Consumer
     from .client.metadata import TopicPartition
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdminClient",
+    "Cluster",
     "ConfigChange",
     "ConfigResource",
     "Consumer",
@@ -35,6 +37,7 @@ __all__ = [
 
 _HOMES = {
     "AdminClient": "client.admin",
+    "Cluster": "client.cluster",
     "ConfigChange": "client.configs",
     "ConfigResource": "client.configs",
     "Consumer": "client.consumer",

@@ -43,5 +43,10 @@ leaders         asks the leaders of partitions, for offsets and record_deletion.
 coordinator         asks the broker that coordinates a group, wherever that is,
 committed_offsets   up to where the group has read.
 
+cluster         the cluster looked at:
+views           brokers, topics and partitions as the metadata has them now, and
+control_plane   segments and events, from the nodes' control planes,
+control_link    over one connection to each that was asked.
+
 record, errors, settings, keywords, wakeup     what all of them share.
 """
