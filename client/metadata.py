@@ -14,8 +14,8 @@ Invariants:
   somebody asks (`request_refresh`), when an answer left something open, and when it is older than
   `max_age_ms`; then after `backoff_ms` at the earliest, doubled with each try that leaves something
   open, up to MAX_BACKOFF_MS.
-- Only topics that somebody wants are asked for: a cluster may have more than a client can hold. Who
-  wants all of them (a pattern, a view of the cluster) gets all.
+- Only topics that somebody wants are asked for: a cluster may have more than a client can hold.
+  Who wants all of them (`want_all`) has every topic of the last answer and no other.
 """
 
 from collections.abc import Iterable, Sequence
@@ -123,9 +123,11 @@ class Metadata:
             self._wants_more = True
 
     def want_all(self) -> None:
-        """Keep every topic of the cluster in the table."""
-        self._wants_more |= not self._wants_all
-        self._wants_all = True
+        """Keep every topic of the cluster in the table from the next refresh on.
+
+        What the table can hold is then bounded by what one answer can (transport/connection).
+        """
+        self._wants_all = self._wants_more = True
 
     def request_refresh(self) -> None:
         """What is known turned out to be wrong: ask again soon."""
@@ -146,9 +148,9 @@ class Metadata:
         self._tried_ms = now_ms
         self._refresh_requested = self._wants_more = False
         self._asked_for_all = self._wants_all
-        wanted = [MetadataRequestTopic(name=name) for name in sorted(self._wanted)]
+        names = [MetadataRequestTopic(name=name) for name in sorted(self._wanted)]
         return MetadataRequest(
-            topics=None if self._wants_all else wanted,
+            topics=None if self._wants_all else names,
             allow_auto_topic_creation=self._allow_auto_create,
         )
 
@@ -163,11 +165,14 @@ class Metadata:
         self.cluster_id = response.cluster_id
         self.controller_id = response.controller_id
         self.brokers = brokers_of(response)
-        is_open = [self._update_topic(topic) for topic in response.topics]
         if self._asked_for_all:
-            self._drop_all_but({topic.name for topic in response.topics})
-        self._open_tries = self._open_tries + 1 if any(is_open) else 0
-        self._refresh_requested |= any(is_open)
+            # In place: others hold on to the table.
+            for name in set(self.topics) - {topic.name for topic in response.topics}:
+                del self.topics[name]
+        open_topics = [topic.name for topic in response.topics if self._update_topic(topic)]
+        is_open = any(name in self._wanted or not self._asked_for_all for name in open_topics)
+        self._open_tries = self._open_tries + 1 if is_open else 0
+        self._refresh_requested |= is_open
 
     def partition(self, topic: str, index: int) -> PartitionInfo | None:
         """The partition, if it is known."""
@@ -182,13 +187,6 @@ class Metadata:
         if partition is None or partition.leader not in self.brokers:
             return None
         return partition.leader
-
-    def _drop_all_but(self, told: set[str | None]) -> None:
-        """The answer was about every topic: what it does not name is not there."""
-        for name in set(self.topics) - told:
-            del self.topics[name]
-        for name in self._wanted - told:
-            self.errors[name] = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
     def _update_topic(self, topic: MetadataResponseTopic) -> bool:
         """Take one topic into the table; True if something about it is still open."""

@@ -147,6 +147,7 @@ def test_who_wants_all_topics_has_those_of_the_last_answer():
     metadata.request(5)
     metadata.update(MetadataResponse(brokers=[], controller_id=1, cluster_id="c", topics=[]), 5)
     assert metadata.topics == {}
+    assert metadata.errors == {"wanted": ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}
 
 
 def test_an_answer_about_some_topics_takes_none_of_the_others_away():
@@ -158,3 +159,11 @@ def test_an_answer_about_some_topics_takes_none_of_the_others_away():
     metadata.want_all()
     metadata.update(MetadataResponse(brokers=[], controller_id=1, cluster_id="c", topics=[]), 2)
     assert list(metadata.topics) == ["t"]
+
+
+def test_a_topic_without_leader_that_nobody_wants_is_not_asked_for_again():
+    metadata = table()
+    metadata.want_all()
+    metadata.request(0)
+    metadata.update(answer(partition(0, -1)), 0)
+    assert metadata.refresh_at_ms(0) == 1000
