@@ -18,7 +18,6 @@ Left out: groups, `subscribe`, commits (the next step); read_committed.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from itertools import islice
 from random import Random
 from types import TracebackType
 from typing import Final, Literal
@@ -198,7 +197,7 @@ class Consumer:
                 records = batches.setdefault(state.name, [])
                 count = len(records)
                 # In place, so that what comes before a damaged record is not lost with it.
-                records.extend(islice(state.decoding, room))
+                state.decoding.take(records, room)
                 room -= len(records) - count
                 self._since_yield += len(records) - count
                 state = fetcher.next_partition()

@@ -41,7 +41,7 @@ from .errors import NoOffset
 from .metadata import TopicPartition, error_code_of
 from .network import Network
 from .offsets import list_offsets
-from .record_decoder import Deserializer, decode_records
+from .record_decoder import Deserializer, RecordDecoder
 from .subscription import PartitionState, Subscription
 from .wakeup import Signal, Wakeup
 
@@ -133,7 +133,7 @@ class Fetcher:
             if state.buffered_bytes < self._settings.max_partition_fetch_bytes:
                 self._wakeup.set()
             settings = self._settings
-            state.decoding = decode_records(
+            state.decoding = RecordDecoder(
                 state, view, header, settings.key_deserializer, settings.value_deserializer
             )
         return state

@@ -10,12 +10,15 @@ middle of a batch sees that it must look again.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..protocol.batch import BatchHeader
 from ..protocol.errors import KafkaError
 from .metadata import TopicPartition
-from .record import ConsumerRecord
+
+if TYPE_CHECKING:
+    from .record_decoder import RecordDecoder
 
 
 class PartitionState:
@@ -47,7 +50,7 @@ class PartitionState:
         """The time (see offsets) whose offset becomes the position; None if there is one."""
         self.batches: deque[tuple[memoryview, BatchHeader]] = deque()
         self.buffered_bytes = 0
-        self.decoding: Iterator[ConsumerRecord] | None = None
+        self.decoding: RecordDecoder | None = None
         self.error: KafkaError | None = None
         """What the user has to hear before this partition goes on; a seek forgets it."""
         self.is_paused = False
