@@ -43,6 +43,7 @@ __all__ = [
     "LENGTH_END",
     "MAGIC",
     "MAX_SEQUENCE",
+    "NULL",
     "BatchBuilder",
     "BatchHeader",
     "Columns",
@@ -65,6 +66,7 @@ __all__ = [
 
 RecordHeader: TypeAlias = tuple[str, bytes | None]
 
+NULL: Final = b"\x01"  # the length -1
 RECORDS_AT_ONCE: Final = 256
 """Large enough that the work per run does not show, small enough to be no load on memory."""
 
@@ -312,30 +314,30 @@ class BatchBuilder:
         key: bytes | None,
         value: bytes | None,
         headers: Sequence[RecordHeader] = (),
-    ) -> None:
-        """Add a record; `timestamp` in ms since 1970, -1 for none.
-
-        The client calls this for every record: numbers of one byte are looked up in line.
-        """
+    ) -> int:
+        """Add a record and return `size_bytes`; `timestamp` in ms since 1970, -1 for none."""
         count = self.record_count
         if count == 0:
             self._base_timestamp = self._max_timestamp = timestamp
         elif timestamp > self._max_timestamp:
             self._max_timestamp = timestamp
-        delta_ms = timestamp - self._base_timestamp
+        varint = _VARINTS
         body = b"".join(
             (
                 b"\0",  # attributes
-                _ONE_BYTE[delta_ms << 1] if 0 <= delta_ms < 64 else encode_varint(delta_ms),
-                _ONE_BYTE[count << 1] if count < 64 else encode_varint(count),
-                encode_nullable(key),
-                encode_nullable(value),
+                varint[timestamp - self._base_timestamp],
+                varint[count],
+                NULL if key is None else varint[len(key)] + key,
+                NULL if value is None else varint[len(value)],
+                value or b"",
                 encode_record_headers(headers) if headers else b"\0",
             )
         )
-        self._buffer += encode_varint(len(body))
-        self._buffer += body
+        buffer = self._buffer
+        buffer += varint[len(body)]
+        buffer += body
         self.record_count = count + 1
+        return len(buffer)
 
     def build(
         self,
@@ -384,10 +386,6 @@ def build_batch(
 def encode_varint(number: int) -> bytes:
     """Return `number` (64-bit, signed) as a zigzag varint."""
     number = (number << 1) ^ (number >> 63)
-    if number < 0x80:
-        return _ONE_BYTE[number]
-    if number < 0x4000:
-        return bytes((number & 0x7F | 0x80, number >> 7))
     encoded = bytearray()
     while number >= 0x80:
         encoded.append(number & 0x7F | 0x80)
@@ -396,20 +394,27 @@ def encode_varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-_ONE_BYTE: Final = tuple(bytes((number,)) for number in range(0x80))  # varints of one byte
+class _Varints(dict[int, bytes]):
+    """Varints by their numbers; those of one and two bytes are kept once they were needed."""
+
+    def __missing__(self, number: int) -> bytes:
+        encoded = encode_varint(number)
+        if len(encoded) <= 2:
+            self[number] = encoded
+        return encoded
+
+
+_VARINTS: Final = _Varints()
 
 
 def encode_nullable(data: bytes | None) -> bytes:
     """Return nullable bytes with their length."""
-    if data is None:
-        return b"\x01"
-    length = len(data)
-    return (_ONE_BYTE[length << 1] if length < 64 else encode_varint(length)) + data
+    return NULL if data is None else _VARINTS[len(data)] + data
 
 
 def encode_record_headers(headers: Sequence[RecordHeader]) -> bytes:
     """Return the count of `headers` and the headers."""
-    chunks = [encode_varint(len(headers))]
+    chunks = [_VARINTS[len(headers)]]
     for name, value in headers:
         chunks += (encode_nullable(name.encode()), encode_nullable(value))
     return b"".join(chunks)

@@ -51,8 +51,14 @@ def make_known(**options: Any) -> Accumulator:
 
 
 def add(accumulator: Accumulator, value: bytes, now_ms: int = 0, partition: int = 0) -> int:
-    """Append a record whose future is its own value."""
-    return accumulator.append("t", partition, 1000, None, value, (), value, now_ms)
+    """Append a record."""
+    result, _ = accumulator.append("t", partition, 1000, None, value, (), lambda: now_ms)
+    return result
+
+
+def values_of(batch: ProducerBatch) -> list[bytes | None]:
+    """The values of its records, which make them known."""
+    return [record.value for record in iterate(batch.builder.build())]
 
 
 def fill(accumulator: Accumulator, *values: bytes) -> None:
@@ -110,7 +116,7 @@ def test_a_record_above_the_limit_is_refused_and_one_above_the_batch_size_travel
 def test_a_record_of_the_wrong_type_leaves_nothing_behind():
     accumulator = make()
     with pytest.raises(TypeError):
-        accumulator.append("t", 0, 1000, None, "text", (), None, 0)
+        accumulator.append("t", 0, 1000, None, "text", (), lambda: 0)
     assert list(accumulator.batches()) == []
     assert accumulator.ready(0) == []
     add(accumulator, b"good")
@@ -218,7 +224,7 @@ def test_old_batches_expire_but_not_in_flight():
     accumulator = make(delivery_timeout_ms=100)
     fill(accumulator, b"1", b"2")
     first = accumulator.take(T0)
-    assert [batch.futures for batch in accumulator.expire(100)] == [[b"2"]]
+    assert [values_of(batch) for batch in accumulator.expire(100)] == [[b"2"]]
     accumulator.retry(first, 100, in_doubt=True)
     assert accumulator.expire(100) == [first]
     assert accumulator.needs_producer_id
@@ -288,14 +294,14 @@ def test_nothing_is_lost_doubled_or_out_of_order(
                 accumulator.retry(batch, 0, in_doubt=False)
             elif fate is Fate.REFUSED_FOR_GOOD:
                 accumulator.fail(batch)
-                failed.extend(batch.futures)
+                failed.extend(values_of(batch))
             elif not broker.append(batch.encoded):
                 accumulator.out_of_order(batch, 0)
             elif fate is Fate.WRITTEN_BUT_UNHEARD:
                 accumulator.retry(batch, 0, in_doubt=True)
             else:
                 accumulator.acknowledge(batch)
-                acknowledged.extend(batch.futures)
+                acknowledged.extend(values_of(batch))
 
     for batches, records, fates in rounds:
         for _ in range(batches):
