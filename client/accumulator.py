@@ -24,8 +24,9 @@ broker refuses all that comes behind it. Then the producer starts anew:
 So no record is written twice, unless it was reported as failed and sent again by the user. The cost
 is that a partition without a leader can hold up the others, for as long as a new start is pending.
 
-Invariants: a partition's batches leave in the order of their records; nothing is held beyond
-`buffer_memory_bytes`; `append` never waits, it says that there is no room.
+Invariants: a partition's batches leave in the order of their records; `append` never waits, it says
+that there is no room; the records held take no more than `buffer_memory_bytes` as encoded. Beside
+them are eight bytes a record, and an eighth of all for growth.
 """
 
 from collections import deque
@@ -108,7 +109,8 @@ class Accumulator:
 
         ADDED, BATCH_OPENED or BATCH_FULL; without a batch NO_ROOM or TOO_LARGE. This is called for
         every record and is kept flat; the clock is looked at when a batch is opened. Raises
-        TypeError for a key, value or headers of the wrong type; nothing is added then.
+        TypeError for a key, value or headers of the wrong type, OverflowError for a timestamp
+        of more than 64 bits; nothing is added then.
         """
         room = RECORD_OVERHEAD_BYTES + (len(key) if key else 0) + (len(value) if value else 0)
         if headers:
@@ -131,15 +133,17 @@ class Accumulator:
             batch.state = WAITING
             batch = self._open(queue, topic, partition, now_ms())
             result = BATCH_FULL
+        timestamps = batch.delivery.timestamps
         try:
+            timestamps.append(timestamp)
             size_bytes = batch.builder.append(timestamp, key, value, headers)
         except BaseException:
-            if not batch.record_count:
+            del timestamps[batch.record_count :]
+            if not timestamps:
                 batches.pop()
             raise
         self.buffered_bytes += size_bytes - batch.size_bytes
         batch.size_bytes = size_bytes
-        batch.delivery.timestamps.append(timestamp)
         if size_bytes >= settings.batch_size_bytes:
             batch.state = WAITING
             result = BATCH_FULL

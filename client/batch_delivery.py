@@ -4,6 +4,7 @@ One per batch, shared by the deliveries of its records (see `delivery`). It does
 a delivery that is kept for long keeps no record's bytes alive.
 """
 
+from array import array
 from collections.abc import Callable
 from typing import Final
 
@@ -34,7 +35,7 @@ class BatchDelivery:
         """Of records that are still on their way."""
         self.topic = topic
         self.partition = partition
-        self.timestamps: list[int] = []
+        self.timestamps = array("q")
         """One per record."""
         self.is_over = False
         self.base_offset = NO_OFFSET

@@ -12,8 +12,8 @@ Invariants:
 - Every delivery ends within `delivery_timeout_ms` and the time of one request.
 - Every wait has an end, and a sentence that says what was waited for.
 - A failed record is told to who waits for its delivery, and to the log where nobody does.
-- `buffer_memory_bytes` holds the records as encoded. Beside them are 40 bytes a record, and half
-  of the buffer once more while batches grow.
+- Memory: `buffer_memory_bytes` for records as encoded, with what the accumulator says, and per
+  broker up to five requests of `max_request_bytes` on their way to the socket.
 
 Left out: transactions; `from_config` and SASL (later steps).
 """
@@ -209,7 +209,7 @@ class Producer:
             result, batch = running.append(
                 topic, partition, timestamp_ms, key, value, pairs, running.now_ms
             )
-        except (TypeError, AttributeError) as error:
+        except (TypeError, AttributeError, OverflowError) as error:
             raise _wrong_type(key, value) from error
         if batch is None:
             if result == TOO_LARGE:
@@ -352,5 +352,5 @@ def _wrong_type(key: Any, value: Any) -> TypeError:
     types = f"key {type(key).__name__}, value {type(value).__name__}"
     return TypeError(
         f"key and value must be bytes or None, headers pairs of str and bytes, timestamp_ms an "
-        f"int; this has {types}: encode it, or give key_serializer and value_serializer"
+        f"int of 64 bits; this has {types}: encode it, or give key_serializer and value_serializer"
     )

@@ -354,6 +354,7 @@ class BatchBuilder:
         if self._compression:
             batch = bytearray(HEADER_BYTES)
             batch += compress(self._compression, memoryview(self._buffer)[HEADER_BYTES:])
+            self._buffer = batch  # the records as they were are needed no more
         header = BatchHeader(
             base_offset=base_offset,
             batch_length=len(batch) - LENGTH_END,

@@ -1,5 +1,6 @@
 """The accumulator: golden rules, and a model of the broker under every kind of accident."""
 
+import tracemalloc
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -121,6 +122,36 @@ def test_a_record_of_the_wrong_type_leaves_nothing_behind():
     assert accumulator.ready(0) == []
     add(accumulator, b"good")
     assert [r.value for r in iterate(accumulator.take(T0).encoded)] == [b"good"]
+
+
+@pytest.mark.parametrize(("timestamp", "error"), [(2**63, OverflowError), ("now", TypeError)])
+def test_a_timestamp_that_is_none_leaves_nothing_behind(timestamp: Any, error: type[Exception]):
+    accumulator = make()
+    for _ in range(2):  # first in a new batch, then in one that is there
+        with pytest.raises(error):
+            accumulator.append("t", 0, timestamp, None, b"x", (), lambda: 0)
+        add(accumulator, b"good")
+    (batch,) = accumulator.batches()
+    assert (batch.record_count, list(batch.delivery.timestamps)) == (2, [1000, 1000])
+
+
+@pytest.mark.parametrize("value_bytes", [10, 100, 1000])
+def test_what_is_held_beside_the_records_is_an_eighth_and_eight_bytes_a_record(value_bytes: int):
+    limit_bytes = 4 << 20
+    accumulator = make(
+        buffer_memory_bytes=limit_bytes, batch_size_bytes=64 << 10, max_record_bytes=2000
+    )
+    value, count = b"x" * value_bytes, 0
+    add(accumulator, value)
+    tracemalloc.start()
+    try:
+        while add(accumulator, value) != NO_ROOM:
+            count += 1
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert limit_bytes - 2000 < accumulator.buffered_bytes <= limit_bytes
+    assert held_bytes < (limit_bytes + 8 * count) * 9 / 8 + (100 << 10)
 
 
 def test_a_partition_gets_one_batch_until_it_has_acknowledged_one():

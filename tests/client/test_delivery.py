@@ -13,7 +13,7 @@ from minikafka.client.delivery import Delivery
 def deliveries(count: int = 3) -> tuple[BatchDelivery, list[Delivery]]:
     """A batch on its way, of records sent at 100, 101, ..."""
     batch = BatchDelivery("t", 2)
-    batch.timestamps += range(100, 100 + count)
+    batch.timestamps.extend(range(100, 100 + count))
     return batch, [Delivery(batch, index) for index in range(count)]
 
 
