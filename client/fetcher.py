@@ -48,8 +48,10 @@ from .wakeup import Signal, Wakeup
 log = logging.getLogger(__name__)
 
 MAX_BUFFERED_BYTES: Final = 64 << 20
-WAIT_BESIDE_FULL_MS: Final = 50
-"""How long a poll parks while other partitions of the broker are left out of it, being full."""
+REST_BESIDE_FULL_MS: Final = 50
+"""How long a partition that had nothing new is left alone while others of its broker are full.
+
+A poll that parks would keep those from being fetched when they have room again."""
 
 _LAST_VERSION_BY_NAME: Final = 12
 
@@ -214,9 +216,10 @@ class Fetcher:
         self.news.fire()
 
     def _next_ms(self, now_ms: int) -> int | None:
-        """When a partition may be tried again after an error."""
-        retries_ms = [state.retry_at_ms for state in self._subscription.partitions.values()]
-        return min((retry_ms for retry_ms in retries_ms if retry_ms > now_ms), default=None)
+        """When a partition may be tried again after an error, or after a rest."""
+        states = [each for each in self._subscription.partitions.values() if not each.is_in_flight]
+        times_ms = [time for each in states for time in (each.retry_at_ms, each.rest_until_ms)]
+        return min((time_ms for time_ms in times_ms if time_ms > now_ms), default=None)
 
     def _poll(self, now_ms: int) -> None:
         """Send a Fetch to each leader that has none and should have one."""
@@ -234,21 +237,21 @@ class Fetcher:
         for leader, states in by_leader.items():
             limit_bytes = self._settings.max_partition_fetch_bytes
             hungry = [state for state in states if state.buffered_bytes < limit_bytes]
+            is_beside_full = len(hungry) < len(states)
+            if is_beside_full:
+                hungry = [state for state in hungry if state.rest_until_ms <= now_ms]
             connection = self._network.ready(leader, long_poll=True) if hungry else None
             if connection is not None:
-                is_beside_full = len(hungry) < len(states)
-                self._fetch(leader, connection, hungry, is_beside_full)
+                self._fetch(leader, connection, hungry, parks=not is_beside_full)
 
     def _fetch(
-        self, leader: int, connection: Connection, states: list[PartitionState], is_hurried: bool
+        self, leader: int, connection: Connection, states: list[PartitionState], *, parks: bool
     ) -> None:
         """Send one Fetch for these partitions."""
         settings = self._settings
         topics = self._network.metadata.topics
         has_ids = all((topic := topics.get(s.name.topic)) and topic.has_id for s in states)
-        wait_ms = settings.fetch_max_wait_ms
-        if is_hurried:
-            wait_ms = min(wait_ms, WAIT_BESIDE_FULL_MS)
+        wait_ms = settings.fetch_max_wait_ms if parks else 0
         try:
             answer = connection.submit(
                 self._request(states, wait_ms),
@@ -341,7 +344,9 @@ class Fetcher:
             state.fetch_offset = header.next_offset
             state.batches.append((view, header))
             state.buffered_bytes += len(view)
-        if len(records) and not taken:
+        if not len(records):
+            state.rest_until_ms = self._network.now_ms() + REST_BESIDE_FULL_MS
+        elif not taken:
             limit_bytes = self._settings.max_partition_fetch_bytes
             message = f"a batch at offset {state.fetch_offset} is larger than {limit_bytes} bytes"
             remedy = "raise max_partition_fetch_bytes"

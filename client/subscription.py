@@ -37,6 +37,7 @@ class PartitionState:
         "name",
         "position",
         "reset_to",
+        "rest_until_ms",
         "retry_at_ms",
         "seeks",
     )
@@ -56,6 +57,8 @@ class PartitionState:
         self.is_paused = False
         self.is_in_flight = False
         self.retry_at_ms = 0
+        self.rest_until_ms = 0
+        """Its log had nothing new: others that have no room now go before it until then."""
         self.seeks = 0
         """How often the position was set: an answer to an older question does not count."""
         self.high_watermark: int | None = None
@@ -85,7 +88,7 @@ class PartitionState:
         self.buffered_bytes = 0
         self.decoding = None
         self.error = None
-        self.retry_at_ms = 0
+        self.retry_at_ms = self.rest_until_ms = 0
 
 
 class Subscription:
