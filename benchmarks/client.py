@@ -14,31 +14,36 @@ else by default. `send` awaits each send, and the records once at the end.
     send_many       the client's own way to hand over many, where it has one
     async for       one record after the other: the iterator, or what is next to it
     getmany         up to 500 records a call, Kafka's default of max.poll.records
-    stalled         2 GB of records to a broker that runs only a tenth of the time: how much is held?
-    slow consumer   100 partitions full, a record taken now and then: how much is fetched ahead?
+    stalled broker  2 GB for a broker that runs a tenth of the time: how much is held?
+    slow consumer   100 partitions of records, one is taken every 10 ms: how much is fetched ahead?
 
-What is consumed was produced before, in batches of 64 KiB, once per round.
+Each job has a fresh topic. What is consumed is produced into it before, in batches of 64 KiB.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Generator
+import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import process
-from .client_workload import CLIENTS, ClientJob, ClientOutcome, produce_for_consumers
+from .blocking_clients import produce_for_consumers
+from .client_job import ClientJob, ClientOutcome
 from .report import Report
 from .target import Server, Target, parse_target, running
 from .wire import BrokerError, Connection
 
 JOB_DEADLINE_S = 300.0
 ROOT = Path(__file__).parent.parent
+CLIENTS = ("minikafka", "aiokafka", "kafka-python", "confluent-kafka")
 SIZES = {100: "100 B", 1024: "1 KiB"}
+STALLED = "stalled broker"
 STALLED_RECORD_BYTES = 1024
+SLOW = "slow consumer"
 SLOW_PARTITIONS = 100
 SLOW_RECORDS = 200_000
 
@@ -55,14 +60,9 @@ class Row:
     is_idempotent: bool = False
     clients: tuple[str, ...] = CLIENTS
 
-    @property
-    def topic(self) -> str:
-        """The topic to consume from, shared by all rows with the same contents."""
-        return f"bench-consume-{self.partitions}-{self.record_bytes}-{self.records}"
-
 
 def plan(records: int, stalled_megabytes: int) -> list[Row]:
-    """All rows. Later rows (groups, say) belong here, their work into client_workload."""
+    """All rows; a row's work is in asyncio_clients and blocking_clients, under `workload`."""
     rows: list[Row] = []
     shapes = [(size, partitions) for size in SIZES for partitions in (1, 6)]
     for size, partitions in shapes:
@@ -77,8 +77,8 @@ def plan(records: int, stalled_megabytes: int) -> list[Row]:
         ]
     stalled = stalled_megabytes * 1_000_000 // STALLED_RECORD_BYTES
     rows += [
-        Row("stalled broker", "send", stalled, STALLED_RECORD_BYTES, 6),
-        Row("slow consumer", "take_slowly", SLOW_RECORDS, 1024, SLOW_PARTITIONS),
+        Row(STALLED, "send", stalled, STALLED_RECORD_BYTES, 6),
+        Row(SLOW, "take_slowly", SLOW_RECORDS, 1024, SLOW_PARTITIONS),
     ]
     return rows
 
@@ -98,8 +98,12 @@ def main() -> int:
         for index in range(rounds):
             _say(f"round {index + 1} of {rounds}")
             with running(options.bootstrap) as server:
-                for row in rows:
-                    failures += _measure(row, clients, server, report, options.uvloop)
+                for row, client in itertools.product(rows, clients):
+                    if client in row.clients:
+                        _say(f"  {row.name}: {client}")
+                        outcome = _measure(row, client, server, options.uvloop)
+                        failures += outcome is None
+                        _add(row, client, outcome, report)
     except BrokerError as error:
         print(error, file=sys.stderr)
         return 1
@@ -130,43 +134,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(row: Row, clients: list[str], server: Server, report: Report, uvloop: bool) -> int:
-    """Do the row's job with each client; return how many failed."""
-    failures = 0
+def _measure(row: Row, client: str, server: Server, uses_uvloop: bool) -> ClientOutcome | None:
+    """Do the row's job with one client, on a fresh topic."""
+    topic = f"bench-{uuid.uuid4().hex}"
     connection = Connection(server.address)
-    consumes = row.workload not in ("send", "send_many")
-    if consumes:
-        connection.create_topic(row.topic, row.partitions)
-        produce_for_consumers(server.address, row.topic, row.records, row.record_bytes)
-    for client in clients:
-        if client not in row.clients:
-            continue
-        _say(f"  {row.name}: {client}")
-        topic = row.topic if consumes else f"bench-{client}-{abs(hash(row))}"
-        connection.create_topic(topic, row.partitions)
-        job = ClientJob(
-            client=client,
-            workload=row.workload,
-            topic=topic,
-            host=server.address.host,
-            port=server.address.port,
-            records=row.records,
-            record_bytes=row.record_bytes,
-            partitions=row.partitions,
-            is_idempotent=row.is_idempotent,
-            uses_uvloop=uvloop,
-        )
-        with _mostly_stopped(server if row.name == "stalled broker" else None):
-            outcome = _run(job)
-        if not consumes:
-            connection.delete_topic(topic)
-        failures += outcome is None
-        if outcome is not None:
-            _add(row, client, outcome, report)
-    if consumes:
-        connection.delete_topic(row.topic)
+    connection.create_topic(topic, row.partitions)
+    job = ClientJob(
+        client=client,
+        workload=row.workload,
+        topic=topic,
+        bootstrap=str(server.address),
+        records=row.records,
+        record_bytes=row.record_bytes,
+        partitions=row.partitions,
+        is_idempotent=row.is_idempotent,
+        uses_uvloop=uses_uvloop,
+    )
+    if not row.workload.startswith("send"):
+        produce_for_consumers(job)
+    stops = row.name == STALLED and server.pid is not None
+    with process.mostly_stopped(server.pid or 0) if stops else contextlib.nullcontext():
+        outcome = _run(job)
+    connection.delete_topic(topic)
     connection.close()
-    return failures
+    return outcome
 
 
 def _run(job: ClientJob) -> ClientOutcome | None:
@@ -182,25 +173,16 @@ def _run(job: ClientJob) -> ClientOutcome | None:
     return ClientOutcome(**json.loads(done.stdout))
 
 
-def _add(row: Row, client: str, outcome: ClientOutcome, report: Report) -> None:
-    if row.name not in ("stalled broker", "slow consumer"):
+def _add(row: Row, client: str, outcome: ClientOutcome | None, report: Report) -> None:
+    if outcome is None:
+        return
+    if row.name not in (STALLED, SLOW):
         per_second = outcome.records / outcome.seconds
-        megabytes = per_second * row.record_bytes / 1e6
         report.add("Records/s", row.name, client, per_second)
-        report.add("MB/s", row.name, client, megabytes)
+        report.add("MB/s", row.name, client, per_second * row.record_bytes / 1e6)
         client_us = outcome.client_s * 1e6 / outcome.records
         report.add("CPU of the client, µs per record", row.name, client, client_us)
     report.add("Memory above the start, MB", row.name, client, outcome.memory_bytes / 1e6)
-
-
-@contextlib.contextmanager
-def _mostly_stopped(server: Server | None) -> Generator[None]:
-    """Let the broker run for a tenth of the time only."""
-    if server is None or server.pid is None:
-        yield
-        return
-    with process.mostly_stopped(server.pid):
-        yield
 
 
 def _say(line: str) -> None:
