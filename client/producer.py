@@ -256,12 +256,12 @@ class Producer:
         deadline_ms = running.network.now_ms() + timeout_ms
         running.accumulator.close_open()
         running.sender.wake()
-        waiting = set(running.accumulator.batches())
-        while waiting:
-            if not await running.sender.progress.wait(deadline_ms):
-                left = sum(batch.record_count for batch in waiting)
-                raise KafkaTimeout(f"{left} records are not delivered after {timeout_ms} ms")
-            waiting.intersection_update(running.accumulator.batches())
+        sent = list(running.accumulator.batches())
+        for batch in sent:
+            while not batch.delivery.is_over:
+                if not await running.sender.progress.wait(deadline_ms):
+                    left = sum(each.record_count for each in sent if not each.delivery.is_over)
+                    raise KafkaTimeout(f"{left} records are not delivered after {timeout_ms} ms")
 
     async def partitions_for(self, topic: str) -> list[int]:
         """The topic's partitions; raises KafkaTimeout or the error that hides the topic."""
