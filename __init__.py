@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .client.admin import AdminClient, ConfigChange, ConfigResource, NewPartitions, NewTopic
     from .client.consumer import Consumer
+    from .client.delivery import Delivery
     from .client.metadata import TopicPartition
     from .client.producer import Producer
     from .client.record import ConsumerRecord, RecordMetadata
@@ -21,6 +22,7 @@ __all__ = [
     "ConfigResource",
     "Consumer",
     "ConsumerRecord",
+    "Delivery",
     "KafkaError",
     "NewPartitions",
     "NewTopic",
@@ -35,6 +37,7 @@ _HOMES = {
     "ConfigResource": "client.configs",
     "Consumer": "client.consumer",
     "ConsumerRecord": "client.record",
+    "Delivery": "client.delivery",
     "KafkaError": "protocol.errors",
     "NewPartitions": "client.new_topic",
     "NewTopic": "client.new_topic",

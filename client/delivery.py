@@ -80,7 +80,7 @@ class Delivery:
         self, callback: Callable[["Delivery"], object], /, *, context: Context | None = None
     ) -> None:
         """Have `callback(self)` called by the event loop, soon after this is done."""
-        loop, context = self.get_loop(), context or copy_context()
+        loop, context = self.get_loop(), copy_context() if context is None else context
 
         def schedule() -> object:
             return loop.call_soon(callback, self, context=context)

@@ -11,7 +11,8 @@ What an answer means for a batch:
       too few replicas *after* append...     same bytes, so that the broker can tell
     any other retriable error              surely not written: again, with fresh metadata
     out of order, producer id unknown...   surely not written: see the accumulator
-    everything else                        fails, and says so to whoever awaits the records
+    everything else                        fails, and says so to whoever awaits the records, or
+                                           to the log if nobody does
 
 A batch that is not delivered within `delivery_timeout_ms` fails with KafkaTimeout; it may then have
 been written nevertheless. At most MAX_REQUESTS requests are on the way to one broker. There is no

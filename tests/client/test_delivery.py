@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from minikafka import KafkaError, RecordMetadata
-from minikafka.client.batch_delivery import NO_OFFSET, BatchDelivery
+from minikafka.client.batch_delivery import BatchDelivery
 from minikafka.client.delivery import Delivery
 
 
@@ -32,15 +32,6 @@ async def test_each_record_gets_its_own_place():
     assert (first.done(), first.cancelled(), first.exception()) == (True, False, None)
 
 
-async def test_append_time_is_every_records_time_and_no_offset_is_none():
-    batch, (_, second, _) = deliveries()
-    batch.succeed(7, 999)
-    assert await second == RecordMetadata("t", 2, 8, 999)
-    batch, (_, second, _) = deliveries()
-    batch.succeed(NO_OFFSET, -1)
-    assert await second == RecordMetadata("t", 2, NO_OFFSET, 101)
-
-
 async def test_a_failure_is_raised_to_everybody_who_waits():
     batch, each = deliveries()
     error = KafkaError("refused")
@@ -54,10 +45,7 @@ async def test_a_failure_is_raised_to_everybody_who_waits():
             delivery.result()
 
 
-async def test_a_failure_says_for_how_many_records_nobody_waits():
-    batch, (first, second, third) = deliveries()
-    first.add_done_callback(lambda _: None)
-    assert batch.fail(KafkaError("refused")) == 2
+async def test_who_waits_is_counted_as_somebody():
     batch, (first, second, third) = deliveries()
     waiting = asyncio.create_task(wait_for_all([first, second]))
     await asyncio.sleep(0)
