@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from minikafka import Consumer, KafkaError
+from minikafka.client import fetcher
 from minikafka.client.errors import UnsupportedByCluster
 from minikafka.protocol.api.fetch import (
     FetchRequest,
@@ -258,6 +259,25 @@ async def test_a_partition_without_news_does_not_keep_the_broker_from_one_that_i
             assert await asyncio.wait_for(alone, 10) == 0
             assert broker.requests_of(FETCH)[0].max_wait_ms == 500
             assert await values(consumer, 3) == [b"x" * 100] * 3
+
+
+async def test_nothing_is_fetched_while_the_buffer_is_full(
+    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fetcher, "MAX_BUFFERED_BYTES", 1_000)
+    offsets = iter(range(7, 10_000))
+    broker.handlers[FETCH] = lambda request: fetch_with(batch_at(next(offsets), b"x" * 100))(
+        request
+    )
+    async with consumer_of(broker) as consumer:
+        batch_bytes = len(batch_at(0, b"x" * 100))
+        enough = 1_000 // batch_bytes + 1
+        while len(broker.requests_of(FETCH)) < enough:
+            await consumer.end_offsets([("t", 0)])
+        for _ in range(10):  # enough turns of the loop for many more
+            await consumer.end_offsets([("t", 0)])
+        assert len(broker.requests_of(FETCH)) == enough
+        assert await values(consumer, 50) == [b"x" * 100] * 50
 
 
 async def test_topics_are_named_where_the_broker_knows_no_ids(broker: ScriptedBroker):
