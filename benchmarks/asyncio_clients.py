@@ -42,6 +42,9 @@ async def _run(job: ClientJob, outcome: ClientOutcome) -> None:
         return
     works = {"iterate": _iterate, "poll": _poll, "take_slowly": _take_slowly}
     async with consumer(job) as opened:
+        if job.workload != "take_slowly":
+            opened.assign(_names(job))
+            await opened.getone()
         await works[job.workload](opened, job, outcome)
 
 
@@ -64,7 +67,7 @@ async def _send_many(producer: Any, job: ClientJob, outcome: ClientOutcome) -> N
 async def _iterate(consumer: Any, job: ClientJob, outcome: ClientOutcome) -> None:
     left, size_bytes = job.records, 0
     with timed(outcome):
-        consumer.assign(_names(job))
+        await consumer.seek_to_beginning()
         async for record in consumer:
             size_bytes += len(record.value)
             left -= 1
@@ -76,7 +79,7 @@ async def _iterate(consumer: Any, job: ClientJob, outcome: ClientOutcome) -> Non
 async def _poll(consumer: Any, job: ClientJob, outcome: ClientOutcome) -> None:
     left, size_bytes = job.records, 0
     with timed(outcome):
-        consumer.assign(_names(job))
+        await consumer.seek_to_beginning()
         while left > 0:
             batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
             for records in batches.values():

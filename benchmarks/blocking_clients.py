@@ -58,14 +58,21 @@ def _python_consumer(job: ClientJob) -> tuple[Any, list[Any]]:
     from kafka import KafkaConsumer, TopicPartition
 
     consumer = KafkaConsumer(bootstrap_servers=job.bootstrap, auto_offset_reset="earliest")
-    return consumer, [TopicPartition(job.topic, index) for index in range(job.partitions)]
+    return consumer, [TopicPartition(*name) for name in job.names]
+
+
+def _python_warm_consumer(job: ClientJob) -> Any:
+    consumer, names = _python_consumer(job)
+    consumer.assign(names)
+    next(consumer)
+    return consumer
 
 
 def _python_iterate(job: ClientJob, outcome: ClientOutcome) -> None:
     left, size_bytes = job.records, 0
-    consumer, names = _python_consumer(job)
+    consumer = _python_warm_consumer(job)
     with timed(outcome):
-        consumer.assign(names)
+        consumer.seek_to_beginning()
         for record in consumer:
             size_bytes += len(record.value)
             left -= 1
@@ -77,9 +84,9 @@ def _python_iterate(job: ClientJob, outcome: ClientOutcome) -> None:
 
 def _python_poll(job: ClientJob, outcome: ClientOutcome) -> None:
     left, size_bytes = job.records, 0
-    consumer, names = _python_consumer(job)
+    consumer = _python_warm_consumer(job)
     with timed(outcome):
-        consumer.assign(names)
+        consumer.seek_to_beginning()
         while left > 0:
             for records in consumer.poll(POLL_MS, POLL_RECORDS).values():
                 size_bytes += values_bytes(records)
@@ -152,14 +159,22 @@ def _confluent_consumer(job: ClientJob) -> tuple[Any, list[Any]]:
 
     options = {"bootstrap.servers": job.bootstrap, "group.id": "benchmarks"}
     consumer = Consumer({**options, "enable.auto.commit": False, "auto.offset.reset": "earliest"})
-    return consumer, [TopicPartition(job.topic, index, 0) for index in range(job.partitions)]
+    beginning = [TopicPartition(*name, 0) for name in job.names]
+    return consumer, beginning
+
+
+def _confluent_warm_consumer(job: ClientJob) -> tuple[Any, list[Any]]:
+    consumer, beginning = _confluent_consumer(job)
+    consumer.assign(beginning)
+    consumer.poll(1.0)
+    return consumer, beginning
 
 
 def _confluent_iterate(job: ClientJob, outcome: ClientOutcome) -> None:
     left, size_bytes = job.records, 0
-    consumer, names = _confluent_consumer(job)
+    consumer, beginning = _confluent_warm_consumer(job)
     with timed(outcome):
-        consumer.assign(names)
+        consumer.assign(beginning)
         while left:
             message = consumer.poll(1.0)
             if message is not None:
@@ -171,9 +186,9 @@ def _confluent_iterate(job: ClientJob, outcome: ClientOutcome) -> None:
 
 def _confluent_poll(job: ClientJob, outcome: ClientOutcome) -> None:
     left, size_bytes = job.records, 0
-    consumer, names = _confluent_consumer(job)
+    consumer, beginning = _confluent_warm_consumer(job)
     with timed(outcome):
-        consumer.assign(names)
+        consumer.assign(beginning)
         while left > 0:
             messages = consumer.consume(POLL_RECORDS, 1.0)
             size_bytes += sum([len(message.value()) for message in messages])
@@ -183,9 +198,9 @@ def _confluent_poll(job: ClientJob, outcome: ClientOutcome) -> None:
 
 
 def _confluent_take_slowly(job: ClientJob, outcome: ClientOutcome) -> None:
-    consumer, names = _confluent_consumer(job)
+    consumer, beginning = _confluent_consumer(job)
     with timed(outcome):
-        consumer.assign(names)
+        consumer.assign(beginning)
         outcome.records = 0
         ends = time.monotonic() + SLOW_S
         while time.monotonic() < ends:

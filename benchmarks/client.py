@@ -17,7 +17,8 @@ else by default. `send` awaits each send, and the records once at the end.
     stalled broker  2 GB for a broker that runs a tenth of the time: how much is held?
     slow consumer   100 partitions of records, one is taken every 10 ms: how much is fetched ahead?
 
-Each job has a fresh topic. What is consumed is produced into it before, in batches of 64 KiB.
+Each job has a fresh topic. What is consumed is produced into it before, in batches of 64 KiB; the
+clock starts when a consumer that has seen a record goes back to the beginning.
 """
 
 import argparse
