@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .client.cluster import Cluster
     from .client.committed_offsets import OffsetAndMetadata
     from .client.consumer import Consumer
+    from .client.delivery import Delivery
     from .client.metadata import TopicPartition
     from .client.producer import Producer
     from .client.rebalance_listener import RebalanceListener
@@ -25,6 +26,7 @@ __all__ = [
     "ConfigResource",
     "Consumer",
     "ConsumerRecord",
+    "Delivery",
     "KafkaError",
     "NewPartitions",
     "NewTopic",
@@ -42,6 +44,7 @@ _HOMES = {
     "ConfigResource": "client.configs",
     "Consumer": "client.consumer",
     "ConsumerRecord": "client.record",
+    "Delivery": "client.delivery",
     "KafkaError": "protocol.errors",
     "NewPartitions": "client.new_topic",
     "NewTopic": "client.new_topic",
