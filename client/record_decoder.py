@@ -24,7 +24,7 @@ _make = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownV
 
 
 class RecordDecoder:
-    """The records of one batch, from the partition's position on; none of a control batch.
+    """The records of one batch that are left to hand out.
 
     A record that cannot be decoded raises KafkaError and leaves the position at it; the error stays
     with the partition until somebody seeks past the record.
@@ -32,20 +32,10 @@ class RecordDecoder:
 
     __slots__ = ("_records", "_state")
 
-    def __init__(
-        self,
-        state: PartitionState,
-        view: memoryview,
-        header: BatchHeader,
-        key_deserializer: Deserializer | None,
-        value_deserializer: Deserializer | None,
-    ) -> None:
-        """Nothing is decoded before it is asked for."""
+    def __init__(self, state: PartitionState, records: Iterator[ConsumerRecord]) -> None:
+        """Made by decode_records and pass_over."""
         self._state = state
-        self._records: Iterator[ConsumerRecord]
-        self._records = chain.from_iterable(_decode(state, view, header))
-        if key_deserializer is not None or value_deserializer is not None:
-            self._records = _deserialize(state, self._records, key_deserializer, value_deserializer)
+        self._records = records
 
     def __iter__(self) -> Iterator[ConsumerRecord]:
         """The records that are left; the position moves with each one."""
@@ -64,6 +54,33 @@ class RecordDecoder:
                 state.position = max(state.position or 0, records[-1].offset + 1)
 
 
+def decode_records(
+    state: PartitionState,
+    view: memoryview,
+    header: BatchHeader,
+    key_deserializer: Deserializer | None,
+    value_deserializer: Deserializer | None,
+) -> RecordDecoder:
+    """The batch's records from the partition's position on; decoded when they are asked for."""
+    records = chain.from_iterable(_decode(state, view, header))
+    if key_deserializer is not None or value_deserializer is not None:
+        return RecordDecoder(
+            state, _deserialize(state, records, key_deserializer, value_deserializer)
+        )
+    return RecordDecoder(state, records)
+
+
+def pass_over(state: PartitionState, header: BatchHeader) -> RecordDecoder:
+    """Hand out nothing of this batch, and go on behind it."""
+    return RecordDecoder(state, _nothing(state, header))
+
+
+def _nothing(state: PartitionState, header: BatchHeader) -> Iterator[ConsumerRecord]:
+    state.position = max(state.position or 0, header.next_offset)
+    state.decoding = None
+    yield from ()
+
+
 def _decode(
     state: PartitionState, view: memoryview, header: BatchHeader
 ) -> Iterator[Iterator[ConsumerRecord]]:
@@ -74,8 +91,6 @@ def _decode(
     try:
         for columns in iterate_columns(view, header):
             next_offset = max(next_offset, columns.offsets[-1] + 1)
-            if header.is_control:
-                continue
             if header.base_offset < wanted:
                 below = bisect_left(columns.offsets, wanted)
                 for column in columns:

@@ -8,13 +8,12 @@ import pytest
 
 from minikafka.client.metadata import TopicPartition
 from minikafka.client.record import LOG_APPEND_TIME, ConsumerRecord
-from minikafka.client.record_decoder import RecordDecoder
+from minikafka.client.record_decoder import decode_records, pass_over
 from minikafka.client.subscription import PartitionState
 from minikafka.protocol.batch import read_header
 from minikafka.protocol.errors import KafkaError
 from minikafka.protocol.records import (
     RECORDS_AT_ONCE,
-    BatchBuilder,
     Record,
     build_batch,
     stamp_log_append_time,
@@ -28,7 +27,7 @@ def decoder(
     state = PartitionState(TopicPartition("t", 3))
     state.set_position(position)
     view = memoryview(batch)
-    state.decoding = RecordDecoder(state, view, read_header(view), None, value_deserializer)
+    state.decoding = decode_records(state, view, read_header(view), None, value_deserializer)
     return state
 
 
@@ -83,12 +82,12 @@ def test_what_lies_before_a_damaged_record_is_taken_first():
     assert len(taken) == 2 * 999
 
 
-def test_a_control_batch_has_no_records_and_is_passed():
-    builder = BatchBuilder(control=True)
-    builder.append(0, b"\0\0\0\1", b"")
-    state = decoder(builder.build(10), 10)
-    assert list(state.decoding or ()) == []
-    assert (state.position, state.decoding) == (11, None)
+def test_a_batch_that_nobody_is_to_see_is_passed():
+    batch = batch_of(3)
+    state = decoder(batch, 10)
+    state.decoding = pass_over(state, read_header(batch))
+    assert list(state.decoding) == []
+    assert (state.position, state.decoding) == (13, None)
 
 
 def test_decoding_begins_in_the_middle():
