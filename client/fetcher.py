@@ -4,12 +4,14 @@
 
 Each broker has one Fetch on the way, for all partitions that it leads and that have room in the
 buffer; it parks at the broker until there is something. Batches lie in the buffer undecoded, as
-slices of the answer, and are decoded record by record when the consumer takes them: what is never
-read costs nothing.
+slices of the answer, and are decoded, some hundred records at a time, when the consumer takes them:
+what is never read costs nothing.
 
 Invariants:
 - Nothing below the wanted offset is handed out: a broker answers with whole batches, from the one
   that contains the offset.
+- A poll parks only when it asks for all partitions of its broker that are read: beside one that has
+  no room now it would be in the way when there is room again.
 - A partition is fetched while less than `max_partition_fetch_bytes` of it lies ready, and nothing
   is while more than MAX_BUFFERED_BYTES do in all.
 - An answer counts only for the position for which it was asked.

@@ -1,4 +1,4 @@
-"""The records of a batch: build a batch from them, iterate them lazily.
+"""The records of a batch: build a batch from them, decode them in runs.
 
 They lie behind the header of their batch (see `batch`), compressed as one piece. Every number but
 the attributes is a zigzag varint:
@@ -319,8 +319,6 @@ class BatchBuilder:
         count = self.record_count
         if count == 0:
             self._base_timestamp = self._max_timestamp = timestamp
-        elif timestamp > self._max_timestamp:
-            self._max_timestamp = timestamp
         varint = _VARINTS
         body = b"".join(
             (
@@ -336,6 +334,8 @@ class BatchBuilder:
         buffer = self._buffer
         buffer += varint[len(body)]
         buffer += body
+        if timestamp > self._max_timestamp:
+            self._max_timestamp = timestamp
         self.record_count = count + 1
         return len(buffer)
 
