@@ -9,39 +9,48 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client.admin import AdminClient, ConfigChange, ConfigResource, NewPartitions, NewTopic
+    from .client.cluster import Cluster
     from .client.committed_offsets import OffsetAndMetadata
     from .client.consumer import Consumer
+    from .client.delivery import Delivery
     from .client.metadata import TopicPartition
     from .client.producer import Producer
+    from .client.rebalance_listener import RebalanceListener
     from .client.record import ConsumerRecord, RecordMetadata
     from .protocol.errors import KafkaError
 
 __all__ = [
     "AdminClient",
+    "Cluster",
     "ConfigChange",
     "ConfigResource",
     "Consumer",
     "ConsumerRecord",
+    "Delivery",
     "KafkaError",
     "NewPartitions",
     "NewTopic",
     "OffsetAndMetadata",
     "Producer",
+    "RebalanceListener",
     "RecordMetadata",
     "TopicPartition",
 ]
 
 _HOMES = {
     "AdminClient": "client.admin",
+    "Cluster": "client.cluster",
     "ConfigChange": "client.configs",
     "ConfigResource": "client.configs",
     "Consumer": "client.consumer",
     "ConsumerRecord": "client.record",
+    "Delivery": "client.delivery",
     "KafkaError": "protocol.errors",
     "NewPartitions": "client.new_topic",
     "NewTopic": "client.new_topic",
     "OffsetAndMetadata": "client.committed_offsets",
     "Producer": "client.producer",
+    "RebalanceListener": "client.rebalance_listener",
     "RecordMetadata": "client.record",
     "TopicPartition": "client.metadata",
 }

@@ -22,7 +22,6 @@ the last record handed out; every other wait than `async for` has an end.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from itertools import islice
 from random import Random
 from types import TracebackType
 from typing import Final, Literal, TypeVar
@@ -257,7 +256,7 @@ class Consumer:
                 records = batches.setdefault(state.name, [])
                 count = len(records)
                 # In place, so that what comes before a damaged record is not lost with it.
-                records.extend(islice(state.decoding, room))
+                state.decoding.take(records, room)
                 room -= len(records) - count
                 self._since_yield += len(records) - count
                 state = running.fetcher.next_partition()

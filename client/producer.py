@@ -1,7 +1,7 @@
-"""The producer: records in, a future for each, batches out in the background.
+"""The producer: records in, a delivery for each, batches out in the background.
 
     send ──> partitioner ──> accumulator ──> sender ──> broker
-      └── a future <────────────────────────────┘ RecordMetadata, or the error
+      └── a Delivery <──────────────────────────┘ RecordMetadata, or the error
 
 `await producer.send(...)` waits for nothing but room in the buffer (and, once per topic, for the
 topic's metadata); await what it returns to know that the record is written. The defaults promise
@@ -9,8 +9,11 @@ the most that Kafka can: `acks="all"` and no duplicates from retries (KIP-98).
 
 Invariants:
 - Records of one partition are written in the order of their `send` calls.
-- Every future ends within `delivery_timeout_ms` and the time of one request.
+- Every delivery ends within `delivery_timeout_ms` and the time of one request.
 - Every wait has an end, and a sentence that says what was waited for.
+- A failed record is told to who waits for its delivery, and to the log where nobody does.
+- Memory: `buffer_memory_bytes` for records as encoded, with what the accumulator says, and per
+  broker up to five requests of `max_request_bytes` on their way to the socket.
 
 Left out: transactions; `from_config` and SASL (later steps).
 """
@@ -29,16 +32,17 @@ from ..protocol.records import RecordHeader
 from .accumulator import (
     ADDED,
     BATCH_FULL,
-    NO_ROOM,
     TOO_LARGE,
     Accumulator,
     AccumulatorSettings,
 )
+from .delivery import Delivery
 from .errors import ClientNotRunning, KafkaTimeout
 from .keywords import suggest_keywords
 from .metadata import TopicInfo
 from .network import Network
 from .partitioner import PartitionerName, PartitionFunction, make_partitioner
+from .producer_batch import ProducerBatch
 from .record import RecordMetadata
 from .sender import Sender, SenderSettings
 from .settings import NetworkSettings, parse_servers
@@ -47,15 +51,7 @@ Headers = Mapping[str, bytes | None] | Sequence[RecordHeader]
 CompressionName = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 Acks = Literal["all", -1, 0, 1]
 Serializer = Callable[[Any], bytes | None]
-_Record = tuple[
-    str,
-    int,
-    int,
-    bytes | None,
-    bytes | None,
-    Sequence[RecordHeader],
-    asyncio.Future[RecordMetadata],
-]
+_Record = tuple[str, int, int, bytes | None, bytes | None, Sequence[RecordHeader]]
 """The arguments of Accumulator.append but the last."""
 
 BATCH_SIZE_BYTES: Final = 64 << 10  # Kafka: 16 KiB, which halves the throughput for no latency
@@ -187,8 +183,8 @@ class Producer:
         headers: Headers | None = None,
         partition: int | None = None,
         timestamp_ms: int | None = None,
-    ) -> asyncio.Future[RecordMetadata]:
-        """Put a record into the buffer and return the future of its place.
+    ) -> Delivery:
+        """Put a record into the buffer and return its delivery, to be awaited for its place.
 
         Waits for room and for metadata of a new topic, `max_block_ms` at most, then KafkaTimeout.
         Raises at once what cannot be sent: MessageTooLarge, an unknown partition (ValueError).
@@ -209,26 +205,25 @@ class Producer:
         if timestamp_ms is None:
             timestamp_ms = int(self._wall_clock() * 1000)
         pairs = _pairs(headers) if headers else ()
-        future: asyncio.Future[RecordMetadata] = running.create_future()
-        now_ms = int(running.time() * 1000)
         try:
-            result = running.accumulator.append(
-                topic, partition, timestamp_ms, key, value, pairs, future, now_ms
+            result, batch = running.append(
+                topic, partition, timestamp_ms, key, value, pairs, running.now_ms
             )
-        except (TypeError, AttributeError) as error:
+        except (TypeError, AttributeError, OverflowError) as error:
             raise _wrong_type(key, value) from error
-        if result == NO_ROOM:
-            record = (topic, partition, timestamp_ms, key, value, pairs, future)
-            result = await self._append_when_there_is_room(running, record)
+        if batch is None:
+            if result == TOO_LARGE:
+                raise _too_large(topic, key, value, self._settings.max_record_bytes)
+            record = (topic, partition, timestamp_ms, key, value, pairs)
+            result, batch = await self._append_when_there_is_room(running, record)
+        delivery = Delivery(batch.delivery, batch.builder.record_count - 1)
         if result != ADDED:
             running.sender.wake()
             if result == BATCH_FULL:
                 self._partitioner.batch_full(topic)
                 # Let the sender run: a loop of sends alone would only fill the buffer.
                 await asyncio.sleep(0)
-            elif result == TOO_LARGE:
-                raise _too_large(topic, key, value, self._settings.max_record_bytes)
-        return future
+        return delivery
 
     async def send_and_wait(
         self,
@@ -244,15 +239,16 @@ class Producer:
 
     async def send_many(
         self, topic: str, values: Iterable[Any], key: Any = None, partition: int | None = None
-    ) -> list[asyncio.Future[RecordMetadata]]:
-        """Send many values in order; their futures, in order."""
+    ) -> list[Delivery]:
+        """Send many values in order; their deliveries, in order."""
         return [await self.send(topic, value, key, None, partition) for value in values]
 
     async def flush(self, timeout: float | None = None) -> None:
         """Wait until every record sent so far is written or has failed.
 
         Without a `timeout` in seconds that is at most delivery_timeout_ms; KafkaTimeout says how
-        many records are left. Failures are in the records' futures, not here.
+        many records are left. Failures are told to who awaits the records' deliveries, and to the
+        log where nobody does, not here.
         """
         running = self._require_running()
         limit_ms = self._settings.delivery_timeout_ms + self._sender_settings.request_timeout_ms
@@ -260,12 +256,12 @@ class Producer:
         deadline_ms = running.network.now_ms() + timeout_ms
         running.accumulator.close_open()
         running.sender.wake()
-        waiting = set(running.accumulator.batches())
-        while waiting:
-            if not await running.sender.progress.wait(deadline_ms):
-                left = sum(batch.record_count for batch in waiting)
-                raise KafkaTimeout(f"{left} records are not delivered after {timeout_ms} ms")
-            waiting.intersection_update(running.accumulator.batches())
+        sent = list(running.accumulator.batches())
+        for batch in sent:
+            while not batch.delivery.is_over:
+                if not await running.sender.progress.wait(deadline_ms):
+                    left = sum(each.record_count for each in sent if not each.delivery.is_over)
+                    raise KafkaTimeout(f"{left} records are not delivered after {timeout_ms} ms")
 
     async def partitions_for(self, topic: str) -> list[int]:
         """The topic's partitions; raises KafkaTimeout or the error that hides the topic."""
@@ -286,7 +282,9 @@ class Producer:
             value = self._value_serializer(value)
         return key, value
 
-    async def _append_when_there_is_room(self, running: "_Running", record: _Record) -> int:
+    async def _append_when_there_is_room(
+        self, running: "_Running", record: _Record
+    ) -> tuple[int, ProducerBatch]:
         """Append when batches have left; KafkaTimeout if none does in time."""
         network = running.network
         deadline_ms = network.now_ms() + self._max_block_ms
@@ -299,23 +297,23 @@ class Producer:
                     f"brokers are slow or away; see buffer_memory_bytes and max_block_ms"
                 )
             self._require_running()
-            result = running.accumulator.append(*record, network.now_ms())
-            if result != NO_ROOM:
-                return result
+            result, batch = running.append(*record, network.now_ms)
+            if batch is not None:
+                return result, batch
 
 
 class _Running:
     """The parts of a started producer, and what send() needs of them at hand."""
 
-    __slots__ = ("accumulator", "create_future", "network", "sender", "time", "topics")
+    __slots__ = ("accumulator", "append", "network", "now_ms", "sender", "topics")
 
     def __init__(self, network: Network, accumulator: Accumulator, sender: Sender) -> None:
         self.network = network
         self.accumulator = accumulator
         self.sender = sender
         self.topics: dict[str, TopicInfo] = network.metadata.topics
-        self.create_future = network.loop.create_future
-        self.time = network.loop.time
+        self.append = accumulator.append
+        self.now_ms = network.now_ms
 
 
 def _acks(acks: Acks) -> int:
@@ -354,5 +352,5 @@ def _wrong_type(key: Any, value: Any) -> TypeError:
     types = f"key {type(key).__name__}, value {type(value).__name__}"
     return TypeError(
         f"key and value must be bytes or None, headers pairs of str and bytes, timestamp_ms an "
-        f"int; this has {types}: encode it, or give key_serializer and value_serializer"
+        f"int of 64 bits; this has {types}: encode it, or give key_serializer and value_serializer"
     )

@@ -11,7 +11,8 @@ What an answer means for a batch:
       too few replicas *after* append...     same bytes, so that the broker can tell
     any other retriable error              surely not written: again, with fresh metadata
     out of order, producer id unknown...   surely not written: see the accumulator
-    everything else                        fails, and says so to whoever awaits the records
+    everything else                        fails, and says so to whoever awaits the records, or
+                                           to the log if nobody does
 
 A batch that is not delivered within `delivery_timeout_ms` fails with KafkaTimeout; it may then have
 been written nevertheless. At most MAX_REQUESTS requests are on the way to one broker. There is no
@@ -19,6 +20,7 @@ task per request: the answer's future calls back.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -36,15 +38,16 @@ from ..protocol.compression import CompressionType
 from ..protocol.errors import ErrorCode, KafkaError
 from ..transport.connection import Connection, KafkaTimeout, NetworkException
 from .accumulator import Accumulator
+from .batch_delivery import NO_OFFSET
 from .metadata import TopicPartition, error_code_of
 from .network import Network
 from .producer_batch import ProducerBatch
-from .record import RecordMetadata
 from .wakeup import Signal, Wakeup
+
+log = logging.getLogger(__name__)
 
 MAX_REQUESTS: Final = 5
 MAX_BACKOFF_MS: Final = 1000
-NO_OFFSET: Final = -1
 
 _LAST_VERSION_BY_NAME: Final = 12
 _FIRST_VERSION_WITH_ZSTD: Final = 7
@@ -310,18 +313,8 @@ class Sender:
 
     def _deliver(self, batch: ProducerBatch, base_offset: int, append_time_ms: int) -> None:
         """Tell everybody who awaits a record of the batch where it lies."""
-        # A named tuple's own constructor takes twice the time of the tuple's.
-        make: Callable[[type[RecordMetadata], tuple[str, int, int, int]], RecordMetadata]
-        make = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         self._accumulator.acknowledge(batch)
-        topic, partition, offset = batch.topic, batch.partition, base_offset
-        step = 0 if base_offset == NO_OFFSET else 1
-        for future, timestamp_ms in zip(batch.futures, batch.timestamps, strict=True):
-            if not future.done():
-                if append_time_ms >= 0:
-                    timestamp_ms = append_time_ms
-                future.set_result(make(RecordMetadata, (topic, partition, offset, timestamp_ms)))
-            offset += step
+        batch.delivery.succeed(base_offset, append_time_ms)
         self.progress.fire()
 
     def _fail_refused(self, batch: ProducerBatch, error: KafkaError) -> None:
@@ -329,10 +322,11 @@ class Sender:
         self._fail(batch, error)
 
     def _fail(self, batch: ProducerBatch, error: KafkaError) -> None:
-        """Tell everybody who awaits a record of the batch that it failed."""
-        for future in batch.futures:
-            if not future.done():
-                future.set_exception(error)
+        """Tell everybody who awaits a record of the batch that it failed; or the log, if nobody."""
+        unheard = batch.delivery.fail(error)
+        if unheard:
+            name, index = batch.topic, batch.partition
+            log.error("%d records of %s-%d failed, nobody waits: %s", unheard, name, index, error)
         self.progress.fire()
 
     def _fail_all(self, error: KafkaError) -> None:
