@@ -140,8 +140,7 @@ class Consumer:
         self._max_poll_records = max_poll_records
         self._subscription = Subscription()
         self._running: Reading | None = None
-        self._is_stopping = False
-        self._since_yield = 0
+        self._since_yield, self._is_stopping = 0, False
         self._not_running = "has not been started: use `async with` or await start()"
 
     async def start(self) -> "Consumer":
