@@ -23,5 +23,9 @@ record_deletion   records deleted by the leaders of their partitions,
 log_dirs          what lies on the brokers' disks.
 outcome           (what became of several things at once)
 leaders         asks the leaders of partitions, for offsets and record_deletion.
+
+sync            the blocking face: each class again, for callers that do not await;
+background_loop the thread in which it runs.
+serializers     bytes of values, and back, for who wants no functions of their own.
 record, errors, settings, keywords, wakeup     what all of them share.
 """

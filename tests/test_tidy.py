@@ -69,7 +69,7 @@ def documents() -> tuple[Path, ...]:
 
 def sources() -> Iterator[Path]:
     """Every Python file that is installed."""
-    yield ROOT / "__init__.py"
+    yield from sorted(ROOT.glob("*.py"))
     for package in PACKAGES:
         yield from under(package, "py")
 

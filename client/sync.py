@@ -1,0 +1,262 @@
+"""The blocking face: the same clients for scripts, notebooks and threads.
+
+    from minikafka.sync import AdminClient, Consumer, Producer
+
+Each class stands for the asyncio one of the same name, with the same methods and parameters, and
+runs it in the background loop: `with` for `async with`, `for` for `async for`, no `await`. What is
+not the same:
+
+- `Producer.send` returns a concurrent.futures.Future. It cannot be cancelled.
+- Every class may be used from several threads; a consumer hands each record to one of them.
+- Serializers, deserializers, partitioners and callbacks of futures run in the loop's thread: a
+  blocking call from there raises RuntimeError, since it would wait for itself.
+
+A method costs one line: `blocking` wraps one that is awaited, `in_loop` one that is not. Both keep
+name, parameters and docstring, for people as for type checkers.
+"""
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import Future
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, Self, TypeVar
+
+from . import admin, consumer, producer
+from .background_loop import BackgroundLoop, Client, background_loop
+from .record import ConsumerRecord, RecordMetadata
+
+__all__ = ["AdminClient", "Consumer", "Producer"]
+
+FOR_EVER_MS: Final = 10**12
+
+A = TypeVar("A", covariant=True)
+P = ParamSpec("P")
+R = TypeVar("R")
+C = TypeVar("C", bound=Client)
+F = TypeVar("F", bound="Face[Any]")
+
+
+class Face(Protocol[A]):
+    """What a class here is: an asyncio client, and the loop in which it lives."""
+
+    @property
+    def asyncio_client(self) -> A:
+        """What does the work; touched in the loop's thread alone."""
+        ...
+
+    @property
+    def background(self) -> BackgroundLoop:
+        """The loop and its thread."""
+        ...
+
+
+def blocking(
+    method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Face[A], P], R]:
+    """The twin of an async method: it waits for what that returns."""
+
+    @functools.wraps(method)
+    def wait(face: Face[A], *args: P.args, **kwargs: P.kwargs) -> R:
+        return face.background.run(method(face.asyncio_client, *args, **kwargs))
+
+    return wait
+
+
+def closing(
+    method: Callable[Concatenate[C, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Face[C], P], R]:
+    """The twin of an async method that closes the client."""
+    close = blocking(method)
+
+    @functools.wraps(method)
+    def wait(face: Face[C], *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return close(face, *args, **kwargs)
+        finally:
+            face.background.closed(face.asyncio_client)
+
+    return wait
+
+
+def in_loop(method: Callable[Concatenate[A, P], R]) -> Callable[Concatenate[Face[A], P], R]:
+    """The twin of a plain method: it runs in the loop's thread, like everything else there."""
+
+    @functools.wraps(method)
+    def wait(face: Face[A], *args: P.args, **kwargs: P.kwargs) -> R:
+        async def run() -> R:
+            return method(face.asyncio_client, *args, **kwargs)
+
+        return face.background.run(run())
+
+    return wait
+
+
+def same_options(
+    client_class: Callable[P, Any],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
+    """Give a constructor the parameters of the asyncio class."""
+
+    def decorate(init: Callable[..., None]) -> Callable[Concatenate[Any, P], None]:
+        return functools.wraps(client_class.__init__)(init)
+
+    return decorate
+
+
+def _start(face: F) -> F:
+    """Start the client of a face, and see that it is closed at exit."""
+    face.background.run(face.asyncio_client.start())
+    face.background.opened(face.asyncio_client)
+    return face
+
+
+def _for_any_thread(future: asyncio.Future[R]) -> Future[R]:
+    """The future of a future: one that any thread may wait for."""
+    result: Future[R] = Future()
+    result.set_running_or_notify_cancel()
+
+    def copy(done: asyncio.Future[R]) -> None:
+        error = done.exception()
+        if error is None:
+            result.set_result(done.result())
+        else:
+            result.set_exception(error)
+
+    future.add_done_callback(copy)
+    return result
+
+
+class Producer:
+    """Writes records; one per program is enough, shared by all its threads."""
+
+    @same_options(producer.Producer)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.asyncio_client = producer.Producer(*args, **kwargs)
+        self.background = background_loop()
+
+    def start(self) -> Self:
+        """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""
+        return _start(self)
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    close = closing(producer.Producer.close)
+    __exit__ = closing(producer.Producer.__aexit__)
+
+    def send(
+        self,
+        topic: str,
+        value: Any = None,
+        key: Any = None,
+        headers: producer.Headers | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> Future[RecordMetadata]:
+        """Put a record into the buffer and return the future of its place.
+
+        Waits for room and for metadata of a new topic, `max_block_ms` at most, then KafkaTimeout.
+        Raises at once what cannot be sent: MessageTooLarge, an unknown partition (ValueError).
+        """
+
+        async def send() -> Future[RecordMetadata]:
+            sent = await self.asyncio_client.send(
+                topic, value, key, headers, partition, timestamp_ms
+            )
+            return _for_any_thread(sent)
+
+        return self.background.run(send())
+
+    def send_many(
+        self, topic: str, values: Iterable[Any], key: Any = None, partition: int | None = None
+    ) -> list[Future[RecordMetadata]]:
+        """Send many values in order; their futures, in order. Much faster than one by one."""
+
+        async def send() -> list[Future[RecordMetadata]]:
+            sent = await self.asyncio_client.send_many(topic, values, key, partition)
+            return [_for_any_thread(each) for each in sent]
+
+        return self.background.run(send())
+
+    send_and_wait = blocking(producer.Producer.send_and_wait)
+    flush = blocking(producer.Producer.flush)
+    partitions_for = blocking(producer.Producer.partitions_for)
+
+
+class Consumer:
+    """Reads records; a record goes to one of the threads that ask."""
+
+    @same_options(consumer.Consumer)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.asyncio_client = consumer.Consumer(*args, **kwargs)
+        self.background = background_loop()
+
+    def start(self) -> Self:
+        """Find the cluster and the topics, and take a position in each partition.
+
+        Raises CannotConnect or KafkaTimeout; UnknownTopicOrPartition for a topic that is not there.
+        """
+        return _start(self)
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    close = closing(consumer.Consumer.close)
+    __exit__ = closing(consumer.Consumer.__aexit__)
+
+    def __iter__(self) -> Iterator[ConsumerRecord]:
+        """Every record, for ever, as `for record in consumer`; getmany is faster."""
+        while True:
+            yield self.background.run(self.asyncio_client.getone(timeout_ms=FOR_EVER_MS))
+
+    getone = blocking(consumer.Consumer.getone)
+    getmany = blocking(consumer.Consumer.getmany)
+    assign = in_loop(consumer.Consumer.assign)
+    assignment = in_loop(consumer.Consumer.assignment)
+    position = blocking(consumer.Consumer.position)
+    seek = in_loop(consumer.Consumer.seek)
+    seek_to_beginning = blocking(consumer.Consumer.seek_to_beginning)
+    seek_to_end = blocking(consumer.Consumer.seek_to_end)
+    pause = in_loop(consumer.Consumer.pause)
+    resume = in_loop(consumer.Consumer.resume)
+    paused = in_loop(consumer.Consumer.paused)
+    highwater = in_loop(consumer.Consumer.highwater)
+    lag = in_loop(consumer.Consumer.lag)
+    beginning_offsets = blocking(consumer.Consumer.beginning_offsets)
+    end_offsets = blocking(consumer.Consumer.end_offsets)
+    offsets_for_times = blocking(consumer.Consumer.offsets_for_times)
+    partitions_for_topic = blocking(consumer.Consumer.partitions_for_topic)
+
+
+class AdminClient:
+    """Asks a cluster about itself and changes it."""
+
+    @same_options(admin.AdminClient)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.asyncio_client = admin.AdminClient(*args, **kwargs)
+        self.background = background_loop()
+
+    def start(self) -> Self:
+        """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""
+        return _start(self)
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    close = closing(admin.AdminClient.close)
+    __exit__ = closing(admin.AdminClient.__aexit__)
+
+    create_topics = blocking(admin.AdminClient.create_topics)
+    create_partitions = blocking(admin.AdminClient.create_partitions)
+    delete_topics = blocking(admin.AdminClient.delete_topics)
+    delete_records = blocking(admin.AdminClient.delete_records)
+    list_topics = blocking(admin.AdminClient.list_topics)
+    describe_topics = blocking(admin.AdminClient.describe_topics)
+    describe_cluster = blocking(admin.AdminClient.describe_cluster)
+    describe_configs = blocking(admin.AdminClient.describe_configs)
+    alter_configs = blocking(admin.AdminClient.alter_configs)
+    incremental_alter_configs = blocking(admin.AdminClient.incremental_alter_configs)
+    list_config_resources = blocking(admin.AdminClient.list_config_resources)
+    describe_log_dirs = blocking(admin.AdminClient.describe_log_dirs)
