@@ -47,7 +47,7 @@ class BackgroundLoop:
     def __init__(self) -> None:
         """Start the thread."""
         self._process_id = os.getpid()
-        self._loop = asyncio.new_event_loop()
+        self._loop = _new_loop()
         self._open_clients: set[Client] = set()
         self._thread = threading.Thread(target=self._run, name="minikafka.sync", daemon=True)
         self._thread.start()
@@ -103,6 +103,15 @@ class BackgroundLoop:
                 "called from a callback in the client's own thread, which would wait for itself: "
                 "hand the work to another thread"
             )
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where it exists: a call into it takes two thirds of the time."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 @functools.cache
