@@ -27,5 +27,6 @@ leaders         asks the leaders of partitions, for offsets and record_deletion.
 sync            the blocking face: each class again, for callers that do not await;
 background_loop the thread in which it runs.
 serializers     bytes of values, and back, for who wants no functions of their own.
+java_names      options by the names that Java's clients know them by.
 record, errors, settings, keywords, wakeup     what all of them share.
 """

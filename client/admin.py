@@ -34,6 +34,7 @@ from ..transport.connection import Connection
 from . import configs, questions, record_deletion
 from .configs import ConfigChange, ConfigEntry, ConfigResource
 from .errors import ClientNotRunning
+from .java_names import options_of
 from .keywords import suggest_keywords
 from .log_dirs import LogDirInfo, log_dirs_of
 from .metadata import BrokerAddress, PartitionInfo, TopicInfo, TopicPartition, brokers_of, topic_of
@@ -96,6 +97,14 @@ class AdminClient:
         )
         self._network: Network | None = None
         self._not_running = "has not been started: use `async with` or await start()"
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> "AdminClient":
+        """An admin client with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(**options_of(cls, config))
 
     async def start(self) -> "AdminClient":
         """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""

@@ -25,6 +25,7 @@ from typing import Final, Literal
 
 from .errors import ClientNotRunning, KafkaError, KafkaTimeout, NoOffset
 from .fetcher import Fetcher, FetcherSettings
+from .java_names import options_of
 from .keywords import suggest_keywords
 from .metadata import TopicPartition
 from .network import Network
@@ -109,6 +110,14 @@ class Consumer:
         self._fetcher: Fetcher | None = None
         self._since_yield = 0
         self._not_running = "has not been started: use `async with` or await start()"
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object], *topics: str) -> "Consumer":
+        """A consumer with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(*topics, **options_of(cls, config))
 
     async def start(self) -> "Consumer":
         """Find the cluster and the topics, and take a position in each partition.

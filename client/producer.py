@@ -12,7 +12,7 @@ Invariants:
 - Every future ends within `delivery_timeout_ms` and the time of one request.
 - Every wait has an end, and a sentence that says what was waited for.
 
-Left out: transactions; `from_config` and SASL (later steps).
+Left out: transactions; SASL (a later step).
 """
 
 import asyncio
@@ -35,6 +35,7 @@ from .accumulator import (
     AccumulatorSettings,
 )
 from .errors import ClientNotRunning, KafkaTimeout
+from .java_names import options_of
 from .keywords import suggest_keywords
 from .metadata import TopicInfo
 from .network import Network
@@ -133,6 +134,14 @@ class Producer:
         self._wall_clock = wall_clock
         self._running: _Running | None = None
         self._not_running = "has not been started: use `async with` or await start()"
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> "Producer":
+        """A producer with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(**options_of(cls, config))
 
     async def start(self) -> "Producer":
         """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""

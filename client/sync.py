@@ -21,12 +21,13 @@ name, parameters and docstring, for people as for type checkers.
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, Self, TypeVar
 
 from . import admin, consumer, producer
 from .background_loop import BackgroundLoop, Client, background_loop
+from .java_names import options_of
 from .record import ConsumerRecord, RecordMetadata
 
 __all__ = ["AdminClient", "Consumer", "Producer"]
@@ -141,6 +142,14 @@ class Producer:
         self.asyncio_client = producer.Producer(*args, **kwargs)
         self.background = background_loop()
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> Self:
+        """A producer with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(**options_of(cls, config))
+
     def start(self) -> Self:
         """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""
         return _start(self)
@@ -199,6 +208,14 @@ class Consumer:
         self.asyncio_client = consumer.Consumer(*args, **kwargs)
         self.background = background_loop()
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, object], *topics: str) -> Self:
+        """A consumer with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(*topics, **options_of(cls, config))
+
     def start(self) -> Self:
         """Find the cluster and the topics, and take a position in each partition.
 
@@ -244,6 +261,14 @@ class AdminClient:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.asyncio_client = admin.AdminClient(*args, **kwargs)
         self.background = background_loop()
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> Self:
+        """An admin client with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(**options_of(cls, config))
 
     def start(self) -> Self:
         """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""

@@ -43,6 +43,7 @@ with sync.AdminClient() as admin:
     admin.create_topics(["t"])  # wrong
 
 assert_type(minikafka.sync.Producer().start(), sync.Producer)
+assert_type(sync.Consumer.from_config({"group.id": "g"}, "t"), sync.Consumer)
 sync.Producer(bootstrap_server="localhost")  # wrong
 sync.Producer("localhost")  # wrong
 sync.Consumer(5)  # wrong
