@@ -183,7 +183,7 @@ class AdminClient:
     async def delete_topics(self, names: Sequence[str], *, timeout_ms: int | None = None) -> None:
         """Delete topics with all their records."""
         request = DeleteTopicsRequest(
-            topic_names=list(names), timeout_ms=self._or_default(timeout_ms)
+            topic_names=_listed(names), timeout_ms=self._or_default(timeout_ms)
         )
 
         async def ask(connection: Connection, left_ms: int) -> list[Outcome]:
@@ -205,6 +205,7 @@ class AdminClient:
         watermark; other partitions may have been shortened then.
         """
         network = self._require_running()
+        offsets = {TopicPartition(*each): offset for each, offset in offsets.items()}
         return await record_deletion.delete_records(network, offsets, self._or_default(timeout_ms))
 
     async def list_topics(self, *, include_internal: bool = False) -> list[str]:
@@ -324,7 +325,9 @@ class AdminClient:
 
     async def _ask_metadata(self, names: Sequence[str] | None) -> MetadataResponse:
         """Metadata of these topics, or of all."""
-        topics = None if names is None else [MetadataRequestTopic(name=name) for name in names]
+        topics = (
+            None if names is None else [MetadataRequestTopic(name=name) for name in _listed(names)]
+        )
         request = MetadataRequest(topics=topics, allow_auto_topic_creation=False)
         network = self._require_running()
         return await questions.ask(network, request, MetadataResponse, self._timeout_ms)
@@ -356,6 +359,13 @@ class AdminClient:
         if self._network is None:
             raise ClientNotRunning(f"this admin client {self._not_running}")
         return self._network
+
+
+def _listed(names: Sequence[str]) -> list[str]:
+    """The names as a list; TypeError for a lone string, which is a sequence of letters."""
+    if isinstance(names, str):
+        raise TypeError(f"a list of names is needed, not the name {names!r} alone")
+    return list(names)
 
 
 def _topic_outcome(name: str, error_code: int, message: str | None) -> Outcome:

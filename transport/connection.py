@@ -129,7 +129,8 @@ class Connection(asyncio.BufferedProtocol):
         except TimeoutError as error:
             connection.abort("the handshake took too long")
             raise KafkaTimeout(f"no answer from {address} within {timeout_ms} ms") from error
-        except (OSError, NetworkException) as error:
+        except (OSError, UnicodeError, OverflowError, NetworkException) as error:
+            # No name, or no port, is a name or a port that nobody could have.
             connection.abort("the handshake failed")
             raise CannotConnect(f"cannot connect to {address}: {error}") from error
         except BaseException:
