@@ -88,7 +88,7 @@ def test_errors_are_raised_where_they_are_made(shared_broker: NodeProcess):
         with pytest.raises(KafkaError) as caught:
             producer.send("sync-errors", b"x" * 1000)
         assert caught.value.code is ErrorCode.MESSAGE_TOO_LARGE
-        with pytest.raises(TypeError, match="encode it"):
+        with pytest.raises(TypeError, match="encode them"):
             producer.send("sync-errors", 5)
     with pytest.raises(ClientNotRunning, match="is closed"):
         producer.send("sync-errors", b"v")
