@@ -10,37 +10,56 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .client.admin import AdminClient, ConfigChange, ConfigResource, NewPartitions, NewTopic
     from .client.consumer import Consumer
+    from .client.errors import (
+        CannotConnect,
+        ClientNotRunning,
+        KafkaTimeout,
+        NoOffset,
+        UnsupportedByCluster,
+    )
     from .client.metadata import TopicPartition
     from .client.producer import Producer
     from .client.record import ConsumerRecord, RecordMetadata
-    from .protocol.errors import KafkaError
+    from .protocol.errors import ErrorCode, KafkaError
 
 __all__ = [
     "AdminClient",
+    "CannotConnect",
+    "ClientNotRunning",
     "ConfigChange",
     "ConfigResource",
     "Consumer",
     "ConsumerRecord",
+    "ErrorCode",
     "KafkaError",
+    "KafkaTimeout",
     "NewPartitions",
     "NewTopic",
+    "NoOffset",
     "Producer",
     "RecordMetadata",
     "TopicPartition",
+    "UnsupportedByCluster",
 ]
 
 _HOMES = {
     "AdminClient": "client.admin",
+    "CannotConnect": "client.errors",
+    "ClientNotRunning": "client.errors",
     "ConfigChange": "client.configs",
     "ConfigResource": "client.configs",
     "Consumer": "client.consumer",
     "ConsumerRecord": "client.record",
+    "ErrorCode": "protocol.errors",
     "KafkaError": "protocol.errors",
+    "KafkaTimeout": "client.errors",
     "NewPartitions": "client.new_topic",
     "NewTopic": "client.new_topic",
+    "NoOffset": "client.errors",
     "Producer": "client.producer",
     "RecordMetadata": "client.record",
     "TopicPartition": "client.metadata",
+    "UnsupportedByCluster": "client.errors",
 }
 
 
