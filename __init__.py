@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client.admin import AdminClient, ConfigChange, ConfigResource, NewPartitions, NewTopic
+    from .client.committed_offsets import OffsetAndMetadata
     from .client.consumer import Consumer
     from .client.errors import (
         CannotConnect,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     )
     from .client.metadata import TopicPartition
     from .client.producer import Producer
+    from .client.rebalance_listener import RebalanceListener
     from .client.record import ConsumerRecord, RecordMetadata
     from .protocol.errors import ErrorCode, KafkaError
 
@@ -36,7 +38,9 @@ __all__ = [
     "NewPartitions",
     "NewTopic",
     "NoOffset",
+    "OffsetAndMetadata",
     "Producer",
+    "RebalanceListener",
     "RecordMetadata",
     "TopicPartition",
     "UnsupportedByCluster",
@@ -56,7 +60,9 @@ _HOMES = {
     "NewPartitions": "client.new_topic",
     "NewTopic": "client.new_topic",
     "NoOffset": "client.errors",
+    "OffsetAndMetadata": "client.committed_offsets",
     "Producer": "client.producer",
+    "RebalanceListener": "client.rebalance_listener",
     "RecordMetadata": "client.record",
     "TopicPartition": "client.metadata",
     "UnsupportedByCluster": "client.errors",

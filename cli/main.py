@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "topic": "topic",
     "produce": "produce",
     "consume": "consume",
+    "group": "group",
     "cluster-info": "cluster_info",
     "log": "log",
     "api": "api",

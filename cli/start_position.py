@@ -1,4 +1,4 @@
-"""Where `minikafka consume --from` begins, in kcat's grammar. PURE.
+"""Where `consume --from` begins and `group reset-offsets --to` leads, in kcat's grammar. PURE.
 
     beginning     the first record that is still there
     end           only what is written from now on
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+LAST_TIME_MS: Final = 2**63 - 1
 GRAMMAR: Final = "beginning, end, N, -N or @TIMESTAMP"
 
 
@@ -88,7 +89,7 @@ def start_offset(position: StartPosition, beginning: int, end: int, at_time: int
 
 
 def _parse_time_ms(text: str) -> int:
-    if text.isdecimal():
+    if text.isdecimal() and int(text) <= LAST_TIME_MS:
         return int(text)
     try:
         time = datetime.fromisoformat(text)

@@ -14,15 +14,22 @@ subscription      (its partitions, and the position in each)
 fetcher         from what was fetched ahead by long polls,
 record_decoder  decoded when they are taken;
 offsets         positions come from asking where a log begins and ends.
+assignors         the members of a group share partitions by one of four strategies,
+sticky_assignment   two of which let everybody keep what it has, as far as that is fair.
 
-admin           topics, partitions, options and disks are changed and described:
+admin           topics, options, disks and groups are changed and described:
 questions         a question is asked until it is answered, a change once;
 new_topic         topics to create and to enlarge,
 configs           options and where they come from,
 record_deletion   records deleted by the leaders of their partitions,
-log_dirs          what lies on the brokers' disks.
+log_dirs          what lies on the brokers' disks,
+groups            groups of consumers, and who is in them,
+group_offsets     what they have committed, altered from outside.
 outcome           (what became of several things at once)
 leaders         asks the leaders of partitions, for offsets and record_deletion.
+
+coordinator         asks the broker that coordinates a group, wherever that is,
+committed_offsets   up to where the group has read.
 
 sync            the blocking face: each class again, for callers that do not await;
 background_loop the thread in which it runs.

@@ -1,15 +1,15 @@
-"""The administrator: topics, partitions, records, options and disks of a cluster.
+"""The administrator: topics, partitions, records, options, disks and groups of a cluster.
 
     questions         how it is asked: a question again until it is answered, a change once
     new_topic         topics created and enlarged
     configs           options described and changed
     record_deletion   records deleted, by the leaders of their partitions
     log_dirs          what lies on the brokers' disks
+    groups            consumer groups listed, described and deleted
+    group_offsets     what they have committed altered and deleted, and committed_offsets read
 
-A call about several topics or resources tries all of them and raises the error of the first that
-failed, naming every one that did; the others are done.
-
-Left out: groups, with the APIs they need.
+A call about several topics, resources or groups tries all of them and raises the error of the first
+that failed, naming every one that did; the others are done.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,15 +31,19 @@ from ..protocol.api.list_config_resources import (
 )
 from ..protocol.api.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from ..transport.connection import Connection
-from . import configs, questions, record_deletion
+from . import configs, group_offsets, groups, questions, record_deletion
+from .committed_offsets import OffsetAndMetadata, fetch_committed
 from .configs import ConfigChange, ConfigEntry, ConfigResource
+from .coordinator import Coordinator
 from .errors import ClientNotRunning
+from .groups import GroupDescription, GroupListing, GroupMember
 from .java_names import options_of
 from .keywords import suggest_keywords
 from .log_dirs import LogDirInfo, log_dirs_of
 from .metadata import BrokerAddress, PartitionInfo, TopicInfo, TopicPartition, brokers_of, topic_of
 from .network import ANY_NODE, Network
 from .new_topic import NewPartitions, NewTopic, topic_to_create, topic_to_enlarge
+from .offsets import OffsetAndTimestamp, list_offsets
 from .outcome import Outcome, raise_first
 from .questions import AskForChange
 from .settings import NetworkSettings, parse_servers
@@ -53,9 +57,14 @@ __all__ = [
     "ConfigChange",
     "ConfigEntry",
     "ConfigResource",
+    "GroupDescription",
+    "GroupListing",
+    "GroupMember",
     "LogDirInfo",
     "NewPartitions",
     "NewTopic",
+    "OffsetAndMetadata",
+    "OffsetAndTimestamp",
     "PartitionInfo",
     "TopicInfo",
 ]
@@ -208,6 +217,15 @@ class AdminClient:
         offsets = {TopicPartition(*each): offset for each, offset in offsets.items()}
         return await record_deletion.delete_records(network, offsets, self._or_default(timeout_ms))
 
+    async def list_offsets(
+        self, times: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, OffsetAndTimestamp]:
+        """The first offset at or after each time, in ms since 1970; -1 where no record is so late.
+
+        -2 is the beginning of a partition, and -1 its end (offsets.EARLIEST and LATEST).
+        """
+        return await list_offsets(self._require_running(), times, self._timeout_ms)
+
     async def list_topics(self, *, include_internal: bool = False) -> list[str]:
         """The names of all topics, in order."""
         response = await self._ask_metadata(None)
@@ -323,11 +341,80 @@ class AdminClient:
             found[node_id] = log_dirs_of(response)
         return found
 
+    async def list_groups(
+        self, states: Sequence[str] | None = None, types: Sequence[str] | None = None
+    ) -> list[GroupListing]:
+        """The groups that all brokers coordinate, in order; only those in these states, or of these
+        types, where the brokers can choose (KIP-518, KIP-848). A broker that cannot be asked is an
+        error: a list without its groups would look complete.
+        """
+        node_ids = [broker.id for broker in (await self.describe_cluster()).brokers]
+        network = self._require_running()
+        return await groups.list_groups(
+            network, node_ids, states or (), types or (), self._timeout_ms
+        )
+
+    async def describe_groups(self, names: Sequence[str]) -> dict[str, GroupDescription]:
+        """These groups with their members, by name; raises GROUP_ID_NOT_FOUND for one not there."""
+        network = self._require_running()
+        found = {
+            name: await groups.describe_group(network, name, self._timeout_ms)
+            for name in _listed(names)
+        }
+        raise_first(outcome for _, outcome in found.values())
+        return {name: each for name, (each, _) in found.items() if each is not None}
+
+    async def delete_groups(self, names: Sequence[str]) -> None:
+        """Delete groups without members, with all that they have committed (KIP-229)."""
+        network = self._require_running()
+        names = _listed(names)
+        raise_first([await groups.delete_group(network, name, self._timeout_ms) for name in names])
+
+    async def remove_group_members(
+        self, name: str, *, instance_ids: Sequence[str] = (), member_ids: Sequence[str] = ()
+    ) -> None:
+        """Let members leave a group: static ones by their instance id, others by member id.
+
+        A member that lives joins again; this is for those which are gone, so that nobody waits
+        until their session runs out (KIP-345; removeMembersFromConsumerGroup in Java).
+        """
+        network = self._require_running()
+        leaving = [("", each) for each in instance_ids] + [(each, None) for each in member_ids]
+        raise_first(
+            [await groups.remove_member(network, name, *each, self._timeout_ms) for each in leaving]
+        )
+
+    async def list_group_offsets(
+        self,
+        name: str,
+        partitions: Sequence[TopicPartition] | None = None,
+        *,
+        require_stable: bool = False,
+    ) -> dict[TopicPartition, OffsetAndMetadata]:
+        """What the group has committed for these partitions, or for any; others are left out.
+
+        With `require_stable` it waits for transactions that may still change it (KIP-447).
+        """
+        coordinator = Coordinator(self._require_running(), name)
+        return await fetch_committed(coordinator, partitions, self._timeout_ms, require_stable)
+
+    async def alter_group_offsets(
+        self, name: str, offsets: Mapping[TopicPartition, int | OffsetAndMetadata]
+    ) -> None:
+        """Commit offsets for a group without members, or for one that is to come (KIP-396)."""
+        coordinator = Coordinator(self._require_running(), name)
+        await group_offsets.alter(coordinator, offsets, self._timeout_ms)
+
+    async def delete_group_offsets(self, name: str, partitions: Sequence[TopicPartition]) -> None:
+        """Forget what was committed for partitions of topics that nobody in it reads (KIP-496)."""
+        coordinator = Coordinator(self._require_running(), name)
+        await group_offsets.delete(coordinator, partitions, self._timeout_ms)
+
     async def _ask_metadata(self, names: Sequence[str] | None) -> MetadataResponse:
         """Metadata of these topics, or of all."""
-        topics = (
-            None if names is None else [MetadataRequestTopic(name=name) for name in _listed(names)]
-        )
+        topics = None
+        if names is not None:
+            topics = [MetadataRequestTopic(name=name) for name in _listed(names)]
         request = MetadataRequest(topics=topics, allow_auto_topic_creation=False)
         network = self._require_running()
         return await questions.ask(network, request, MetadataResponse, self._timeout_ms)

@@ -2,51 +2,76 @@
 
     broker ──> fetcher ──> buffer ──> getone, getmany, async for
 
-`Consumer("orders", ...)` reads all partitions of the topics named, also those that are added
-later; `assign` reads exactly what it is told. Without a group nothing is committed: the position
-begins where `auto_offset_reset` says, at each start, and `seek` moves it.
+    Consumer("orders", group_id="billing")   a member of a group: the group deals out the partitions
+    Consumer("orders")                       no group: all partitions, also those added later
+    assign([("orders", 0)])                  exactly these
+
+With a group the position begins where the group has committed, else where `auto_offset_reset` says;
+`seek` moves it.
 
     async for record in consumer     waits for ever, by design
     getmany(timeout_ms)              what is there by then, perhaps nothing
     getone(timeout_ms)               a record, or KafkaTimeout
 
+To ask for records is to be done with those handed out before: only then are partitions given up to
+other members, listeners called and positions committed (see group_session).
+
 Invariants: records of a partition come in rising order of offset; `position` is the offset after
 the last record handed out; every other wait than `async for` has an end.
-
-Left out: groups, `subscribe`, commits (the next step); read_committed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from itertools import islice
 from random import Random
 from types import TracebackType
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
-from .errors import ClientNotRunning, KafkaError, KafkaTimeout, NoOffset
-from .fetcher import Fetcher, FetcherSettings
+from .assignors import ASSIGNORS, Assignor
+from .committed_offsets import OffsetAndMetadata, fetch_committed
+from .coordinator import Coordinator
+from .errors import ClientNotRunning, KafkaError, KafkaTimeout
+from .fetcher import FetcherSettings
+from .group_session import GroupSession, GroupSettings
 from .java_names import options_of
 from .keywords import suggest_keywords
+from .member import MemberSettings
 from .metadata import TopicPartition
 from .network import Network
 from .offsets import EARLIEST, LATEST, OffsetAndTimestamp, list_offsets
+from .positions import READ_COMMITTED, READ_UNCOMMITTED, PositionSettings
+from .reading import Reading, ReadingSettings
+from .rebalance_listener import RebalanceListener
 from .record import ConsumerRecord
 from .record_decoder import Deserializer
 from .settings import NetworkSettings, parse_servers
 from .subscription import PartitionState, Subscription
+from .topic_selection import TopicSelection
 
+T = TypeVar("T")
 OffsetReset = Literal["earliest", "latest", "none"]
+IsolationLevel = Literal["read_uncommitted", "read_committed"]
+AssignorName = Literal["range", "roundrobin", "sticky", "cooperative-sticky"]
+Partition = TopicPartition | tuple[str, int]
+Offsets = Mapping[TopicPartition, int | OffsetAndMetadata]
 
 FETCH_MAX_BYTES: Final = 50 << 20
 MAX_PARTITION_FETCH_BYTES: Final = 1 << 20
+STRATEGIES: Final[tuple[AssignorName, ...]] = ("range", "roundrobin")
+"""What members of every other client can follow as well."""
 RECORDS_BETWEEN_YIELDS: Final = 500
 """After so many records handed out without a wait the loop gets a turn, to fetch ahead."""
 
 _RESET_TO: Final[dict[str, int | None]] = {"earliest": EARLIEST, "latest": LATEST, "none": None}
+_ISOLATION: Final = {"read_uncommitted": READ_UNCOMMITTED, "read_committed": READ_COMMITTED}
 
 
 class Consumer:
-    """Reads records; belongs to one task at a time."""
+    """Reads records; belongs to one task at a time.
+
+    `default_api_timeout_ms` bounds every call that takes no timeout of its own. Of several
+    strategies the group takes one that all its members have; see docs/groups.md.
+    """
 
     @suggest_keywords
     def __init__(
@@ -55,6 +80,14 @@ class Consumer:
         bootstrap_servers: str | list[str] = "localhost:9092",
         client_id: str = "minikafka",
         group_id: str | None = None,
+        group_instance_id: str | None = None,
+        partition_assignment_strategy: AssignorName | Sequence[AssignorName] = STRATEGIES,
+        session_timeout_ms: int = 10_000,
+        heartbeat_interval_ms: int = 300,
+        max_poll_interval_ms: int = 300_000,
+        enable_auto_commit: bool = True,
+        auto_commit_interval_ms: int = 5000,
+        isolation_level: IsolationLevel = "read_uncommitted",
         auto_offset_reset: OffsetReset = "latest",
         fetch_min_bytes: int = 1,
         fetch_max_bytes: int = FETCH_MAX_BYTES,
@@ -71,17 +104,11 @@ class Consumer:
         metadata_max_age_ms: int = 300_000,
         random: Random | None = None,
     ) -> None:
-        """Check the options; nothing is opened before start(). Raises ValueError or TypeError.
-
-        `default_api_timeout_ms` bounds every call that takes no timeout of its own.
-        """
-        if group_id is not None:
-            raise ValueError("consumer groups are not there yet: leave group_id out, or use assign")
-        if auto_offset_reset not in _RESET_TO:
-            raise ValueError(
-                f"auto_offset_reset={auto_offset_reset!r} is none of earliest, latest, none"
-            )
-        self._topics = topics
+        """Check the options; nothing is opened before start(). Raises ValueError or TypeError."""
+        reset_to = _one_of(_RESET_TO, "auto_offset_reset", auto_offset_reset)
+        self._isolation = isolation = _one_of(_ISOLATION, "isolation_level", isolation_level)
+        self._selection = TopicSelection(topics) if topics else None
+        self._listener: RebalanceListener | None = None
         self._random = random or Random()
         self._network_settings = NetworkSettings(
             bootstrap_servers=parse_servers(bootstrap_servers),
@@ -91,23 +118,31 @@ class Consumer:
             metadata_max_age_ms=metadata_max_age_ms,
             allow_auto_create_topics=allow_auto_create_topics,
         )
-        self._fetcher_settings = FetcherSettings(
+        fetcher_settings = FetcherSettings(
             fetch_min_bytes=fetch_min_bytes,
             fetch_max_bytes=fetch_max_bytes,
             fetch_max_wait_ms=fetch_max_wait_ms,
             max_partition_fetch_bytes=max_partition_fetch_bytes,
             check_crcs=check_crcs,
-            reset_to=_RESET_TO[auto_offset_reset],
-            request_timeout_ms=request_timeout_ms,
-            retry_backoff_ms=retry_backoff_ms,
+            positions=PositionSettings(reset_to, isolation),
             key_deserializer=key_deserializer,
             value_deserializer=value_deserializer,
         )
+        member = MemberSettings(
+            group_id=group_id,
+            instance_id=group_instance_id,
+            session_timeout_ms=session_timeout_ms,
+            heartbeat_interval_ms=heartbeat_interval_ms,
+            max_poll_interval_ms=max_poll_interval_ms,
+            retry_backoff_ms=retry_backoff_ms,
+        )
+        commit_ms = auto_commit_interval_ms if enable_auto_commit else None
+        group = GroupSettings(member, _assignors(partition_assignment_strategy), commit_ms)
+        self._settings = ReadingSettings(fetcher_settings, group, default_api_timeout_ms)
         self._max_poll_records = max_poll_records
-        self._timeout_ms = default_api_timeout_ms
         self._subscription = Subscription()
-        self._network: Network | None = None
-        self._fetcher: Fetcher | None = None
+        self._running: Reading | None = None
+        self._is_stopping = False
         self._since_yield = 0
         self._not_running = "has not been started: use `async with` or await start()"
 
@@ -120,37 +155,26 @@ class Consumer:
         return cls(*topics, **options_of(cls, config))
 
     async def start(self) -> "Consumer":
-        """Find the cluster and the topics, and take a position in each partition.
+        """Find the cluster and the topics; without a group, take a position in each partition.
 
         Raises CannotConnect or KafkaTimeout; UnknownTopicOrPartition for a topic that is not there.
+        A group is joined in the background; its partitions come with the polls.
         """
-        if self._network is not None:
+        if self._running is not None:
             return self
         network = Network(self._network_settings, self._random)
         await network.start()
-        self._network = network
-        self._fetcher = Fetcher(network, self._subscription, self._fetcher_settings)
+        self._running = Reading(network, self._subscription, self._settings)
         try:
-            await self._assign_topics(network)
+            await self._running.start(self._selection, self._listener)
         except BaseException:
-            await self.close()
+            await self._stop(commits=False)
             raise
-        self._fetcher.start()
-        if self._topics:
-            network.on_change.append(self._adopt_new_partitions)
         return self
 
     async def close(self) -> None:
-        """Stop fetching and close the connections."""
-        network, fetcher = self._network, self._fetcher
-        self._network = self._fetcher = None
-        self._not_running = "is closed: make a new one"
-        if fetcher is not None:
-            await fetcher.close()
-            # Whoever waits for records in another task has to hear of it.
-            fetcher.news.fire()
-        if network is not None:
-            await network.close()
+        """Commit what was handed out (with auto-commit), leave the group, close the connections."""
+        await self._stop(commits=True)
 
     async def __aenter__(self) -> "Consumer":
         """Start."""
@@ -162,18 +186,54 @@ class Consumer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close."""
-        await self.close()
+        """Close; after an error, without committing the records that it may have hit."""
+        await self._stop(commits=error is None)
 
-    def assign(self, partitions: Sequence[TopicPartition | tuple[str, int]]) -> None:
+    def assign(self, partitions: Sequence[Partition]) -> None:
         """Read these partitions and no others; those already read keep their position."""
-        if self._topics:
-            raise ValueError("this consumer reads whole topics: give none, and then assign")
+        if self._selection is not None:
+            raise ValueError("this consumer has subscribed to topics: unsubscribe, then assign")
         names = [TopicPartition(*each) for each in partitions]
-        if self._network is not None:
-            self._network.want(name.topic for name in names)
-        self._begin(self._subscription.assign(names), self._fetcher_settings.reset_to)
-        self._wake()
+        if self._running is not None:
+            self._running.assign(names)
+        else:
+            self._subscription.assign(names)
+
+    def subscribe(
+        self,
+        topics: Iterable[str] = (),
+        *,
+        pattern: str | None = None,
+        listener: RebalanceListener | None = None,
+    ) -> None:
+        """Read these topics, or all that match, instead of those before.
+
+        In a group, the group deals out their partitions, and the listener hears of it; without one
+        all of them are read. What is assigned changes at the next poll. Topics that do not exist
+        yet are read when they do.
+        """
+        selection = TopicSelection(topics, pattern)
+        if not selection.topics and selection.pattern is None:
+            raise ValueError("subscribe to topics or to a pattern; unsubscribe() is for nothing")
+        if self._selection is None and self._subscription.partitions:
+            raise ValueError("this consumer has partitions by assign: assign([]), then subscribe")
+        self._selection = selection
+        self._listener = listener
+        if self._running is not None:
+            self._running.select(selection, listener)
+
+    async def unsubscribe(self) -> None:
+        """Read nothing, and leave the group, having committed what was handed out."""
+        self._selection = self._listener = None
+        if self._running is not None:
+            await self._running.leave_group()
+
+    def subscription(self) -> set[str]:
+        """The topics that are subscribed to: those named, or those known that match."""
+        if self._selection is None:
+            return set()
+        known = self._running.network.metadata.topics if self._running is not None else {}
+        return set(self._selection.select(known))
 
     def assignment(self) -> set[TopicPartition]:
         """The partitions that are read."""
@@ -181,8 +241,8 @@ class Consumer:
 
     async def getone(self, timeout_ms: int | None = None) -> ConsumerRecord:
         """The next record; KafkaTimeout when none came in time (default_api_timeout_ms)."""
-        timeout_ms = self._timeout_ms if timeout_ms is None else timeout_ms
-        deadline_ms = self._require_running()[0].now_ms() + timeout_ms
+        timeout_ms = self._settings.timeout_ms if timeout_ms is None else timeout_ms
+        deadline_ms = self._require_running().network.now_ms() + timeout_ms
         while True:
             state = await self._wait_for_records(deadline_ms)
             if state is None:
@@ -199,10 +259,10 @@ class Consumer:
         At most `max_records`, or max_poll_records. An empty dict says that there were none.
         """
         room = self._max_poll_records if max_records is None else max_records
-        network, fetcher = self._require_running()
+        running = self._require_running()
         batches: dict[TopicPartition, list[ConsumerRecord]] = {}
         try:
-            state = await self._wait_for_records(network.now_ms() + timeout_ms)
+            state = await self._wait_for_records(running.network.now_ms() + timeout_ms)
             while state is not None and state.decoding is not None and room > 0:
                 records = batches.setdefault(state.name, [])
                 count = len(records)
@@ -210,7 +270,7 @@ class Consumer:
                 records.extend(islice(state.decoding, room))
                 room -= len(records) - count
                 self._since_yield += len(records) - count
-                state = fetcher.next_partition()
+                state = running.fetcher.next_partition()
         except KafkaError:
             # The error stays with its partition: it is for the next call if there are records.
             if not any(batches.values()):
@@ -228,36 +288,56 @@ class Consumer:
                 if subscription.epoch != epoch:
                     break
 
-    async def position(self, partition: TopicPartition | tuple[str, int]) -> int:
+    async def position(self, partition: Partition) -> int:
         """The offset of the next record to be handed out; waits until it is known."""
-        network, fetcher = self._require_running()
+        running = self._require_running()
         state = self._subscription.state(TopicPartition(*partition))
-        deadline_ms = network.now_ms() + self._timeout_ms
+        deadline_ms = running.network.now_ms() + self._settings.timeout_ms
         while state.position is None:
             if state.error is not None:
                 raise state.error
-            if not await fetcher.news.wait(deadline_ms):
-                raise KafkaTimeout(f"no position in {state.name} within {self._timeout_ms} ms")
+            if not await running.fetcher.news.wait(deadline_ms):
+                raise KafkaTimeout(
+                    f"no position in {state.name} within {self._settings.timeout_ms} ms"
+                )
         return state.position
 
-    def seek(self, partition: TopicPartition | tuple[str, int], offset: int) -> None:
+    async def commit(self, offsets: Offsets | ConsumerRecord | None = None) -> None:
+        """Tell the group up to where was read; returns when the coordinator has it.
+
+        `None` commits the position in each partition; a record commits that it was read, and all
+        before it; a mapping commits these offsets, each that of the next record to read. Raises
+        IllegalGeneration, UnknownMemberId or FencedInstanceId when the place in the group is lost.
+        """
+        group, _ = self._require_group()
+        wanted = group.commits.positions() if offsets is None else _committable(offsets)
+        await group.commits.commit(wanted, self._settings.timeout_ms)
+
+    async def committed(self, partition: Partition) -> int | None:
+        """The offset that the group has committed, or None; of any partition, read here or not."""
+        _, coordinator = self._require_group()
+        name = TopicPartition(*partition)
+        found = await fetch_committed(coordinator, [name], self._settings.timeout_ms)
+        return found[name].offset if name in found else None
+
+    def seek(self, partition: Partition, offset: int) -> None:
         """Go on from `offset`; it is not checked before the next fetch."""
         self._subscription.seek(TopicPartition(*partition), offset)
         self._wake()
 
-    async def seek_to_beginning(self, *partitions: TopicPartition | tuple[str, int]) -> None:
+    async def seek_to_beginning(self, *partitions: Partition) -> None:
         """Go on from the first record of these partitions, or of all."""
         await self._seek_to(EARLIEST, partitions)
 
-    async def seek_to_end(self, *partitions: TopicPartition | tuple[str, int]) -> None:
+    async def seek_to_end(self, *partitions: Partition) -> None:
         """Go on behind the last record of these partitions, or of all."""
         await self._seek_to(LATEST, partitions)
 
-    def pause(self, *partitions: TopicPartition | tuple[str, int]) -> None:
+    def pause(self, *partitions: Partition) -> None:
         """Hand out nothing of these partitions until `resume`, and fetch nothing more."""
         self._subscription.pause(TopicPartition(*each) for each in partitions)
 
-    def resume(self, *partitions: TopicPartition | tuple[str, int]) -> None:
+    def resume(self, *partitions: Partition) -> None:
         """Hand out again what was paused."""
         self._subscription.resume(TopicPartition(*each) for each in partitions)
         self._wake()
@@ -267,26 +347,22 @@ class Consumer:
         states = self._subscription.partitions.values()
         return {state.name for state in states if state.is_paused}
 
-    def highwater(self, partition: TopicPartition | tuple[str, int]) -> int | None:
+    def highwater(self, partition: Partition) -> int | None:
         """The high watermark that the last fetch told: the offset after the last record."""
         return self._subscription.state(TopicPartition(*partition)).high_watermark
 
-    def lag(self, partition: TopicPartition | tuple[str, int]) -> int | None:
+    def lag(self, partition: Partition) -> int | None:
         """How many records are behind the position, as of the last fetch."""
         state = self._subscription.state(TopicPartition(*partition))
         if state.high_watermark is None or state.position is None:
             return None
         return max(state.high_watermark - state.position, 0)
 
-    async def beginning_offsets(
-        self, partitions: Sequence[TopicPartition | tuple[str, int]]
-    ) -> dict[TopicPartition, int]:
+    async def beginning_offsets(self, partitions: Sequence[Partition]) -> dict[TopicPartition, int]:
         """The first offset of each partition."""
         return await self._offsets_at(EARLIEST, partitions)
 
-    async def end_offsets(
-        self, partitions: Sequence[TopicPartition | tuple[str, int]]
-    ) -> dict[TopicPartition, int]:
+    async def end_offsets(self, partitions: Sequence[Partition]) -> dict[TopicPartition, int]:
         """The offset after the last record of each partition."""
         return await self._offsets_at(LATEST, partitions)
 
@@ -294,17 +370,17 @@ class Consumer:
         self, times_ms: Mapping[TopicPartition, int]
     ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
         """The first record at or after each time (ms since 1970); None where there is none."""
-        network, _ = self._require_running()
+        network = self._require_running().network
         if any(time_ms < 0 for time_ms in times_ms.values()):
             raise ValueError("times are in ms since 1970 and not below 0")
         times = {TopicPartition(*name): time_ms for name, time_ms in times_ms.items()}
-        found = await list_offsets(network, times, self._timeout_ms)
+        found = await list_offsets(network, times, self._settings.timeout_ms)
         return {name: each if each.offset >= 0 else None for name, each in found.items()}
 
     async def partitions_for_topic(self, topic: str) -> set[int]:
         """The partitions of a topic, read or not."""
-        network, _ = self._require_running()
-        return set(range(len((await network.topic(topic, self._timeout_ms)).partitions)))
+        network = self._require_running().network
+        return set(range(len((await network.topic(topic, self._settings.timeout_ms)).partitions)))
 
     async def _wait_for_records(self, deadline_ms: int | None) -> PartitionState | None:
         """A partition with a batch being decoded; None when the deadline passed before."""
@@ -312,75 +388,88 @@ class Consumer:
             self._since_yield = 0
             await asyncio.sleep(0)
         while True:
-            network, fetcher = self._require_running()
-            state = fetcher.next_partition()
+            running = self._require_running()
+            group = running.group
+            if group is not None:
+                await group.poll()
+            state = running.fetcher.next_partition()
             if state is not None:
                 self._since_yield += 1
-                return state
-            until_ms = network.now_ms() + self._timeout_ms if deadline_ms is None else deadline_ms
-            self._since_yield = 0
-            if not await fetcher.news.wait(until_ms) and deadline_ms is not None:
-                return None
-
-    async def _assign_topics(self, network: Network) -> None:
-        """Assign all partitions of the topics, and find positions if that works at once."""
-        for name in self._topics:
-            await network.topic(name, self._timeout_ms)
-        if self._topics:
-            names = self._topic_partitions(network)
-            self._begin(self._subscription.assign(names), self._fetcher_settings.reset_to)
-        await self._require_running()[1].reset_positions()
-
-    def _adopt_new_partitions(self) -> None:
-        """Partitions were added to a topic: read them too, from their beginning on."""
-        if self._network is None:
-            return
-        names = self._topic_partitions(self._network)
-        if any(name not in self._subscription.partitions for name in names):
-            known = list(self._subscription.partitions)
-            new = self._subscription.assign(dict.fromkeys(known + names))
-            # Whatever lies in them was written since this consumer started.
-            self._begin(new, EARLIEST)
-            self._wake()
-
-    def _topic_partitions(self, network: Network) -> list[TopicPartition]:
-        topics = [network.metadata.topics.get(name) for name in self._topics]
-        return [
-            TopicPartition(topic.name, each.index)
-            for topic in topics
-            if topic is not None
-            for each in topic.partitions
-        ]
-
-    def _begin(self, new: list[PartitionState], reset_to: int | None) -> None:
-        """Say where partitions without a position go."""
-        for state in new:
-            if reset_to is not None:
-                state.reset(reset_to)
             else:
-                name = f"{state.name.topic}-{state.name.partition}"
-                state.error = NoOffset(f"{name} has no position, and auto_offset_reset is none")
+                now_ms = running.network.now_ms()
+                until_ms = (
+                    now_ms + self._settings.timeout_ms if deadline_ms is None else deadline_ms
+                )
+                self._since_yield = 0
+                has_news = await running.fetcher.news.wait(until_ms)
+                if has_news or deadline_ms is None:
+                    continue
+            if group is not None:
+                group.work()
+            return state
 
     async def _offsets_at(
-        self, time: int, partitions: Sequence[TopicPartition | tuple[str, int]]
+        self, time: int, partitions: Sequence[Partition]
     ) -> dict[TopicPartition, int]:
-        network, _ = self._require_running()
+        network = self._require_running().network
         times = {TopicPartition(*each): time for each in partitions}
-        found = await list_offsets(network, times, self._timeout_ms)
+        found = await list_offsets(network, times, self._settings.timeout_ms, self._isolation)
         return {name: each.offset for name, each in found.items()}
 
-    async def _seek_to(
-        self, time: int, partitions: Sequence[TopicPartition | tuple[str, int]]
-    ) -> None:
+    async def _seek_to(self, time: int, partitions: Sequence[Partition]) -> None:
         names = [TopicPartition(*each) for each in partitions] or list(self.assignment())
         for name, offset in (await self._offsets_at(time, names)).items():
             self.seek(name, offset)
 
     def _wake(self) -> None:
-        if self._fetcher is not None:
-            self._fetcher.wake()
+        if self._running is not None:
+            self._running.fetcher.wake()
 
-    def _require_running(self) -> tuple[Network, Fetcher]:
-        if self._network is None or self._fetcher is None:
+    async def _stop(self, *, commits: bool) -> None:
+        running = self._running
+        self._not_running = "is closed: make a new one"
+        if running is None or self._is_stopping:
+            return
+        self._is_stopping = True
+        try:
+            await running.leave(commits=commits)  # its listener may commit for a last time
+        finally:
+            self._running, self._is_stopping = None, False
+            await running.close()
+
+    def _require_running(self) -> Reading:
+        if self._running is None:
             raise ClientNotRunning(f"this consumer {self._not_running}")
-        return self._network, self._fetcher
+        return self._running
+
+    def _require_group(self) -> tuple[GroupSession, Coordinator]:
+        running = self._require_running()
+        if running.group is None or running.coordinator is None:
+            raise ValueError("offsets are committed for a group: give the consumer a group_id")
+        return running.group, running.coordinator
+
+
+def _one_of(values: Mapping[str, T], option: str, name: str) -> T:
+    """What the name stands for; raises ValueError that lists the names."""
+    if name not in values:
+        raise ValueError(f"{option}={name!r} is none of {', '.join(values)}")
+    return values[name]
+
+
+def _assignors(names: AssignorName | Sequence[AssignorName]) -> tuple[Assignor, ...]:
+    names = [names] if isinstance(names, str) else names
+    if not names:
+        raise ValueError("partition_assignment_strategy names no strategy")
+    option = "partition_assignment_strategy"
+    return tuple(_one_of(ASSIGNORS, option, name) for name in dict.fromkeys(names))
+
+
+def _committable(offsets: Offsets | ConsumerRecord) -> dict[TopicPartition, OffsetAndMetadata]:
+    """What to commit: of a record, that it was read; plain numbers without a text."""
+    if isinstance(offsets, ConsumerRecord):
+        name = TopicPartition(offsets.topic, offsets.partition)
+        return {name: OffsetAndMetadata(offsets.offset + 1)}
+    return {
+        TopicPartition(*name): OffsetAndMetadata(each) if isinstance(each, int) else each
+        for name, each in offsets.items()
+    }

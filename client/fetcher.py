@@ -15,8 +15,11 @@ Invariants:
 - An answer counts only for the position for which it was asked.
 - An error that no waiting can mend is handed to the consumer, never swallowed.
 
+- With `read_committed` nothing is handed out of a transaction that was aborted (KIP-98), and the
+  broker tells nothing of one that is open; what is passed over moves the position all the same.
+
 Left out: fetch sessions (KIP-227), without which an idle poll over very many partitions costs the
-broker more; read_committed; reading from followers (KIP-392).
+broker more; reading from followers (KIP-392).
 """
 
 import asyncio
@@ -37,11 +40,12 @@ from ..protocol.batch import crc_matches, iterate_batches, read_header
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.primitives import ProtocolError
 from ..transport.connection import Connection, NetworkException
-from .errors import NoOffset
+from .aborted import Aborted
+from .coordinator import Coordinator
 from .metadata import TopicPartition, error_code_of
-from .network import Network
-from .offsets import list_offsets
-from .record_decoder import Deserializer, decode_records
+from .network import Lane, Network
+from .positions import Positions, PositionSettings
+from .record_decoder import Deserializer, decode_records, pass_over
 from .subscription import PartitionState, Subscription
 from .wakeup import Signal, Wakeup
 
@@ -63,10 +67,7 @@ class FetcherSettings:
     fetch_max_wait_ms: int
     max_partition_fetch_bytes: int
     check_crcs: bool
-    reset_to: int | None
-    """The time (see offsets) to go to when there is no position; None to fail."""
-    request_timeout_ms: int
-    retry_backoff_ms: int
+    positions: PositionSettings
     key_deserializer: Deserializer | None
     value_deserializer: Deserializer | None
 
@@ -83,9 +84,19 @@ class Fetcher:
     """Fetches for one subscription over one network."""
 
     def __init__(
-        self, network: Network, subscription: Subscription, settings: FetcherSettings
+        self,
+        network: Network,
+        subscription: Subscription,
+        settings: FetcherSettings,
+        coordinator: Coordinator | None = None,
     ) -> None:
-        """Nothing is fetched before `start`; the network has been started."""
+        """Nothing is fetched before `start`; the network has been started.
+
+        With a coordinator partitions begin where its group has committed.
+        """
+        self.positions = Positions(
+            network, subscription, coordinator, settings.positions, self._tell
+        )
         self.news = Signal(network.loop)
         """Fires when records, positions or errors came."""
         self._network = network
@@ -94,7 +105,6 @@ class Fetcher:
         self._wakeup = Wakeup(network.loop)
         self._polled: set[int] = set()
         self._task: asyncio.Task[None] | None = None
-        self._reset_task: asyncio.Task[None] | None = None
         self._current: PartitionState | None = None
         self._failure: KafkaError | None = None
 
@@ -110,11 +120,11 @@ class Fetcher:
         self._task.add_done_callback(self._ended)
 
     async def close(self) -> None:
-        """Stop the task."""
-        tasks = [task for task in (self._task, self._reset_task) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Stop the tasks."""
+        await self.positions.close()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     def next_partition(self) -> PartitionState | None:
         """The partition whose turn it is, its batch being decoded; None if nothing lies ready.
@@ -128,13 +138,17 @@ class Fetcher:
             if state is None:
                 return None
         if state.decoding is None:
-            view, header = state.batches.popleft()
+            view, header, is_hidden = state.batches.popleft()
             state.buffered_bytes -= len(view)
             if state.buffered_bytes < self._settings.max_partition_fetch_bytes:
                 self._wakeup.set()
             settings = self._settings
-            state.decoding = decode_records(
-                state, view, header, settings.key_deserializer, settings.value_deserializer
+            state.decoding = (
+                pass_over(state, header)
+                if is_hidden
+                else decode_records(
+                    state, view, header, settings.key_deserializer, settings.value_deserializer
+                )
             )
         return state
 
@@ -154,26 +168,10 @@ class Fetcher:
                 raise state.error
         return None
 
-    async def reset_positions(self) -> None:
-        """Find the positions of the partitions that lack one; KafkaError if that fails."""
-        lacking = [
-            state
-            for state in self._subscription.partitions.values()
-            if state.position is None and state.reset_to is not None
-        ]
-        times = {state.name: state.reset_to or 0 for state in lacking}
-        asked = [(state, state.seeks) for state in lacking]
-        found = await list_offsets(self._network, times, self._settings.request_timeout_ms)
-        for state, seeks in asked:
-            if state.seeks == seeks:
-                state.set_position(found[state.name].offset)
-        self._wakeup.set()
-        self.news.fire()
-
     async def _run(self) -> None:
         while True:
             now_ms = self._network.now_ms()
-            self._reset_in_background()
+            self.positions.find_in_background()
             self._poll(now_ms)
             await self._wakeup.wait(self._next_ms(now_ms))
 
@@ -184,33 +182,9 @@ class Fetcher:
             self._failure = error if is_ours else KafkaError(f"the fetcher failed: {error!r}")
             self.news.fire()
 
-    def _reset_in_background(self) -> None:
-        """Begin to find missing positions, unless that is going on."""
-        states = self._subscription.partitions.values()
-        lacks_some = any(each.position is None and each.reset_to is not None for each in states)
-        if lacks_some and (self._reset_task is None or self._reset_task.done()):
-            self._reset_task = self._network.loop.create_task(self._reset())
-
-    async def _reset(self) -> None:
-        """Find missing positions; what cannot be mended becomes the partitions' error."""
-        try:
-            await self.reset_positions()
-        except (KafkaError, ValueError) as error:
-            if isinstance(error, KafkaError) and error.retriable:
-                log.warning("no position yet: %s", error)
-                await asyncio.sleep(self._settings.retry_backoff_ms / 1000)
-            else:
-                self._fail_resets(error)
+    def _tell(self) -> None:
+        """Positions or errors came."""
         self._wakeup.set()
-
-    def _fail_resets(self, error: KafkaError | ValueError) -> None:
-        """No position can be found: tell the consumer."""
-        if isinstance(error, ValueError):
-            error = KafkaError.of(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, str(error))
-        for state in self._subscription.partitions.values():
-            if state.position is None and state.reset_to is not None:
-                state.reset_to = None
-                state.error = error
         self.news.fire()
 
     def _next_ms(self, now_ms: int) -> int | None:
@@ -234,7 +208,7 @@ class Fetcher:
         for leader, states in by_leader.items():
             limit_bytes = self._settings.max_partition_fetch_bytes
             hungry = [state for state in states if state.buffered_bytes < limit_bytes]
-            connection = self._network.ready(leader, long_poll=True) if hungry else None
+            connection = self._network.ready(leader, Lane.FETCHES) if hungry else None
             if connection is not None:
                 is_beside_full = len(hungry) < len(states)
                 self._fetch(leader, connection, hungry, is_beside_full)
@@ -253,7 +227,7 @@ class Fetcher:
             answer = connection.submit(
                 self._request(states, wait_ms),
                 FetchResponse,
-                settings.request_timeout_ms + wait_ms,
+                self._network.settings.request_timeout_ms + wait_ms,
                 connection.version_of(FetchRequest, None if has_ids else _LAST_VERSION_BY_NAME),
             )
         except NetworkException:
@@ -287,6 +261,7 @@ class Fetcher:
             max_wait_ms=wait_ms,
             min_bytes=settings.fetch_min_bytes,
             max_bytes=settings.fetch_max_bytes,
+            isolation_level=settings.positions.isolation_level,
             topics=list(topics.values()),
         )
 
@@ -313,8 +288,7 @@ class Fetcher:
                 each = asked.get(TopicPartition(name, partition.partition_index))
                 if each is not None and each.seeks == each.state.seeks:
                     self._take(each.state, partition)
-        self._wakeup.set()
-        self.news.fire()
+        self._tell()
 
     def _take(self, state: PartitionState, partition: FetchResponsePartition) -> None:
         """Buffer what came for one partition, or do what its error asks for."""
@@ -323,23 +297,25 @@ class Fetcher:
             return
         state.high_watermark = partition.high_watermark
         state.log_start_offset = partition.log_start_offset
+        aborted = Aborted(partition.aborted_transactions or ())
         try:
-            self._buffer(state, partition.records or b"")
+            self._buffer(state, partition.records or b"", aborted)
         except ProtocolError as error:
             self._fail(state, ErrorCode.CORRUPT_MESSAGE, f"{error}; seek past it to go on")
 
-    def _buffer(self, state: PartitionState, records: Any) -> None:
+    def _buffer(self, state: PartitionState, records: Any, aborted: Aborted) -> None:
         """Put the whole batches that hold something new into the buffer."""
         taken = False
         for view in iterate_batches(records):
             header = read_header(view)
             taken = True
+            is_hidden = header.is_control or aborted.hides(view, header)
             if header.next_offset <= state.fetch_offset:
                 continue
             if self._settings.check_crcs and not crc_matches(view, header):
                 raise ProtocolError(f"the batch at offset {header.base_offset} is damaged")
             state.fetch_offset = header.next_offset
-            state.batches.append((view, header))
+            state.batches.append((view, header, is_hidden))
             state.buffered_bytes += len(view)
         if len(records) and not taken:
             limit_bytes = self._settings.max_partition_fetch_bytes
@@ -363,20 +339,15 @@ class Fetcher:
             self._back_off(state)
             return
         name, offset = f"{state.name.topic}-{state.name.partition}", state.fetch_offset
-        if self._settings.reset_to is None:
-            state.forget()
-            message = f"{name} has no offset {offset}, and auto_offset_reset is none: seek"
-            state.error = NoOffset(message)
-            return
         log.warning("%s has no offset %d: going where auto_offset_reset says", name, offset)
-        state.reset(self._settings.reset_to)
+        self.positions.reset(state)
 
     def _fail(self, state: PartitionState, code: ErrorCode, message: str) -> None:
         name, index = state.name
         state.error = KafkaError.of(code, f"{name}-{index}: {message}")
 
     def _back_off(self, state: PartitionState) -> None:
-        state.retry_at_ms = self._network.now_ms() + self._settings.retry_backoff_ms
+        state.retry_at_ms = self._network.now_ms() + self._network.settings.retry_backoff_ms
 
 
 def _wants_records(state: PartitionState, now_ms: int) -> bool:

@@ -14,7 +14,8 @@ Invariants:
   somebody asks (`request_refresh`), when an answer left something open, and when it is older than
   `max_age_ms`; then after `backoff_ms` at the earliest, doubled with each try that leaves something
   open, up to MAX_BACKOFF_MS.
-- Only topics that somebody wants are asked for: a cluster may have more than a client can hold.
+- Only topics that somebody wants are asked for: a cluster may have more than a client can hold. Who
+  wants all of them (a pattern, a view of the cluster) gets all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -105,6 +106,7 @@ class Metadata:
         self._backoff_ms = backoff_ms
         self._allow_auto_create = allow_auto_create
         self._wanted: set[str] = set()
+        self._wants_all = False
         self._refresh_requested = False
         self._wants_more = False
         self._updated_ms: int | None = None
@@ -119,6 +121,11 @@ class Metadata:
         if new:
             self._wanted |= new
             self._wants_more = True
+
+    def want_all(self) -> None:
+        """Keep every topic of the cluster in the table."""
+        self._wants_more |= not self._wants_all
+        self._wants_all = True
 
     def request_refresh(self) -> None:
         """What is known turned out to be wrong: ask again soon."""
@@ -138,8 +145,9 @@ class Metadata:
         """The question for the next refresh, which is thereby tried at `now_ms`."""
         self._tried_ms = now_ms
         self._refresh_requested = self._wants_more = False
+        wanted = [MetadataRequestTopic(name=name) for name in sorted(self._wanted)]
         return MetadataRequest(
-            topics=[MetadataRequestTopic(name=name) for name in sorted(self._wanted)],
+            topics=None if self._wants_all else wanted,
             allow_auto_topic_creation=self._allow_auto_create,
         )
 
@@ -155,6 +163,8 @@ class Metadata:
         self.controller_id = response.controller_id
         self.brokers = brokers_of(response)
         is_open = [self._update_topic(topic) for topic in response.topics]
+        if self._wants_all:
+            self._drop_all_but({topic.name for topic in response.topics})
         self._open_tries = self._open_tries + 1 if any(is_open) else 0
         self._refresh_requested |= any(is_open)
 
@@ -171,6 +181,13 @@ class Metadata:
         if partition is None or partition.leader not in self.brokers:
             return None
         return partition.leader
+
+    def _drop_all_but(self, told: set[str | None]) -> None:
+        """The answer was about every topic: what it does not name is not there."""
+        for name in set(self.topics) - told:
+            del self.topics[name]
+        for name in self._wanted - told:
+            self.errors[name] = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
     def _update_topic(self, topic: MetadataResponseTopic) -> bool:
         """Take one topic into the table; True if something about it is still open."""

@@ -1,15 +1,15 @@
 """Connections to the brokers of one cluster, and the metadata that says who they are.
 
     bootstrap servers ──> Metadata ──> brokers ──> one connection each, opened when needed
-                              ↑                    (a second one for long polls)
+                              ↑                    (a lane each for what waits at the broker)
                         refresh task
 
 Those who send in the background (sender, fetcher) ask `ready`, which never waits: it gives the
 connection, or begins to open one and calls `on_change` when there is news. Those who can wait ask
 `connection` and `request`. A connection that breaks is opened again when somebody needs it.
 
-Long polls have a connection of their own, because a broker answers in order: behind a fetch that
-waits for records every other answer would wait as well.
+Fetches and joins have connections of their own, because a broker answers in order: behind a fetch
+that waits for records, or a join that waits for members, every other answer would wait as well.
 
 Left out: TLS and SASL; a preference for near racks (KIP-392).
 """
@@ -17,6 +17,7 @@ Left out: TLS and SASL; a preference for near racks (KIP-392).
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
+from enum import Enum
 from random import Random
 from typing import Final, TypeVar
 
@@ -36,6 +37,14 @@ UNKNOWN_TOPIC_GRACE_MS: Final = 3000
 """How long "unknown topic" may last: a topic just created may not be known to every broker yet."""
 
 
+class Lane(Enum):
+    """Which of the connections to a broker a request takes."""
+
+    QUESTIONS = "questions"
+    FETCHES = "fetches"
+    JOINS = "joins"
+
+
 class Network:
     """The connections of one client; belongs to the loop in which `start` ran."""
 
@@ -50,7 +59,7 @@ class Network:
         self.on_change: list[Callable[[], None]] = []
         """Called when `changed` fires, for those who do not wait."""
         self._random = random
-        self._channels: dict[tuple[int, bool], Channel] = {}
+        self._channels: dict[tuple[int, Lane], Channel] = {}
         self._changed: Signal | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wakeup: Wakeup | None = None
@@ -109,25 +118,33 @@ class Network:
         if self._wakeup is not None:
             self._wakeup.set()
 
+    def want_all(self) -> None:
+        """Ask for every topic, from now on."""
+        self.metadata.want_all()
+        if self._wakeup is not None:
+            self._wakeup.set()
+
     def request_refresh(self) -> None:
         """Metadata turned out to be wrong: ask again soon."""
         self.metadata.request_refresh()
         if self._wakeup is not None:
             self._wakeup.set()
 
-    def ready(self, node_id: int, *, long_poll: bool = False) -> Connection | None:
+    def ready(self, node_id: int, lane: Lane = Lane.QUESTIONS) -> Connection | None:
         """The open connection to a node; if there is none, begin to open it and return None."""
         address = self._address(node_id)
         if address is None:
             return None
-        return self._channel(node_id, long_poll).ready(*address)
+        return self._channel(node_id, lane).ready(*address)
 
-    async def connection(self, node_id: int, timeout_ms: int) -> Connection:
+    async def connection(
+        self, node_id: int, timeout_ms: int, lane: Lane = Lane.QUESTIONS
+    ) -> Connection:
         """The connection to a node, or to ANY_NODE; raises KafkaTimeout."""
         deadline_ms = self.now_ms() + timeout_ms
         while True:
             chosen = self._choose() if node_id == ANY_NODE else node_id
-            connection = self.ready(chosen)
+            connection = self.ready(chosen, lane)
             if connection is not None:
                 return connection
             if not await self.changed.wait(deadline_ms):
@@ -169,7 +186,7 @@ class Network:
         nodes = self._bootstrap_ids()
         self._random.shuffle(nodes)
         for node_id in nodes:
-            channel = self._channel(node_id, False)
+            channel = self._channel(node_id)
             await channel.open(*self.settings.bootstrap_servers[_bootstrap_id(node_id)])
             try:
                 if channel.connection is not None:
@@ -209,11 +226,11 @@ class Network:
         finally:
             self._notify()
 
-    def _channel(self, node_id: int, long_poll: bool) -> Channel:
-        channel = self._channels.get((node_id, long_poll))
+    def _channel(self, node_id: int, lane: Lane = Lane.QUESTIONS) -> Channel:
+        channel = self._channels.get((node_id, lane))
         if channel is None:
             channel = Channel(self.loop, self.settings, self._random, self._channel_changed)
-            self._channels[node_id, long_poll] = channel
+            self._channels[node_id, lane] = channel
         return channel
 
     def _channel_changed(self, for_the_worse: bool) -> None:
@@ -238,13 +255,13 @@ class Network:
         """A node for a question that any can answer: the least busy, else the first to try."""
         busy = {
             node_id: channel.connection.waiting_count
-            for (node_id, long_poll), channel in self._channels.items()
-            if channel.connection is not None and not long_poll
+            for (node_id, lane), channel in self._channels.items()
+            if channel.connection is not None and lane is Lane.QUESTIONS
         }
         if busy:
             return min(busy, key=busy.__getitem__)
         nodes = [*self.metadata.brokers, *self._bootstrap_ids()]
-        return min(nodes, key=lambda node_id: self._channel(node_id, False).retry_at_ms)
+        return min(nodes, key=lambda node_id: self._channel(node_id).retry_at_ms)
 
     def _bootstrap_ids(self) -> list[int]:
         return [_bootstrap_id(index) for index in range(len(self.settings.bootstrap_servers))]
@@ -254,7 +271,7 @@ class Network:
         address = self._address(node_id)
         if address is None:
             return f"the cluster has no broker {node_id}"
-        error = self._channel(node_id, False).error
+        error = self._channel(node_id).error
         where = f"{address[0]}:{address[1]}"
         failed = f"could not be reached within {timeout_ms} ms" + (f" ({error})" if error else "")
         if node_id < ANY_NODE:

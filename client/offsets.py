@@ -29,29 +29,37 @@ class OffsetAndTimestamp(NamedTuple):
 
 
 async def list_offsets(
-    network: Network, times: Mapping[TopicPartition, int], timeout_ms: int
+    network: Network,
+    times: Mapping[TopicPartition, int],
+    timeout_ms: int,
+    isolation_level: int = 0,
 ) -> dict[TopicPartition, OffsetAndTimestamp]:
     """The first offset at or after each time (ms since 1970, EARLIEST or LATEST).
 
-    Offset -1 where no record is that late. Asks again while leaders move; raises KafkaTimeout,
-    or the error of a partition that no waiting can mend.
+    With isolation level 1 LATEST is where the first open transaction begins. Offset -1 where no
+    record is that late. Asks again while leaders move; raises KafkaTimeout, or the error of a
+    partition that no waiting can mend.
     """
 
     async def ask(
         leader: int, part: dict[TopicPartition, int], left_ms: int
     ) -> dict[TopicPartition, OffsetAndTimestamp]:
-        request = _request(part, left_ms)
+        request = _request(part, left_ms, isolation_level)
         return _found(await network.request(request, ListOffsetsResponse, left_ms, leader))
 
     return await ask_leaders(network, times, timeout_ms, ask)
 
 
-def _request(times: Mapping[TopicPartition, int], timeout_ms: int) -> ListOffsetsRequest:
+def _request(
+    times: Mapping[TopicPartition, int], timeout_ms: int, isolation_level: int
+) -> ListOffsetsRequest:
     topics: dict[str, ListOffsetsRequestTopic] = {}
     for (name, index), time in times.items():
         topic = topics.setdefault(name, ListOffsetsRequestTopic(name=name, partitions=[]))
         topic.partitions.append(ListOffsetsRequestPartition(partition_index=index, timestamp=time))
-    return ListOffsetsRequest(topics=list(topics.values()), timeout_ms=timeout_ms)
+    return ListOffsetsRequest(
+        topics=list(topics.values()), timeout_ms=timeout_ms, isolation_level=isolation_level
+    )
 
 
 def _found(response: ListOffsetsResponse) -> dict[TopicPartition, OffsetAndTimestamp]:

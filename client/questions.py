@@ -1,6 +1,7 @@
 """How an administrator asks: a question until it is answered, a change once.
 
 ask       only reads: asked again when it fails and may succeed, until its time is over
+repeat    the same, of a question that looks at its answer itself
 change    asked again only of another controller, because nobody knows what became of a change
           whose connection broke
 """
@@ -29,11 +30,20 @@ async def ask(
     node_id: int = ANY_NODE,
 ) -> T:
     """The answer of a node to a question; KafkaTimeout, or the error that no waiting can mend."""
+
+    async def ask_once(left_ms: int) -> T:
+        return await network.request(request, response_class, left_ms, node_id)
+
+    return await repeat(network, ask_once, timeout_ms)
+
+
+async def repeat(network: Network, ask_once: Callable[[int], Awaitable[T]], timeout_ms: int) -> T:
+    """What `ask_once` returns, called with the ms that are left, again while its error may pass."""
     deadline_ms = network.now_ms() + timeout_ms
     while True:
         left_ms = max(deadline_ms - network.now_ms(), 1)
         try:
-            return await network.request(request, response_class, left_ms, node_id)
+            return await ask_once(left_ms)
         except KafkaError as error:
             if not error.retriable or network.now_ms() >= deadline_ms:
                 raise

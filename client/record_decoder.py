@@ -24,7 +24,7 @@ def decode_records(
     key_deserializer: Deserializer | None,
     value_deserializer: Deserializer | None,
 ) -> Iterator[ConsumerRecord]:
-    """Yield the batch's records from the partition's position on; none of a control batch.
+    """Yield the batch's records from the partition's position on.
 
     A record that cannot be decoded raises KafkaError and leaves the position at it; the error stays
     with the partition until somebody seeks past the record.
@@ -33,6 +33,13 @@ def decode_records(
     if key_deserializer is not None or value_deserializer is not None:
         records = _deserialized(state, records, key_deserializer, value_deserializer)
     return records
+
+
+def pass_over(state: PartitionState, header: BatchHeader) -> Iterator[ConsumerRecord]:
+    """Hand out nothing of this batch, and go on behind it."""
+    state.position = max(state.position or 0, header.next_offset)
+    state.decoding = None
+    yield from ()
 
 
 def _records(
@@ -46,7 +53,7 @@ def _records(
     epoch = header.partition_leader_epoch
     try:
         for offset, timestamp, key, value, headers in iterate(view, header):
-            if offset < wanted or header.is_control:
+            if offset < wanted:
                 continue
             state.position = offset + 1
             yield make(

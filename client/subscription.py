@@ -24,6 +24,7 @@ class PartitionState:
     __slots__ = (
         "batches",
         "buffered_bytes",
+        "committed",
         "decoding",
         "error",
         "fetch_offset",
@@ -36,6 +37,7 @@ class PartitionState:
         "reset_to",
         "retry_at_ms",
         "seeks",
+        "wants_committed",
     )
 
     def __init__(self, name: TopicPartition) -> None:
@@ -45,7 +47,12 @@ class PartitionState:
         self.fetch_offset = -1
         self.reset_to: int | None = None
         """The time (see offsets) whose offset becomes the position; None if there is one."""
-        self.batches: deque[tuple[memoryview, BatchHeader]] = deque()
+        self.wants_committed = False
+        """Whether the position is to be what the group has committed, if it has."""
+        self.committed: int | None = None
+        """What the group has committed, as far as this consumer knows."""
+        self.batches: deque[tuple[memoryview, BatchHeader, bool]] = deque()
+        """What was fetched; with True what nobody is to see, control batches and aborted ones."""
         self.buffered_bytes = 0
         self.decoding: Iterator[ConsumerRecord] | None = None
         self.error: KafkaError | None = None
@@ -68,12 +75,14 @@ class PartitionState:
         self.forget()
         self.position = self.fetch_offset = offset
         self.reset_to = None
+        self.wants_committed = False
 
     def reset(self, time: int) -> None:
         """Go on from the offset of this time, once it is known."""
         self.forget()
         self.position = None
         self.reset_to = time
+        self.wants_committed = False
 
     def forget(self) -> None:
         """Drop what was fetched, and whatever may still come."""
@@ -103,6 +112,10 @@ class Subscription:
         self.partitions |= {state.name: state for state in new}
         self.epoch += 1
         return new
+
+    def interrupt(self) -> None:
+        """Let whoever is in the middle of a batch look again."""
+        self.epoch += 1
 
     def seek(self, name: TopicPartition, offset: int) -> None:
         """Set the position; raises ValueError for a partition that is not assigned."""

@@ -11,6 +11,7 @@ not the same:
 - Each call goes to another thread and back, which takes some 0.1 ms: `send_many` and `getmany` go
   there once for many records.
 - Every class may be used from several threads; a consumer hands each record to one of them.
+- Rebalance listeners run in a thread of their own, and may call the consumer as they like.
 - Serializers, deserializers, partitioners and callbacks of futures run in the loop's thread: a
   blocking call from there raises RuntimeError, since it would wait for itself.
 
@@ -21,13 +22,15 @@ name, parameters and docstring, for people as for type checkers.
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, Self, TypeVar
 
 from . import admin, consumer, producer
 from .background_loop import BackgroundLoop, Client, background_loop
 from .java_names import options_of
+from .metadata import TopicPartition
+from .rebalance_listener import RebalanceListener
 from .record import ConsumerRecord, RecordMetadata
 
 __all__ = ["AdminClient", "Consumer", "Producer"]
@@ -200,6 +203,34 @@ class Producer:
     partitions_for = blocking(producer.Producer.partitions_for)
 
 
+class _InThread(RebalanceListener):
+    """A listener whose methods run in a thread, from which they may call the consumer."""
+
+    def __init__(self, listener: RebalanceListener) -> None:
+        self._listener = listener
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        await self._call(self._listener.on_partitions_revoked, revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        await self._call(self._listener.on_partitions_assigned, assigned)
+
+    async def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
+        await self._call(self._listener.on_partitions_lost, lost)
+
+    async def _call(
+        self,
+        method: Callable[[set[TopicPartition]], Awaitable[None] | None],
+        partitions: set[TopicPartition],
+    ) -> None:
+        result = await asyncio.to_thread(method, partitions)
+        if result is not None:
+            await result
+
+
+_subscribe = in_loop(consumer.Consumer.subscribe)
+
+
 class Consumer:
     """Reads records; a record goes to one of the threads that ask."""
 
@@ -237,6 +268,26 @@ class Consumer:
 
     getone = blocking(consumer.Consumer.getone)
     getmany = blocking(consumer.Consumer.getmany)
+
+    def subscribe(
+        self,
+        topics: Iterable[str] = (),
+        *,
+        pattern: str | None = None,
+        listener: RebalanceListener | None = None,
+    ) -> None:
+        """Read these topics, or all that match, instead of those before.
+
+        In a group, the group deals out their partitions, and the listener hears of it in a thread
+        of its own; without one all of them are read. What is assigned changes at the next poll.
+        """
+        in_thread = None if listener is None else _InThread(listener)
+        _subscribe(self, topics, pattern=pattern, listener=in_thread)
+
+    unsubscribe = blocking(consumer.Consumer.unsubscribe)
+    subscription = in_loop(consumer.Consumer.subscription)
+    commit = blocking(consumer.Consumer.commit)
+    committed = blocking(consumer.Consumer.committed)
     assign = in_loop(consumer.Consumer.assign)
     assignment = in_loop(consumer.Consumer.assignment)
     position = blocking(consumer.Consumer.position)
@@ -285,6 +336,7 @@ class AdminClient:
     create_partitions = blocking(admin.AdminClient.create_partitions)
     delete_topics = blocking(admin.AdminClient.delete_topics)
     delete_records = blocking(admin.AdminClient.delete_records)
+    list_offsets = blocking(admin.AdminClient.list_offsets)
     list_topics = blocking(admin.AdminClient.list_topics)
     describe_topics = blocking(admin.AdminClient.describe_topics)
     describe_cluster = blocking(admin.AdminClient.describe_cluster)
@@ -293,3 +345,10 @@ class AdminClient:
     incremental_alter_configs = blocking(admin.AdminClient.incremental_alter_configs)
     list_config_resources = blocking(admin.AdminClient.list_config_resources)
     describe_log_dirs = blocking(admin.AdminClient.describe_log_dirs)
+    list_groups = blocking(admin.AdminClient.list_groups)
+    describe_groups = blocking(admin.AdminClient.describe_groups)
+    delete_groups = blocking(admin.AdminClient.delete_groups)
+    remove_group_members = blocking(admin.AdminClient.remove_group_members)
+    list_group_offsets = blocking(admin.AdminClient.list_group_offsets)
+    alter_group_offsets = blocking(admin.AdminClient.alter_group_offsets)
+    delete_group_offsets = blocking(admin.AdminClient.delete_group_offsets)

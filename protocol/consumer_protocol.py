@@ -9,6 +9,9 @@ ones add fields at the end.
     v2  `generation_id` of what is owned (KIP-792)
     v3  `rack_id` (KIP-881)
 
+In the subscription's bytes of the user's, members of sticky groups say more; no version stands
+before that, so a reader tries the last one first.
+
 A broker looks into a subscription for one thing, the topics: whose offsets may not be deleted.
 """
 
@@ -53,6 +56,14 @@ class ConsumerProtocolAssignment:
 
     assigned_partitions: list[OwnedTopicPartitions] = field(array(OwnedTopicPartitions))
     user_data: bytes | None = field(BYTES, nullable="0+", default=None)
+
+
+@message(key=_NO_KEY, versions="0-1", flexible="none")
+class StickyAssignorUserData:
+    """What a member owned when it last had an assignment, and in which generation (KIP-54, 341)."""
+
+    previous_assignment: list[OwnedTopicPartitions] = field(array(OwnedTopicPartitions))
+    generation: int = field(INT32, "1+", default=-1, ignorable=True)
 
 
 def encode_versioned(content: Any, version: int) -> bytes:

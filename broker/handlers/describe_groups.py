@@ -32,12 +32,12 @@ def handle(
 def _describe(group_id: str, version: int, context: Context) -> DescribeGroupsResponseGroup:
     found = context.groups.find(group_id)
     if isinstance(found, ErrorCode):
-        return _absent(group_id, "", found, found.message)
+        return _absent(group_id, "", found)
     if found is None or found.group.state is State.DEAD:
         error = ErrorCode.NONE
         if version >= FIRST_VERSION_WITH_NOT_FOUND:
             error = ErrorCode.GROUP_ID_NOT_FOUND
-        return _absent(group_id, State.DEAD.value, error, f"there is no group {group_id!r}")
+        return _absent(group_id, State.DEAD.value, error)
     group, roster = found.group, found.group.roster
     is_settled = group.state is State.STABLE
     return DescribeGroupsResponseGroup(
@@ -50,12 +50,10 @@ def _describe(group_id: str, version: int, context: Context) -> DescribeGroupsRe
     )
 
 
-def _absent(
-    group_id: str, state: str, error: ErrorCode, message: str
-) -> DescribeGroupsResponseGroup:
+def _absent(group_id: str, state: str, error: ErrorCode) -> DescribeGroupsResponseGroup:
     return DescribeGroupsResponseGroup(
         error_code=error,
-        error_message=message if error else None,
+        error_message=error.message if error else None,
         group_id=group_id,
         group_state=state,
         protocol_type="",

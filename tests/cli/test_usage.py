@@ -57,6 +57,20 @@ def test_version_is_the_packages(minikafka: Command) -> None:
         (("produce", "t", "--file", "/no/such/file"), "cannot read /no/such/file"),
         (("consume", "t", "--from", "middle"), "'middle' is none of beginning, end"),
         (("consume", "t", "--format", "%q"), "'%q' is no format token"),
+        (("group", "reset-offsets", "g", "--topic", "t"), "Missing option '--to'"),
+        (("group", "reset-offsets", "g", "--to", "end"), "say what to move: --topic TOPIC or"),
+        (
+            ("group", "reset-offsets", "g", "--to", "end", "--topic", "t", "--all-topics"),
+            "say what to move: --topic TOPIC or --all-topics",
+        ),
+        (
+            ("group", "reset-offsets", "g", "--to", "end", "--topic", "t:x"),
+            "--topic takes TOPIC or TOPIC:0,2, not 't:x'",
+        ),
+        (
+            ("group", "reset-offsets", "g", "--to", "middle", "--topic", "t"),
+            "'middle' is none of beginning, end",
+        ),
         (("demo", "--records", "5"), "5 is not in the range"),
         (("log", "dump"), "Missing argument 'FILE...'"),
         (("log", "dump", "notes.txt"), "notes.txt has no name that a node gives to a file"),
@@ -89,6 +103,7 @@ def test_wrong_usage_is_one_sentence_and_status_2(
         ("topic", "list"),
         ("topic", "alter", "t", "-c", "retention.ms=5"),
         ("cluster-info",),
+        ("group", "list"),
         ("consume", "t"),
         ("produce", "t", "--file", "/dev/null"),
         ("bench", "consume"),

@@ -246,8 +246,12 @@ async def test_use_outside_start_and_close_is_refused(shared_broker: NodeProcess
 
 
 def test_a_bad_option_is_a_sentence():
-    with pytest.raises(ValueError, match="groups are not there yet"):
-        Consumer("t", group_id="g")
+    with pytest.raises(ValueError, match="give group_id too"):
+        Consumer("t", group_instance_id="i")
+    with pytest.raises(ValueError, match="partition_assignment_strategy='fair' is none of range"):
+        Consumer("t", partition_assignment_strategy="fair")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="isolation_level='serializable'"):
+        Consumer("t", isolation_level="serializable")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="auto_offset_reset='first'"):
         Consumer("t", auto_offset_reset="first")  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="did you mean auto_offset_reset"):
@@ -260,5 +264,5 @@ async def test_what_is_not_assigned_cannot_be_moved(shared_broker: NodeProcess, 
             consumer.seek(("other", 3), 0)
         with pytest.raises(ValueError, match="below 0"):
             consumer.seek((topic, 0), -1)
-        with pytest.raises(ValueError, match="reads whole topics"):
+        with pytest.raises(ValueError, match="has subscribed to topics: unsubscribe, then assign"):
             consumer.assign([("other", 0)])

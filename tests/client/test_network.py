@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from minikafka.client.errors import CannotConnect, KafkaTimeout
-from minikafka.client.network import Network
+from minikafka.client.network import Lane, Network
 from minikafka.client.settings import NetworkSettings
 from minikafka.protocol.api.metadata import MetadataRequest, MetadataResponse
 from minikafka.protocol.errors import ErrorCode, KafkaError
@@ -126,7 +126,7 @@ async def test_long_polls_have_a_connection_of_their_own():
         network = network_of(address_of(broker))
         await network.start()
         plain = await network.connection(1, 5000)
-        while (poll := network.ready(1, long_poll=True)) is None:
+        while (poll := network.ready(1, Lane.FETCHES)) is None:
             assert await network.changed.wait(network.now_ms() + 5000)
         assert poll is not plain
         await network.close()

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 import minikafka
-from minikafka import KafkaError, NewTopic, RecordMetadata, sync
+from minikafka import (
+    KafkaError,
+    NewTopic,
+    RebalanceListener,
+    RecordMetadata,
+    TopicPartition,
+    sync,
+)
 from minikafka.client.errors import CannotConnect, ClientNotRunning, KafkaTimeout
 from minikafka.protocol.errors import ErrorCode
 from minikafka.sync import AdminClient, Consumer, Producer
@@ -168,3 +175,46 @@ def test_a_reader_is_told_when_another_thread_closes(shared_broker: NodeProcess)
         assert got_one.wait(30)
         consumer.close()
         assert isinstance(reading.exception(timeout=30), ClientNotRunning)
+
+
+class Watch(RebalanceListener):
+    """Remembers what came and went, and commits before it goes, as programs do."""
+
+    def __init__(self) -> None:
+        self.consumer: Consumer | None = None
+        self.heard: list[tuple[str, set[TopicPartition]]] = []
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Remember."""
+        self.heard.append(("assigned", assigned))
+
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Commit and remember."""
+        assert self.consumer is not None
+        self.consumer.commit()
+        self.heard.append(("revoked", revoked))
+
+
+def test_a_group_is_joined_and_its_listener_may_call_the_consumer(shared_broker: NodeProcess):
+    write(shared_broker, "sync-group", 3)
+    watch = Watch()
+    consumer = Consumer(
+        bootstrap_servers=shared_broker.bootstrap,
+        group_id="sync",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    watch.consumer = consumer
+    partition = TopicPartition("sync-group", 0)
+    with consumer:
+        consumer.subscribe(["sync-group"], listener=watch)
+        assert consumer.subscription() == {"sync-group"}
+        assert int(consumer.getone(timeout_ms=10_000).value) == 0
+        assert consumer.assignment() == {partition}
+        consumer.commit(consumer.getone(timeout_ms=10_000))
+        assert consumer.committed(partition) == 2
+        assert int(consumer.getone(timeout_ms=10_000).value) == 2
+        consumer.unsubscribe()
+    assert watch.heard == [("assigned", {partition}), ("revoked", {partition})]
+    with AdminClient(bootstrap_servers=shared_broker.bootstrap) as admin:
+        assert admin.list_group_offsets("sync")[partition].offset == 3
