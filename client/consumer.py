@@ -142,7 +142,6 @@ class Consumer:
         self._max_poll_records = max_poll_records
         self._subscription = Subscription()
         self._running: Reading | None = None
-        self._is_stopping = False
         self._since_yield = 0
         self._not_running = "has not been started: use `async with` or await start()"
 
@@ -428,13 +427,12 @@ class Consumer:
     async def _stop(self, *, commits: bool) -> None:
         running = self._running
         self._not_running = "is closed: make a new one"
-        if running is None or self._is_stopping:
+        if running is None or running.is_leaving:
             return
-        self._is_stopping = True
         try:
             await running.leave(commits=commits)  # its listener may commit for a last time
         finally:
-            self._running, self._is_stopping = None, False
+            self._running = None
             await running.close()
 
     def _require_running(self) -> Reading:

@@ -41,6 +41,8 @@ class Reading:
         self.network = network
         self.coordinator: Coordinator | None = None
         self.group: GroupSession | None = None
+        self.is_leaving = False
+        """Whether it is about to end: nobody else need end it."""
         self._subscription = subscription
         self._settings = settings
         self._selection: TopicSelection | None = None
@@ -102,6 +104,7 @@ class Reading:
 
     async def leave(self, *, commits: bool) -> None:
         """Leave the group, if there is one; `commits` what was handed out."""
+        self.is_leaving = True
         if self.group is not None:
             await self.group.leave(commits=commits)
 
