@@ -44,7 +44,8 @@ coordinator         asks the broker that coordinates a group, wherever that is,
 committed_offsets   up to where the group has read.
 
 sync            the blocking face: each class again, for callers that do not await;
-background_loop the thread in which it runs.
+blocking        how a method becomes one that blocks,
+background_loop in the thread in which all of them run.
 serializers     bytes of values, and back, for who wants no functions of their own.
 java_names      options by the names that Java's clients know them by.
 record, errors, settings, keywords, wakeup     what all of them share.

@@ -14,20 +14,17 @@ not the same:
 - Rebalance listeners run in a thread of their own, and may call the consumer as they like.
 - Serializers, deserializers, partitioners and callbacks of futures run in the loop's thread: a
   blocking call from there raises RuntimeError, since it would wait for itself.
-
-A method costs one line: `blocking` wraps one that is awaited, `in_loop` one that is not. Both keep
-name, parameters and docstring, for people as for type checkers.
 """
 
 import asyncio
-import functools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import Any, Concatenate, Final, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from . import admin, consumer, producer
-from .background_loop import BackgroundLoop, Client, background_loop
+from .background_loop import background_loop
+from .blocking import blocking, closing, in_loop, same_options, started
 from .java_names import options_of
 from .metadata import TopicPartition
 from .rebalance_listener import RebalanceListener
@@ -39,101 +36,40 @@ log = logging.getLogger(__name__)
 
 FOR_EVER_MS: Final = 10**12
 
-A = TypeVar("A", covariant=True)
-P = ParamSpec("P")
-R = TypeVar("R")
-C = TypeVar("C", bound=Client)
-F = TypeVar("F", bound="Face[Any]")
+R = TypeVar("R", covariant=True)
 
 
-class Face(Protocol[A]):
-    """What a class here is: an asyncio client, and the loop in which it lives."""
+class Sent(Protocol[R]):
+    """What `send` of the asyncio producer returns, as far as it matters here."""
 
-    @property
-    def asyncio_client(self) -> A:
-        """What does the work; touched in the loop's thread alone."""
+    def result(self) -> R:
+        """Where the record is, or its error raised."""
         ...
 
-    @property
-    def background(self) -> BackgroundLoop:
-        """The loop and its thread."""
+    def exception(self) -> BaseException | None:
+        """Why it failed."""
+        ...
+
+    def add_done_callback(self, callback: Callable[[Any], object], /) -> object:
+        """Call this when it is over."""
         ...
 
 
-def blocking(
-    method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[Face[A], P], R]:
-    """The twin of an async method: it waits for what that returns."""
-
-    @functools.wraps(method)
-    def wait(face: Face[A], *args: P.args, **kwargs: P.kwargs) -> R:
-        return face.background.run(method(face.asyncio_client, *args, **kwargs))
-
-    return wait
-
-
-def closing(
-    method: Callable[Concatenate[C, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[Face[C], P], R]:
-    """The twin of an async method that closes the client."""
-    close = blocking(method)
-
-    @functools.wraps(method)
-    def wait(face: Face[C], *args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return close(face, *args, **kwargs)
-        finally:
-            face.background.closed(face.asyncio_client)
-
-    return wait
-
-
-def in_loop(method: Callable[Concatenate[A, P], R]) -> Callable[Concatenate[Face[A], P], R]:
-    """The twin of a plain method: it runs in the loop's thread, like everything else there."""
-
-    @functools.wraps(method)
-    def wait(face: Face[A], *args: P.args, **kwargs: P.kwargs) -> R:
-        async def run() -> R:
-            return method(face.asyncio_client, *args, **kwargs)
-
-        return face.background.run(run())
-
-    return wait
-
-
-def same_options(
-    client_class: Callable[P, Any],
-) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
-    """Give a constructor the parameters of the asyncio class."""
-
-    def decorate(init: Callable[..., None]) -> Callable[Concatenate[Any, P], None]:
-        return functools.wraps(client_class.__init__)(init)
-
-    return decorate
-
-
-def _start(face: F) -> F:
-    """Start the client of a face, and see that it is closed at exit."""
-    face.background.run(face.asyncio_client.start())
-    face.background.opened(face.asyncio_client)
-    return face
-
-
-def _for_any_thread(future: asyncio.Future[R]) -> Future[R]:
-    """The future of a future: one that any thread may wait for."""
+def _for_any_thread(sent: Sent[R]) -> Future[R]:
+    """A future of the same that any thread may wait for."""
     result: Future[R] = Future()
     result.set_running_or_notify_cancel()
 
-    def copy(done: asyncio.Future[R]) -> None:
-        error = done.exception()
+    def copy(_: object) -> None:
+        error = sent.exception()
         if error is None:
-            result.set_result(done.result())
+            result.set_result(sent.result())
         else:
             # Nobody else may ever look at it.
             log.warning("a record was not delivered: %s", error)
             result.set_exception(error)
 
-    future.add_done_callback(copy)
+    sent.add_done_callback(copy)
     return result
 
 
@@ -155,7 +91,7 @@ class Producer:
 
     def start(self) -> Self:
         """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""
-        return _start(self)
+        return started(self)
 
     def __enter__(self) -> Self:
         """Start."""
@@ -252,7 +188,7 @@ class Consumer:
 
         Raises CannotConnect or KafkaTimeout; UnknownTopicOrPartition for a topic that is not there.
         """
-        return _start(self)
+        return started(self)
 
     def __enter__(self) -> Self:
         """Start."""
@@ -323,7 +259,7 @@ class AdminClient:
 
     def start(self) -> Self:
         """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""
-        return _start(self)
+        return started(self)
 
     def __enter__(self) -> Self:
         """Start."""

@@ -44,6 +44,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 TESTED_ELSEWHERE = {
     "broker/log/producer_snapshot": "tests/broker/log/test_checkpoints.py",
+    "client/blocking": "tests/client/test_sync.py",
     "client/leaders": "tests/client/test_offsets.py",
     "client/log_dirs": "tests/client/test_admin.py",
     "client/new_topic": "tests/client/test_admin.py",
