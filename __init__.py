@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client.admin import AdminClient, ConfigChange, ConfigResource, NewPartitions, NewTopic
+    from .client.cluster import Cluster
     from .client.committed_offsets import OffsetAndMetadata
     from .client.consumer import Consumer
     from .client.errors import (
@@ -28,6 +29,7 @@ __all__ = [
     "AdminClient",
     "CannotConnect",
     "ClientNotRunning",
+    "Cluster",
     "ConfigChange",
     "ConfigResource",
     "Consumer",
@@ -50,6 +52,7 @@ _HOMES = {
     "AdminClient": "client.admin",
     "CannotConnect": "client.errors",
     "ClientNotRunning": "client.errors",
+    "Cluster": "client.cluster",
     "ConfigChange": "client.configs",
     "ConfigResource": "client.configs",
     "Consumer": "client.consumer",

@@ -43,7 +43,13 @@ leaders         asks the leaders of partitions, for offsets and record_deletion.
 coordinator         asks the broker that coordinates a group, wherever that is,
 committed_offsets   up to where the group has read.
 
+cluster         the cluster looked at:
+views           brokers, topics and partitions as the metadata has them now, and
+control_plane   segments and events, from the nodes' control planes,
+control_link    over one connection to each that was asked.
+
 sync            the blocking face: each class again, for callers that do not await;
+sync_cluster    the cluster and its views again;
 blocking        how a method becomes one that blocks,
 background_loop in the thread in which all of them run.
 serializers     bytes of values, and back, for who wants no functions of their own.

@@ -1,6 +1,6 @@
 """The blocking face: the same clients for scripts, notebooks and threads.
 
-    from minikafka.sync import AdminClient, Consumer, Producer
+    from minikafka.sync import AdminClient, Cluster, Consumer, Producer
 
 Each class stands for the asyncio one of the same name, with the same methods and parameters, and
 runs it in the background loop: `with` for `async with`, `for` for `async for`, no `await`. What is
@@ -29,8 +29,9 @@ from .java_names import options_of
 from .metadata import TopicPartition
 from .rebalance_listener import RebalanceListener
 from .record import ConsumerRecord, RecordMetadata
+from .sync_cluster import Cluster
 
-__all__ = ["AdminClient", "Consumer", "Producer"]
+__all__ = ["AdminClient", "Cluster", "Consumer", "Producer"]
 
 log = logging.getLogger(__name__)
 

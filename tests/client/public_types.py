@@ -42,6 +42,12 @@ with sync.AdminClient() as admin:
     admin.create_topics([NewTopic("t", 1, 1)], validate_only=True)
     admin.create_topics(["t"])  # wrong
 
+with sync.Cluster() as cluster:
+    partition = cluster.topics["t"].partitions[0]
+    assert_type(partition.leader, int | None)
+    assert_type([segment.size_bytes for segment in partition.segments()], list[int])
+    partition.seek()  # wrong
+
 assert_type(minikafka.sync.Producer().start(), sync.Producer)
 assert_type(sync.Consumer.from_config({"group.id": "g"}, "t"), sync.Consumer)
 sync.Producer(bootstrap_server="localhost")  # wrong

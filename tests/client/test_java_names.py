@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from minikafka import AdminClient, Consumer, Producer, sync
+from minikafka import AdminClient, Cluster, Consumer, Producer, sync
 from minikafka.client.java_names import AS_WE_DO, LACKING, OPTIONS, options_of
 from minikafka.serializers import json_serializer, utf8_deserializer, utf8_serializer
 
-CLIENTS = (AdminClient, Consumer, Producer)
-BLOCKING_CLIENTS = (sync.AdminClient, sync.Consumer, sync.Producer)
+CLIENTS = (AdminClient, Cluster, Consumer, Producer)
+BLOCKING_CLIENTS = (sync.AdminClient, sync.Cluster, sync.Consumer, sync.Producer)
 OURS = {"random", "wall_clock"}
 """Options for tests, which Kafka does not have."""
 

@@ -16,9 +16,10 @@ from minikafka import (
     TopicPartition,
     sync,
 )
+from minikafka.client import sync_cluster, views
 from minikafka.client.errors import CannotConnect, ClientNotRunning, KafkaTimeout
 from minikafka.protocol.errors import ErrorCode
-from minikafka.sync import AdminClient, Consumer, Producer
+from minikafka.sync import AdminClient, Cluster, Consumer, Producer
 
 from ..nodes import NodeProcess
 
@@ -142,6 +143,36 @@ def test_the_administrator_blocks_as_well(shared_broker: NodeProcess):
         with pytest.raises(KafkaError) as caught:
             admin.create_topics([NewTopic("sync-admin", 2, 1)])
         assert caught.value.code is ErrorCode.TOPIC_ALREADY_EXISTS
+
+
+def test_the_cluster_is_looked_at_down_to_its_segments(shared_broker: NodeProcess):
+    write(shared_broker, "sync-cluster", 5)
+    with Cluster(bootstrap_servers=shared_broker.bootstrap) as cluster:
+        (broker,) = cluster.brokers
+        assert (broker.host, broker.port) == ("127.0.0.1", shared_broker.port)
+        topic = cluster.topics["sync-cluster"]
+        (partition,) = topic.partitions
+        assert (partition.topic, partition.index) == (topic.name, 0)
+        assert partition.leader == broker.id
+        assert partition.replicas == partition.in_sync_replicas == (broker.id,)
+        assert partition.offsets() == (0, 5, 5)
+        (segment,) = partition.segments()
+        assert (segment.base_offset, segment.record_count) == (0, 5)
+        cluster.refresh()
+        assert len(list(cluster.events())) > 1
+        with pytest.raises(KafkaError, match="no topic 'nowhere'"):
+            _ = cluster.topics["nowhere"]
+    with pytest.raises(ClientNotRunning):
+        _ = partition.leader
+
+
+VIEWS = [(views.Topic, sync_cluster.Topic), (views.Partition, sync_cluster.Partition)]
+
+
+@pytest.mark.parametrize(("view", "face"), VIEWS, ids=lambda each: each.__name__)
+def test_every_view_has_its_blocking_twin(view: Any, face: Any):
+    told = {name for name in dir(view) if not name.startswith("_")} - {"look"}
+    assert told - set(dir(face)) == set()
 
 
 def test_a_call_from_the_loop_itself_is_refused_instead_of_hanging(shared_broker: NodeProcess):
