@@ -437,6 +437,39 @@ def test_an_option_of_the_wrong_type_is_named(client_class: Any, options: dict[s
         client_class(**options)
 
 
+async def test_a_commit_after_the_group_was_lost_is_refused(shared_broker: NodeProcess):
+    async with Producer(bootstrap_servers=shared_broker.bootstrap) as producer:
+        await producer.send_and_wait("bad-group", b"v")
+    async with (
+        asyncio.timeout(HANG_S),
+        AdminClient(bootstrap_servers=shared_broker.bootstrap) as admin,
+        Consumer(
+            "bad-group",
+            bootstrap_servers=shared_broker.bootstrap,
+            group_id="bad-lost",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        ) as consumer,
+    ):
+        record = await consumer.getone(timeout_ms=10_000)
+        group = (await admin.describe_groups(["bad-lost"]))["bad-lost"]
+        await admin.remove_group_members(
+            "bad-lost", member_ids=[member.member_id for member in group.members]
+        )
+        with pytest.raises(KafkaError, match="bad-lost") as caught:
+            await consumer.commit(record)
+        assert caught.value.code in (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION)
+        assert await admin.list_group_offsets("bad-lost") == {}
+        # It joins again by itself, and reads again what nobody has committed.
+        assert (await consumer.getone(timeout_ms=20_000)).offset == record.offset
+
+
+async def test_a_commit_without_a_group_says_what_is_missing(shared_broker: NodeProcess):
+    async with Consumer(bootstrap_servers=shared_broker.bootstrap) as consumer:
+        with pytest.raises(ValueError, match="group_id"):
+            await consumer.commit()
+
+
 async def test_use_before_start_and_after_close_is_refused_at_once(shared_broker: NodeProcess):
     producer, consumer, admin = clients_of(shared_broker.bootstrap)
     assert isinstance(producer, Producer)
@@ -450,6 +483,7 @@ async def test_use_before_start_and_after_close_is_refused_at_once(shared_broker
             lambda: producer.partitions_for("t"),
             lambda: consumer.getone(),
             lambda: consumer.getmany(),
+            lambda: consumer.commit(),
             lambda: anext(aiter(consumer)),
             lambda: consumer.end_offsets([("t", 0)]),
             lambda: admin.list_topics(),
