@@ -8,8 +8,8 @@ not the same:
 
 - `Producer.send` returns a concurrent.futures.Future. It cannot be cancelled. A record that fails
   is also logged, since a script may never look at its future.
-- Each call goes to another thread and back, which takes some 0.1 ms: `send_many` and `getmany` go
-  there once for many records.
+- Each call goes to another thread and back, a tenth of a millisecond or more: `send_many` and
+  `getmany` go there once for many records.
 - Every class may be used from several threads; a consumer hands each record to one of them.
 - Rebalance listeners run in a thread of their own, and may call the consumer as they like.
 - Serializers, deserializers, partitioners and callbacks of futures run in the loop's thread: a
