@@ -3,6 +3,7 @@
     class Producer:
         flush = blocking(producer.Producer.flush)       awaited there, waited for here
         pause = in_loop(consumer.Consumer.pause)        a plain method, run in the loop's thread
+        start = starting(producer.Producer.start)       returns the twin; closed at exit from now on
         close = closing(producer.Producer.close)        no need to be closed at exit any more
 
 Each keeps name, parameters and docstring, for people as for type checkers, which see a method of
@@ -48,6 +49,18 @@ def blocking(
     return wait
 
 
+def starting(method: Callable[[Any], Coroutine[Any, Any, object]]) -> Callable[[F], F]:
+    """The twin of an async method that starts the client: from now on it is closed at exit."""
+
+    @functools.wraps(method)
+    def wait(face: F) -> F:
+        face.background.run(face.asyncio_client.start())
+        face.background.opened(face.asyncio_client)
+        return face
+
+    return wait
+
+
 def closing(
     method: Callable[Concatenate[C, P], Coroutine[Any, Any, R]],
 ) -> Callable[Concatenate[Face[C], P], R]:
@@ -86,10 +99,3 @@ def same_options(
         return functools.wraps(client_class.__init__)(init)
 
     return decorate
-
-
-def started(face: F) -> F:
-    """Start the client of a face, and see that it is closed at exit."""
-    face.background.run(face.asyncio_client.start())
-    face.background.opened(face.asyncio_client)
-    return face

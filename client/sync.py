@@ -24,7 +24,7 @@ from typing import Any, Final, Protocol, Self, TypeVar
 
 from . import admin, consumer, producer
 from .background_loop import background_loop
-from .blocking import blocking, closing, in_loop, same_options, started
+from .blocking import blocking, closing, in_loop, same_options, starting
 from .java_names import options_of
 from .metadata import TopicPartition
 from .rebalance_listener import RebalanceListener
@@ -56,8 +56,8 @@ class Sent(Protocol[R]):
         ...
 
 
-def _for_any_thread(sent: Sent[R]) -> Future[R]:
-    """A future of the same that any thread may wait for."""
+def _for_any_thread(sent: Sent[R], report: Callable[[BaseException], None]) -> Future[R]:
+    """A future of the same that any thread may wait for; `report` gets the error, if any."""
     result: Future[R] = Future()
     result.set_running_or_notify_cancel()
 
@@ -66,8 +66,7 @@ def _for_any_thread(sent: Sent[R]) -> Future[R]:
         if error is None:
             result.set_result(sent.result())
         else:
-            # Nobody else may ever look at it.
-            log.warning("a record was not delivered: %s", error)
+            report(error)
             result.set_exception(error)
 
     sent.add_done_callback(copy)
@@ -81,6 +80,7 @@ class Producer:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.asyncio_client = producer.Producer(*args, **kwargs)
         self.background = background_loop()
+        self._reported: BaseException | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, object]) -> Self:
@@ -90,14 +90,8 @@ class Producer:
         """
         return cls(**options_of(cls, config))
 
-    def start(self) -> Self:
-        """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""
-        return started(self)
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
+    start = starting(producer.Producer.start)
+    __enter__ = starting(producer.Producer.__aenter__)
     close = closing(producer.Producer.close)
     __exit__ = closing(producer.Producer.__aexit__)
 
@@ -120,7 +114,7 @@ class Producer:
             sent = await self.asyncio_client.send(
                 topic, value, key, headers, partition, timestamp_ms
             )
-            return _for_any_thread(sent)
+            return _for_any_thread(sent, self._report)
 
         return self.background.run(send())
 
@@ -131,13 +125,19 @@ class Producer:
 
         async def send() -> list[Future[RecordMetadata]]:
             sent = await self.asyncio_client.send_many(topic, values, key, partition)
-            return [_for_any_thread(each) for each in sent]
+            return [_for_any_thread(each, self._report) for each in sent]
 
         return self.background.run(send())
 
     send_and_wait = blocking(producer.Producer.send_and_wait)
     flush = blocking(producer.Producer.flush)
     partitions_for = blocking(producer.Producer.partitions_for)
+
+    def _report(self, error: BaseException) -> None:
+        """Nobody may ever look at the futures; the records of a batch share one error."""
+        if error is not self._reported:
+            self._reported = error
+            log.warning("records were not delivered: %s", error)
 
 
 class _InThread(RebalanceListener):
@@ -184,17 +184,8 @@ class Consumer:
         """
         return cls(*topics, **options_of(cls, config))
 
-    def start(self) -> Self:
-        """Find the cluster and the topics, and take a position in each partition.
-
-        Raises CannotConnect or KafkaTimeout; UnknownTopicOrPartition for a topic that is not there.
-        """
-        return started(self)
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
+    start = starting(consumer.Consumer.start)
+    __enter__ = starting(consumer.Consumer.__aenter__)
     close = closing(consumer.Consumer.close)
     __exit__ = closing(consumer.Consumer.__aexit__)
 
@@ -258,14 +249,8 @@ class AdminClient:
         """
         return cls(**options_of(cls, config))
 
-    def start(self) -> Self:
-        """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""
-        return started(self)
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
+    start = starting(admin.AdminClient.start)
+    __enter__ = starting(admin.AdminClient.__aenter__)
     close = closing(admin.AdminClient.close)
     __exit__ = closing(admin.AdminClient.__aexit__)
 

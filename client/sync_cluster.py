@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from . import cluster, views
 from .background_loop import BackgroundLoop, background_loop
-from .blocking import blocking, closing, same_options, started
+from .blocking import blocking, closing, same_options, starting
 from .cluster import Event
 from .java_names import options_of
 from .views import Broker, unknown_topic
@@ -110,14 +110,8 @@ class Cluster:
         """
         return cls(**options_of(cls, config))
 
-    def start(self) -> Self:
-        """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""
-        return started(self)
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
+    start = starting(cluster.Cluster.start)
+    __enter__ = starting(cluster.Cluster.__aenter__)
     close = closing(cluster.Cluster.close)
     __exit__ = closing(cluster.Cluster.__aexit__)
 

@@ -106,12 +106,18 @@ def test_errors_are_raised_where_they_are_made(shared_broker: NodeProcess):
         consumer.getone(timeout_ms=10)
 
 
-def test_a_record_that_fails_fails_its_future(shared_broker: NodeProcess):
+def test_records_that_fail_fail_their_futures_and_one_line_is_logged(
+    shared_broker: NodeProcess, caplog: pytest.LogCaptureFixture
+):
     with Producer(bootstrap_servers=shared_broker.bootstrap, linger_ms=60_000) as producer:
-        future = producer.send("sync-late", b"v")
+        futures = producer.send_many("sync-late", [b"v"] * 10)
         with pytest.raises(KafkaTimeout):
             producer.close(timeout=0)
-        assert isinstance(future.exception(timeout=30), KafkaTimeout)
+        for future in futures:
+            assert isinstance(future.exception(timeout=30), KafkaTimeout)
+    assert [each.getMessage() for each in caplog.records] == [
+        "records were not delivered: the producer was closed before this record was delivered"
+    ]
 
 
 def test_threads_share_a_producer_and_a_consumer(shared_broker: NodeProcess):
