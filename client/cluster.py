@@ -87,7 +87,7 @@ class Cluster:
         """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""
         if self._running is None:
             network = Network(self._settings, self._random)
-            network.metadata.want_all()
+            network.want_all()
             await network.start()
             self._running = Running(network, ControlPlane(network), self._timeout_ms)
         return self

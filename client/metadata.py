@@ -166,9 +166,7 @@ class Metadata:
         self.controller_id = response.controller_id
         self.brokers = brokers_of(response)
         if self._asked_for_all:
-            # In place: others hold on to the table.
-            for name in set(self.topics) - {topic.name for topic in response.topics}:
-                del self.topics[name]
+            self._drop_all_but({topic.name for topic in response.topics})
         open_topics = [topic.name for topic in response.topics if self._update_topic(topic)]
         is_open = any(name in self._wanted or not self._asked_for_all for name in open_topics)
         self._open_tries = self._open_tries + 1 if is_open else 0
@@ -187,6 +185,13 @@ class Metadata:
         if partition is None or partition.leader not in self.brokers:
             return None
         return partition.leader
+
+    def _drop_all_but(self, told: set[str | None]) -> None:
+        """The answer was about every topic: what it does not name is not there."""
+        for name in set(self.topics) - told:
+            del self.topics[name]  # In place: others hold on to the table.
+        for name in self._wanted - told:
+            self.errors[name] = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
     def _update_topic(self, topic: MetadataResponseTopic) -> bool:
         """Take one topic into the table; True if something about it is still open."""

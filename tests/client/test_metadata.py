@@ -147,6 +147,7 @@ def test_who_wants_all_topics_has_those_of_the_last_answer():
     metadata.request(5)
     metadata.update(MetadataResponse(brokers=[], controller_id=1, cluster_id="c", topics=[]), 5)
     assert metadata.topics == {}
+    assert metadata.errors == {"wanted": ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}
 
 
 def test_an_answer_about_some_topics_takes_none_of_the_others_away():
