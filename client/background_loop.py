@@ -81,7 +81,8 @@ class BackgroundLoop:
         for client in list(self._open_clients):
             try:
                 self.run(asyncio.wait_for(client.close(), EXIT_S))
-            except (KafkaError, TimeoutError) as error:
+            except (KafkaError, TimeoutError, RuntimeError) as error:
+                # RuntimeError: a listener gets no thread any more.
                 name = type(client).__name__
                 log.warning("%s was left open, and closing it at exit failed: %s", name, error)
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -57,6 +57,29 @@ def test_what_was_sent_is_delivered_at_exit_though_nobody_closed(shared_broker: 
         assert consumer.end_offsets([("sync-exit", 0)]) == {TopicPartition("sync-exit", 0): 100}
 
 
+def test_a_member_that_was_left_open_commits_and_leaves_at_exit(shared_broker: NodeProcess):
+    program = """
+        from minikafka import RebalanceListener
+        from minikafka.sync import Consumer, Producer
+        with Producer(bootstrap_servers=BOOTSTRAP) as producer:
+            producer.send_many("sync-left", [b"v"] * 3)
+        consumer = Consumer(
+            bootstrap_servers=BOOTSTRAP, group_id="left", auto_offset_reset="earliest"
+        ).start()
+        consumer.subscribe(["sync-left"], listener=RebalanceListener())
+        print(len(consumer.getmany(timeout_ms=30_000, max_records=3)))
+    """
+    create(shared_broker, "sync-left")
+    output, errors = run(program, shared_broker).communicate(timeout=PROGRAM_DEADLINE_S)
+    assert (output, errors.partition(":")[0]) == (
+        "1\n",
+        "Consumer was left open, and closing it at exit failed",
+    )
+    with AdminClient(bootstrap_servers=shared_broker.bootstrap) as admin:
+        assert admin.list_group_offsets("left")[TopicPartition("sync-left", 0)].offset == 3
+        assert admin.describe_groups(["left"])["left"].state == "Empty"
+
+
 @pytest.mark.parametrize("wait", ["next(iter(consumer))", "consumer.getone(timeout_ms=60_000)"])
 def test_ctrl_c_ends_a_wait(shared_broker: NodeProcess, wait: str):
     program = f"""
