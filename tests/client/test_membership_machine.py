@@ -127,7 +127,7 @@ class StickyMachine(MembershipMachine):
     strategies = ("sticky", "range")
 
 
-MACHINE = settings(max_examples=150, stateful_step_count=40, deadline=None)
+MACHINE = settings(max_examples=80, stateful_step_count=40, deadline=None)
 TestEager = MembershipMachine.TestCase
 TestEager.settings = MACHINE
 TestCooperative = CooperativeMachine.TestCase
