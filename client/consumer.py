@@ -32,6 +32,7 @@ from .coordinator import Coordinator
 from .errors import ClientNotRunning, KafkaError, KafkaTimeout
 from .fetcher import FetcherSettings
 from .group_session import GroupSession, GroupSettings
+from .java_names import options_of
 from .keywords import suggest_keywords
 from .member import MemberSettings
 from .metadata import TopicPartition
@@ -142,6 +143,14 @@ class Consumer:
         self._running: Reading | None = None
         self._since_yield = 0
         self._not_running = "has not been started: use `async with` or await start()"
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object], *topics: str) -> "Consumer":
+        """A consumer with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(*topics, **options_of(cls, config))
 
     async def start(self) -> "Consumer":
         """Find the cluster and the topics; without a group, take a position in each partition.
@@ -415,10 +424,15 @@ class Consumer:
             self._running.fetcher.wake()
 
     async def _stop(self, *, commits: bool) -> None:
-        running, self._running = self._running, None
+        running = self._running
         self._not_running = "is closed: make a new one"
-        if running is not None:
-            await running.close(commits=commits)
+        if running is None or running.is_leaving:
+            return
+        try:
+            await running.leave(commits=commits)  # its listener may commit for a last time
+        finally:
+            self._running = None
+            await running.close()
 
     def _require_running(self) -> Reading:
         if self._running is None:

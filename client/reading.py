@@ -41,6 +41,8 @@ class Reading:
         self.network = network
         self.coordinator: Coordinator | None = None
         self.group: GroupSession | None = None
+        self.is_leaving = False
+        """Whether it is about to end: nobody else need end it."""
         self._subscription = subscription
         self._settings = settings
         self._selection: TopicSelection | None = None
@@ -100,16 +102,18 @@ class Reading:
             self._join_group()
         self.assign(())
 
-    async def close(self, *, commits: bool) -> None:
-        """Leave the group, stop fetching, close the connections."""
-        try:
-            if self.group is not None:
-                await self.group.leave(commits=commits)
-        finally:
-            await self.fetcher.close()
-            # Whoever waits for records in another task has to hear of it.
-            self.fetcher.news.fire()
-            await self.network.close()
+    async def leave(self, *, commits: bool) -> None:
+        """Leave the group, if there is one; `commits` what was handed out."""
+        self.is_leaving = True
+        if self.group is not None:
+            await self.group.leave(commits=commits)
+
+    async def close(self) -> None:
+        """Stop fetching, close the connections."""
+        await self.fetcher.close()
+        # Whoever waits for records in another task has to hear of it.
+        self.fetcher.news.fire()
+        await self.network.close()
 
     def _join_group(self) -> None:
         """Have a new place in the group, if there is one: a member as soon as topics are told."""
