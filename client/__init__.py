@@ -50,5 +50,11 @@ views           brokers, topics and partitions as the metadata has them now, and
 control_plane   segments and events, from the nodes' control planes,
 control_link    over one connection to each that was asked.
 
+sync            the blocking face: each class again, for callers that do not await;
+sync_cluster    the cluster and its views again;
+blocking        how a method becomes one that blocks,
+background_loop in the thread in which all of them run.
+serializers     bytes of values, and back, for who wants no functions of their own.
+java_names      options by the names that Java's clients know them by.
 record, errors, settings, keywords, wakeup     what all of them share.
 """

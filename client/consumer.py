@@ -32,6 +32,7 @@ from .coordinator import Coordinator
 from .errors import ClientNotRunning, KafkaError, KafkaTimeout
 from .fetcher import FetcherSettings
 from .group_session import GroupSession, GroupSettings
+from .java_names import options_of
 from .keywords import suggest_keywords
 from .member import MemberSettings
 from .metadata import TopicPartition
@@ -140,8 +141,16 @@ class Consumer:
         self._max_poll_records = max_poll_records
         self._subscription = Subscription()
         self._running: Reading | None = None
-        self._since_yield, self._is_stopping = 0, False
+        self._since_yield = 0
         self._not_running = "has not been started: use `async with` or await start()"
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object], *topics: str) -> "Consumer":
+        """A consumer with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(*topics, **options_of(cls, config))
 
     async def start(self) -> "Consumer":
         """Find the cluster and the topics; without a group, take a position in each partition.
@@ -378,7 +387,7 @@ class Consumer:
         try:
             while True:
                 running = self._require_running()
-                if self._is_stopping:
+                if running.is_leaving:
                     raise ClientNotRunning("this consumer is being closed")
                 is_settled = running.group is None or await running.group.poll(deadline_ms)
                 state = running.fetcher.next_partition() if is_settled else None
@@ -425,16 +434,13 @@ class Consumer:
 
     async def _stop(self, *, commits: bool) -> None:
         running = self._running
-        if running is None or self._is_stopping:
+        self._not_running = "is closed: make a new one"
+        if running is None or running.is_leaving:
             return
-        self._is_stopping = True
         try:
-            # The listener hears of it, and may commit: so this consumer still runs.
-            await running.leave(commits=commits)
+            await running.leave(commits=commits)  # its listener may commit for a last time
         finally:
             self._running = None
-            self._is_stopping = False
-            self._not_running = "is closed: make a new one"
             await running.close()
 
     def _require_running(self) -> Reading:

@@ -15,7 +15,7 @@ Invariants:
 - Memory: `buffer_memory_bytes` for records as encoded, with what the accumulator says, and per
   broker up to five requests of `max_request_bytes` on their way to the socket.
 
-Left out: transactions; `from_config` and SASL (later steps).
+Left out: transactions; SASL (a later step).
 """
 
 import asyncio
@@ -38,6 +38,7 @@ from .accumulator import (
 )
 from .delivery import Delivery
 from .errors import ClientNotRunning, KafkaTimeout
+from .java_names import options_of
 from .keywords import suggest_keywords
 from .metadata import TopicInfo
 from .network import Network
@@ -58,6 +59,8 @@ BATCH_SIZE_BYTES: Final = 64 << 10  # Kafka: 16 KiB, which halves the throughput
 BUFFER_MEMORY_BYTES: Final = 32 << 20
 MAX_REQUEST_BYTES: Final = 1 << 20  # the largest record too; brokers refuse more by default
 CLOSE_AFTER_ERROR_S: Final = 5.0
+NO_TIMESTAMP: Final = -1
+MAX_TIMESTAMP_MS: Final = 2**63 - 1
 
 
 class Producer:
@@ -130,6 +133,14 @@ class Producer:
         self._running: _Running | None = None
         self._not_running = "has not been started: use `async with` or await start()"
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> "Producer":
+        """A producer with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(**options_of(cls, config))
+
     async def start(self) -> "Producer":
         """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""
         if self._running is not None:
@@ -153,8 +164,12 @@ class Producer:
         try:
             await self.flush(timeout)
         finally:
-            running, self._running = self._running, None
-            self._not_running = "is closed: make a new one"
+            await self._stop()
+
+    async def _stop(self) -> None:
+        running, self._running = self._running, None
+        self._not_running = "is closed: make a new one"
+        if running is not None:  # unless another task was quicker
             await running.sender.close()
             await running.network.close()
 
@@ -194,26 +209,30 @@ class Producer:
             running = self._require_running()
         known = running.topics.get(topic)
         if known is None:
+            _check_topic(topic)
             known = await running.network.topic(topic, self._max_block_ms)
         if self._serializes:
             key, value = self._serialize(key, value)
-        if partition is None:
-            count = len(known.partitions)
-            partition = self._partitioner.partition(topic, key, count, known.available)
-        elif not 0 <= partition < len(known.partitions):
-            raise _no_such_partition(known, partition)
         if timestamp_ms is None:
             timestamp_ms = int(self._wall_clock() * 1000)
-        pairs = _pairs(headers) if headers else ()
+        else:
+            _check_timestamp(topic, timestamp_ms)
+        if partition is not None:
+            _check_partition(known, partition)
         try:
+            if partition is None:
+                count = len(known.partitions)
+                partition = self._partitioner.partition(topic, key, count, known.available)
+            pairs = _pairs(headers) if headers else ()
             result, batch = running.append(
                 topic, partition, timestamp_ms, key, value, pairs, running.now_ms
             )
-        except (TypeError, AttributeError, OverflowError) as error:
-            raise _wrong_type(key, value) from error
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise _wrong_type(topic, key, value, error) from error
         if batch is None:
             if result == TOO_LARGE:
-                raise _too_large(topic, key, value, self._settings.max_record_bytes)
+                name = f"{topic}-{partition}"
+                raise _too_large(name, key, value, self._settings.max_record_bytes)
             record = (topic, partition, timestamp_ms, key, value, pairs)
             result, batch = await self._append_when_there_is_room(running, record)
         delivery = Delivery(batch.delivery, batch.builder.record_count - 1)
@@ -337,20 +356,42 @@ def _pairs(headers: Headers) -> Sequence[RecordHeader]:
     return tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
 
 
-def _no_such_partition(topic: TopicInfo, partition: int) -> ValueError:
+def _check_topic(topic: Any) -> None:
+    """A name is a string, and not an empty one; what else it may not be, the broker says."""
+    if not isinstance(topic, str):
+        raise TypeError(f"a topic's name is a str; this is {topic!r}")
+    if not topic:
+        raise ValueError("a topic's name is not empty")
+
+
+def _check_partition(topic: TopicInfo, partition: Any) -> None:
+    if not isinstance(partition, int):
+        raise TypeError(f"a partition of topic {topic.name} is an int; this is {partition!r}")
     last = len(topic.partitions) - 1
-    return ValueError(f"topic {topic.name} has partitions 0 to {last}, and no {partition}")
+    if not 0 <= partition <= last:
+        raise ValueError(f"topic {topic.name} has partitions 0 to {last}, and no {partition}")
 
 
-def _too_large(topic: str, key: Any, value: Any, limit_bytes: int) -> KafkaError:
+def _check_timestamp(topic: str, timestamp_ms: Any) -> None:
+    if not isinstance(timestamp_ms, int):
+        raise TypeError(f"timestamp_ms={timestamp_ms!r} for topic {topic} is no int")
+    if not NO_TIMESTAMP <= timestamp_ms <= MAX_TIMESTAMP_MS:
+        limits = f"0 to {MAX_TIMESTAMP_MS}, in ms since 1970"
+        raise ValueError(f"timestamp_ms={timestamp_ms} for topic {topic} is not in {limits}")
+
+
+def _too_large(partition: str, key: Any, value: Any, limit_bytes: int) -> KafkaError:
     size_bytes = len(key or b"") + len(value or b"")
-    message = f"a record of {size_bytes} bytes for {topic} exceeds max_request_bytes={limit_bytes}"
+    message = (
+        f"a record of {size_bytes} bytes for {partition} exceeds max_request_bytes={limit_bytes}: "
+        f"raise it, and max.message.bytes of the topic; or send less at a time"
+    )
     return KafkaError.of(ErrorCode.MESSAGE_TOO_LARGE, message)
 
 
-def _wrong_type(key: Any, value: Any) -> TypeError:
+def _wrong_type(topic: str, key: Any, value: Any, error: Exception) -> TypeError:
     types = f"key {type(key).__name__}, value {type(value).__name__}"
     return TypeError(
-        f"key and value must be bytes or None, headers pairs of str and bytes, timestamp_ms an "
-        f"int of 64 bits; this has {types}: encode it, or give key_serializer and value_serializer"
+        f"a record for {topic} has {types}: key and value must be bytes or None, and headers pairs "
+        f"of str and bytes; encode them, or give key_serializer and value_serializer ({error})"
     )

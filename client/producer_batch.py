@@ -40,6 +40,7 @@ class ProducerBatch:
         "delivery",
         "encoded",
         "is_in_doubt",
+        "last_error",
         "ordinal",
         "partition",
         "retry_at_ms",
@@ -66,6 +67,8 @@ class ProducerBatch:
         """The how-manieth numbered batch of its partition it is, while it has a number."""
         self.attempts = 0
         self.retry_at_ms = now_ms
+        self.last_error: str | None = None
+        """Why it has to be sent again."""
         self.is_in_doubt = False
         """Whether it was sent and nobody knows if the broker has written it."""
 

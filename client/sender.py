@@ -170,7 +170,8 @@ class Sender:
             written = "perhaps written" if batch.is_in_doubt else "not written"
             message = (
                 f"{batch.record_count} records for {batch.topic}-{batch.partition} were not "
-                f"delivered within {waited_ms} ms, {written} ({where}); is it reachable?"
+                f"delivered within {waited_ms} ms, {written} ({where}); "
+                f"{batch.last_error or 'is it reachable?'}"
             )
             self._fail(batch, KafkaTimeout(message))
 
@@ -216,9 +217,9 @@ class Sender:
             answer = connection.submit(
                 request, ProduceResponse, settings.request_timeout_ms, version
             )
-        except NetworkException:
+        except NetworkException as error:
             for batch in batches:
-                self._retry(batch, in_doubt=False)
+                self._retry(batch, error, in_doubt=False)
             return
         except KafkaError as error:
             for batch in batches:
@@ -265,14 +266,15 @@ class Sender:
         self._in_flight[leader] -= 1
         self._wakeup.set()
         if answer.cancelled() or answer.exception() is not None:
+            error = None if answer.cancelled() else answer.exception()
             for batch in batches:
-                self._retry(batch, in_doubt=True)
+                self._retry(batch, error, in_doubt=True)
             return
         results = self._results(answer.result())
         for batch in batches:
             result = results.get((batch.topic, batch.partition))
             if result is None:
-                self._retry(batch, in_doubt=True)
+                self._retry(batch, "the answer says nothing of it", in_doubt=True)
             else:
                 self._settle(batch, result)
 
@@ -297,13 +299,16 @@ class Sender:
             self._accumulator.out_of_order(batch, self._retry_at_ms(batch))
         elif code.retriable:
             self._network.request_refresh()
-            self._retry(batch, in_doubt=code in _IN_DOUBT)
+            self._retry(batch, f"{code.name}: {code.message}", in_doubt=code in _IN_DOUBT)
         else:
             sentence = result.error_message or code.message
+            if code is ErrorCode.MESSAGE_TOO_LARGE:
+                sentence += "; raise the topic's max.message.bytes, or lower batch_size_bytes"
             error = KafkaError.of(code, f"{batch.topic}-{batch.partition}: {sentence}")
             self._fail_refused(batch, error)
 
-    def _retry(self, batch: ProducerBatch, *, in_doubt: bool) -> None:
+    def _retry(self, batch: ProducerBatch, why: object, *, in_doubt: bool) -> None:
+        batch.last_error = f"the last error: {why}"
         self._accumulator.retry(batch, self._retry_at_ms(batch), in_doubt=in_doubt)
         self._wakeup.set()
 
