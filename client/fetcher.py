@@ -317,7 +317,8 @@ class Fetcher:
         for view in iterate_batches(records):
             header = read_header(view)
             taken = True
-            is_hidden = header.is_control or aborted.hides(view, header)
+            # Control batches too: a marker ends the transaction whose batches are hidden.
+            is_hidden = aborted.hides(view, header) or header.is_control
             if header.next_offset <= state.fetch_offset:
                 continue
             if self._settings.check_crcs and not crc_matches(view, header):

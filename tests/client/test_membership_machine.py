@@ -62,6 +62,8 @@ class MembershipMachine(RuleBasedStateMachine):
                 person.machine.end_change(self.world.now_ms)
             effects = person.machine.leave()
             person.is_dead = True
+            # Its connection ends as well: an old join must not come after that of a successor.
+            self.world.wire = [each for each in self.world.wire if each[0] is not person]
             self.world.perform(person, effects)
 
     @precondition(lambda self: self.world.wire)
