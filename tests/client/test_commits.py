@@ -138,11 +138,11 @@ async def test_a_rebalance_that_does_not_end_is_an_error_in_time(
 async def test_who_lost_its_place_hears_of_which_partition_and_what_to_do(
     broker: ScriptedBroker, group: ScriptedGroup, code: ErrorCode
 ):
-    refused: list[tuple[ErrorCode, Identity, Offsets]] = []
+    refused: list[object] = []
     names = [MEMBER]
 
-    def on_refused(*told: tuple[ErrorCode, Identity, Offsets]) -> bool:
-        refused.append(told)  # pyright: ignore[reportArgumentType]
+    def on_refused(code: ErrorCode, identity: Identity, offsets: Offsets) -> bool:
+        refused.append((code, identity, offsets))
         names.clear()  # as the membership does, which has no place any more
         return False
 
