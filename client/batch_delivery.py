@@ -1,14 +1,18 @@
 """What became of the records of a batch, and who waits for it. PURE.
 
 One per batch, shared by the deliveries of its records (see `delivery`). It does not hold the batch:
-a delivery that is kept for long keeps no record's bytes alive.
+a delivery that is kept for long keeps no record's bytes alive. When the last of them is gone, and
+records failed without anybody having asked, the log is told.
 """
 
+import logging
 from array import array
 from collections.abc import Callable
 from typing import Final
 
 from .record import RecordMetadata
+
+log = logging.getLogger(__name__)
 
 NO_OFFSET: Final = -1
 
@@ -24,6 +28,7 @@ class BatchDelivery:
         "base_offset",
         "cancelled",
         "error",
+        "heard",
         "is_over",
         "partition",
         "timestamps",
@@ -44,6 +49,8 @@ class BatchDelivery:
         self.error: BaseException | None = None
         self.cancelled: frozenset[int] = frozenset()
         """The indexes of the records for which nobody waits any more."""
+        self.heard: set[int] = set()
+        """The indexes of failed records of which somebody knows."""
         self.waiting: dict[int, list[tuple[Callback, Schedule]]] = {}
         """By the record's index: the callbacks, and how to have each called."""
 
@@ -53,12 +60,24 @@ class BatchDelivery:
         self.append_time_ms = append_time_ms
         self._end()
 
-    def fail(self, error: BaseException) -> int:
-        """The records are given up; return for how many nobody waits, nor has given up to wait."""
+    def __del__(self) -> None:
+        """Nobody can ask any more."""
+        unheard = len(self.timestamps) - len(self.heard)
+        if self.error is not None and unheard:
+            name = f"{self.topic}-{self.partition}"
+            log.error("%d records of %s failed, and nobody asked: %s", unheard, name, self.error)
+
+    def fail(self, error: BaseException) -> None:
+        """The records are given up."""
         self.error = error
-        unheard = len(self.timestamps) - len(self.waiting) - len(self.cancelled)
+        self.heard.update(self.waiting, self.cancelled)
         self._end()
-        return unheard
+
+    def error_of(self, index: int) -> BaseException | None:
+        """Why this record failed, for somebody who asks."""
+        if self.error is not None:
+            self.heard.add(index)
+        return self.error
 
     def cancel(self, index: int) -> None:
         """Nobody waits for this record any more."""

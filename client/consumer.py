@@ -387,7 +387,7 @@ class Consumer:
         try:
             while True:
                 running = self._require_running()
-                if running.is_leaving:
+                if running.is_ending:
                     raise ClientNotRunning("this consumer is being closed")
                 is_settled = running.group is None or await running.group.poll(deadline_ms)
                 state = running.fetcher.next_partition() if is_settled else None
@@ -434,13 +434,15 @@ class Consumer:
 
     async def _stop(self, *, commits: bool) -> None:
         running = self._running
-        self._not_running = "is closed: make a new one"
-        if running is None or running.is_leaving:
+        if running is None or running.is_ending:
             return
+        running.is_ending = True
         try:
-            await running.leave(commits=commits)  # its listener may commit for a last time
+            # The listener hears of it, and may commit: so this consumer still runs.
+            await running.leave(commits=commits)
         finally:
             self._running = None
+            self._not_running = "is closed: make a new one"
             await running.close()
 
     def _require_running(self) -> Reading:

@@ -8,8 +8,8 @@ wait or wait_for, ask it for done(), result() and exception(), add callbacks. No
 record in which nobody is interested: a future for each would cost more than encoding the record.
 In Kafka's Java client the pair is FutureRecordMetadata and ProduceRequestResult.
 
-To cancel a Delivery is to stop waiting for it; the record is sent nevertheless. The error of a
-record for which nobody waits is written to the log by the sender.
+To cancel a Delivery is to stop waiting for it; the record is sent nevertheless. If a record failed
+and nobody ever asked, the log is told when its delivery goes, as asyncio does for a future.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class Delivery:
             raise asyncio.CancelledError
         if not self._batch.is_over:
             raise asyncio.InvalidStateError("the record is still on its way")
-        return self._batch.error
+        return self._batch.error_of(self._index)
 
     def cancel(self, msg: object = None) -> bool:
         """Stop waiting, for all who do; False if it is done. The record is sent nevertheless."""

@@ -11,7 +11,7 @@ Invariants:
 - Records of one partition are written in the order of their `send` calls.
 - Every delivery ends within `delivery_timeout_ms` and the time of one request.
 - Every wait has an end, and a sentence that says what was waited for.
-- A failed record is told to who waits for its delivery, and to the log where nobody does.
+- A failed record is told to who asks its delivery, and to the log if nobody ever does.
 - Memory: `buffer_memory_bytes` for records as encoded, with what the accumulator says, and per
   broker up to five requests of `max_request_bytes` on their way to the socket.
 
@@ -266,8 +266,7 @@ class Producer:
         """Wait until every record sent so far is written or has failed.
 
         Without a `timeout` in seconds that is at most delivery_timeout_ms; KafkaTimeout says how
-        many records are left. Failures are told to who awaits the records' deliveries, and to the
-        log where nobody does, not here.
+        many records are left. Failures are told by the records' deliveries, not here.
         """
         running = self._require_running()
         limit_ms = self._settings.delivery_timeout_ms + self._sender_settings.request_timeout_ms

@@ -41,8 +41,8 @@ class Reading:
         self.network = network
         self.coordinator: Coordinator | None = None
         self.group: GroupSession | None = None
-        self.is_leaving = False
-        """Whether it is about to end: nobody else need end it."""
+        self.is_ending = False
+        """Whether somebody is about to close it."""
         self._subscription = subscription
         self._settings = settings
         self._selection: TopicSelection | None = None
@@ -103,17 +103,13 @@ class Reading:
     async def leave_group(self) -> None:
         """Read nothing any more, having committed what was handed out."""
         try:
-            await self._leave(commits=True)
+            await self.leave(commits=True)
         finally:
             self._join_group()
             self._read(())
 
     async def leave(self, *, commits: bool) -> None:
-        """Leave the group, if there is one, for good; `commits` what was handed out."""
-        self.is_leaving = True
-        await self._leave(commits=commits)
-
-    async def _leave(self, *, commits: bool) -> None:
+        """Leave the group, if there is one, for good."""
         self._selection = None  # else the next metadata would have us join once more
         if self.group is not None:
             await self.group.leave(commits=commits)

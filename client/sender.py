@@ -11,8 +11,7 @@ What an answer means for a batch:
       too few replicas *after* append...     same bytes, so that the broker can tell
     any other retriable error              surely not written: again, with fresh metadata
     out of order, producer id unknown...   surely not written: see the accumulator
-    everything else                        fails, and says so to whoever awaits the records, or
-                                           to the log if nobody does
+    everything else                        fails, and says so to whoever awaits the records
 
 A batch that is not delivered within `delivery_timeout_ms` fails with KafkaTimeout; it may then have
 been written nevertheless. At most MAX_REQUESTS requests are on the way to one broker. There is no
@@ -20,7 +19,6 @@ task per request: the answer's future calls back.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -43,8 +41,6 @@ from .metadata import TopicPartition, error_code_of
 from .network import Network
 from .producer_batch import ProducerBatch
 from .wakeup import Signal, Wakeup
-
-log = logging.getLogger(__name__)
 
 MAX_REQUESTS: Final = 5
 MAX_BACKOFF_MS: Final = 1000
@@ -327,11 +323,8 @@ class Sender:
         self._fail(batch, error)
 
     def _fail(self, batch: ProducerBatch, error: KafkaError) -> None:
-        """Tell everybody who awaits a record of the batch that it failed; or the log, if nobody."""
-        unheard = batch.delivery.fail(error)
-        if unheard:
-            name, index = batch.topic, batch.partition
-            log.error("%d records of %s-%d failed, nobody waits: %s", unheard, name, index, error)
+        """Tell everybody who awaits a record of the batch that it failed."""
+        batch.delivery.fail(error)
         self.progress.fire()
 
     def _fail_all(self, error: KafkaError) -> None:

@@ -1,5 +1,7 @@
 """One outcome for a batch, and who hears of it."""
 
+import pytest
+
 from minikafka import KafkaError, RecordMetadata
 from minikafka.client.batch_delivery import NO_OFFSET, BatchDelivery
 
@@ -32,9 +34,31 @@ def test_whoever_waits_is_told_once():
     assert batch.waiting == {}
 
 
-def test_a_failure_tells_for_how_many_records_nobody_waits():
+def test_a_failure_of_which_nobody_asks_is_logged_when_nobody_can(
+    caplog: pytest.LogCaptureFixture,
+):
     batch = batch_of(5)
     batch.waiting[0] = [(print, lambda: None)]
     batch.cancel(3)
-    assert batch.fail(KafkaError("refused")) == 3
-    assert batch_of(5).fail(KafkaError("refused")) == 5
+    error = KafkaError("refused")
+    batch.fail(error)
+    assert batch.error_of(4) is error
+    assert caplog.records == []
+    del batch
+    assert [each.getMessage() for each in caplog.records] == [
+        "2 records of t-2 failed, and nobody asked: refused"
+    ]
+
+
+def test_nothing_is_logged_of_what_is_known(caplog: pytest.LogCaptureFixture):
+    batch = batch_of(2)
+    batch.fail(KafkaError("refused"))
+    for index in range(2):
+        batch.error_of(index)
+    del batch
+    written = batch_of(2)
+    written.succeed(50, -1)
+    del written
+    unsent = batch_of(2)
+    del unsent
+    assert caplog.records == []

@@ -45,21 +45,6 @@ async def test_a_failure_is_raised_to_everybody_who_waits():
             delivery.result()
 
 
-async def test_who_waits_is_counted_as_somebody():
-    batch, (first, second, third) = deliveries()
-    waiting = asyncio.create_task(wait_for_all([first, second]))
-    await asyncio.sleep(0)
-    third.cancel()
-    assert batch.fail(KafkaError("refused")) == 0
-    with pytest.raises(KafkaError):
-        await waiting
-
-
-async def wait_for_all(each: list[Delivery]) -> list[RecordMetadata]:
-    """Gather, as a coroutine."""
-    return await asyncio.gather(*each)
-
-
 async def test_gather_and_wait_take_it_without_a_task_for_each():
     batch, each = deliveries(100)
     assert all(asyncio.isfuture(delivery) for delivery in each)

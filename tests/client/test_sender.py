@@ -121,7 +121,7 @@ async def test_a_refused_batch_fails_and_the_next_goes_on_under_a_new_id(broker:
     assert read_header(batches_of(broker)[-1]).base_sequence == 0
 
 
-async def test_a_failure_for_which_nobody_waits_is_logged(
+async def test_a_failure_of_which_nobody_asks_is_logged(
     broker: ScriptedBroker, caplog: pytest.LogCaptureFixture
 ):
     broker.handlers[PRODUCE] = produce_with(*[ErrorCode.MESSAGE_TOO_LARGE] * 2)
@@ -129,7 +129,7 @@ async def test_a_failure_for_which_nobody_waits_is_logged(
         await producer.send_many("t", [b"1", b"2"])
         await producer.flush()
         (line,) = [record.getMessage() for record in caplog.records]
-        assert line.startswith("2 records of t-0 failed, nobody waits: t-0: ")
+        assert line.startswith("2 records of t-0 failed, and nobody asked: t-0: ")
         caplog.clear()
         with pytest.raises(KafkaError):
             await producer.send_and_wait("t", b"3")
