@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client.admin import AdminClient, ConfigChange, ConfigResource, NewPartitions, NewTopic
+    from .client.cluster import Cluster
     from .client.committed_offsets import OffsetAndMetadata
     from .client.consumer import Consumer
     from .client.metadata import TopicPartition
     from .client.producer import Producer
+    from .client.rebalance_listener import RebalanceListener
     from .client.record import ConsumerRecord, RecordMetadata
     from .protocol.errors import KafkaError
 
 __all__ = [
     "AdminClient",
+    "Cluster",
     "ConfigChange",
     "ConfigResource",
     "Consumer",
@@ -27,12 +30,14 @@ __all__ = [
     "NewTopic",
     "OffsetAndMetadata",
     "Producer",
+    "RebalanceListener",
     "RecordMetadata",
     "TopicPartition",
 ]
 
 _HOMES = {
     "AdminClient": "client.admin",
+    "Cluster": "client.cluster",
     "ConfigChange": "client.configs",
     "ConfigResource": "client.configs",
     "Consumer": "client.consumer",
@@ -42,6 +47,7 @@ _HOMES = {
     "NewTopic": "client.new_topic",
     "OffsetAndMetadata": "client.committed_offsets",
     "Producer": "client.producer",
+    "RebalanceListener": "client.rebalance_listener",
     "RecordMetadata": "client.record",
     "TopicPartition": "client.metadata",
 }

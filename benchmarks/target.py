@@ -184,6 +184,7 @@ def _command(name: str, port: int, directory: Path) -> list[str]:
     flush = "fsync" if name == "minikafka-fsync" else "os"
     executable = str(Path(sys.executable).with_name("minikafka"))
     command = [executable, "serve", "--node-id", "1", "--listen", listen, "--flush", flush]
+    command += ["--controller-listen", "127.0.0.1:0"]
     return [*command, "--data-dir", str(directory / "data")]
 
 

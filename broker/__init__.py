@@ -36,7 +36,10 @@ log/swap              take the place of what was there.
 node                  builds all of them, starts and stops them in order;
 hosting               opens and removes partitions as the cluster changes.
 
+control/              the control plane: describes segments and reads the metadata log, for clients
+
 config, options       what can be set
+addresses             where the node listens, and what it tells
 clock                 the time that records carry
 descriptors           how many files and sockets there may be
 free_memory           what was freed goes back to the system

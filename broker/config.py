@@ -49,6 +49,9 @@ class BrokerConfig:
     listen: str = option("127.0.0.1:9092", "HOST:PORT for clients; port 0 takes a free one")
     advertise: str = option("", "HOST:PORT told to clients; empty: the address they reached")
     insecure_listen: bool = option(False, "allow an address off loopback without authentication")
+    controller_listen: str = option(
+        "", "HOST:PORT of the control plane; empty: the client host, client port + 10000"
+    )
     data_dir: str = option("", "where logs are kept; empty: minikafka-data/node-ID")
     flush: str = option(
         "fsync",
@@ -303,3 +306,8 @@ def parse_address(text: str, option_name: str) -> tuple[str, int]:
     if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ConfigError(f"option {option_name!r} is HOST:PORT, not {text!r}")
     return host, int(port)
+
+
+def format_address(host: str, port: int) -> str:
+    """A pair as HOST:PORT."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,6 +1,6 @@
 """One node: builds the parts, starts and stops them in order; the one place that knows all.
 
-    start   bind the address             so that a busy port changes nothing on disk
+    start   bind both addresses          so that a busy port changes nothing on disk
             lock the data directory      so that a second node changes nothing either
             clean marker                 read and deleted before anything is loaded
             checkpoints                  what must be in the logs
@@ -24,8 +24,17 @@ from random import Random, SystemRandom
 from typing import TYPE_CHECKING, cast
 
 from . import descriptors
+from .addresses import (
+    advertised_address,
+    client_address,
+    control_address,
+    refuse_strangers,
+    told_control_host,
+)
 from .clock import WallClock
-from .config import STORED_ONLY, BrokerConfig, parse_address
+from .config import STORED_ONLY, BrokerConfig, format_address
+from .control.context import ControlContext
+from .control.server import ControlServer
 from .controller.decide import create_cluster, register_broker
 from .controller.image import UnknownRecord
 from .controller.live_config import LiveConfig
@@ -39,7 +48,7 @@ from .log.log import FlushMode
 from .log.offset_checkpoints import OffsetCheckpoints
 from .log.recovery import Confirmed
 from .log.scan import CorruptLog
-from .options import ConfigError, option_texts
+from .options import option_texts
 from .replica.fetch_sessions import FetchSessions
 from .replica.housekeeping import Housekeeping
 from .replica.manager import ReplicaManager
@@ -74,6 +83,7 @@ class Node:
         self.config = config
         self.data_dir = config.data_dir or f"minikafka-data/node-{config.node_id}"
         self.client_address = ("", 0)
+        self.control_address = ("", 0)
         self._files = files or Files()
         self._clock = clock or WallClock()
         self._random = random or SystemRandom()
@@ -82,6 +92,7 @@ class Node:
         self._checkpointing: asyncio.Task[None] | None = None
         self._lock: File | None = None
         self._server: Server
+        self._control: ControlServer
         self._replicas: ReplicaManager
         self._controller: Controller
         self._live: LiveConfig
@@ -96,12 +107,15 @@ class Node:
         self._stopping = loop.create_future()
         self._warn_of_options()
         self._server = Server(self.config, loop)
-        advertised = self._check_addresses()
-        await self._bind()
+        self._control = ControlServer(loop)
+        refuse_strangers(self.config)
+        advertised = advertised_address(self.config)
         try:
+            await self._bind()
             await self._open()
         except (NodeError, UnknownRecord, *_UNUSABLE, OSError) as error:
             await self._server.stop_reading()
+            self._control.close()
             if self._lock is not None:
                 self._lock.close()
             if isinstance(error, NodeError):
@@ -122,8 +136,10 @@ class Node:
                 self._hosting.start_groups,
                 self._clock,
                 advertised,
+                (told_control_host(self.config), self.control_address[1]),
             )
         )
+        await self._control.serve(ControlContext(self._controller, self._replicas))
         self._housekeeping.start()
 
     async def stop(self) -> None:
@@ -132,6 +148,7 @@ class Node:
             self._checkpointing.cancel()
             await asyncio.wait([self._checkpointing])
         await self._server.stop_reading()
+        await self._control.stop()
         await self._housekeeping.stop()
         if self._hosting.groups is not None:
             self._hosting.groups.resign()
@@ -152,10 +169,10 @@ class Node:
         await self.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop_soon)
-        host, port = self.client_address
         print(
-            f"minikafka node {self.config.node_id} ready: clients {_join(host, port)}, "
-            f"data {self.data_dir}",
+            f"minikafka node {self.config.node_id} ready: "
+            f"clients {format_address(*self.client_address)}, "
+            f"controller {format_address(*self.control_address)}, data {self.data_dir}",
             flush=True,
         )
         failure = await self._stopping
@@ -177,6 +194,7 @@ class Node:
         """The disk failed: answer nobody any more, and stop."""
         if not self._stopping.done():
             self._server.abort()
+            self._control.close()
             with suppress(StorageError):
                 last_run.forget(self._files, self.data_dir)
             self._stopping.set_result(failure)
@@ -188,26 +206,13 @@ class Node:
             if texts[name] != defaults[name]:
                 log.warning("option %s is kept, but nothing acts on it yet", name)
 
-    def _check_addresses(self) -> tuple[str, int] | None:
-        host, _ = parse_address(self.config.listen, "listen")
-        if not _is_loopback(host):
-            if not self.config.insecure_listen:
-                raise ConfigError(
-                    f"listening on {host} lets anybody read and write without a password; "
-                    "add --insecure-listen if that is meant"
-                )
-            log.warning("INSECURE: listening on %s without encryption or authentication", host)
-        if not self.config.advertise:
-            return None
-        return parse_address(self.config.advertise, "advertise")
-
     async def _bind(self) -> None:
-        host, port = parse_address(self.config.listen, "listen")
-        try:
-            self.client_address = await self._server.bind(host, port)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise NodeError(f"cannot listen on {_join(host, port)}: {reason}") from error
+        """Reserve both addresses; NodeError if one cannot be had."""
+        clients, control = client_address(self.config), control_address(self.config)
+        self.client_address = await _listen(self._server, clients, "clients")
+        self.control_address = await _listen(
+            self._control, control, "the control plane, see --controller-listen"
+        )
 
     async def _open(self) -> None:
         files, data_dir = self._files, self.data_dir
@@ -331,16 +336,12 @@ def run(config: BrokerConfig) -> int:
     return uvloop.run(Node(config).run())
 
 
-def _is_loopback(host: str) -> bool:
-    if host in ("127.0.0.1", "localhost", "::1"):
-        return True
-    from ipaddress import ip_address  # Start-up is imports, and this is the rare case.
-
+async def _listen(
+    server: Server | ControlServer, address: tuple[str, int], purpose: str
+) -> tuple[str, int]:
+    """Bind a server to an address, and return the one it got."""
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return await server.bind(*address)
+    except OSError as error:
+        where, reason = format_address(*address), error.strerror or str(error)
+        raise NodeError(f"cannot listen on {where} for {purpose}: {reason}") from error

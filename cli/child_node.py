@@ -45,7 +45,9 @@ class ChildNode:
         loop = asyncio.get_running_loop()
         began = loop.time()
         command = [sys.executable, "-m", "minikafka.cli.main", "serve"]
-        command += ["--listen", self.bootstrap, "--data-dir", str(self.data_dir), *self.options]
+        # A free port for each start: the one that belongs to ours by number may be taken.
+        command += ["--listen", self.bootstrap, "--controller-listen", "127.0.0.1:0"]
+        command += ["--data-dir", str(self.data_dir), *self.options]
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdout=PIPE, stderr=log, start_new_session=True

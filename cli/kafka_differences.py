@@ -30,6 +30,12 @@ DIFFERENCES: Final = (
         "works through port forwarding and with any name of the host",
     ),
     Difference(
+        ("controller.listen",),
+        "`controller.listener.names`, Kafka's own protocol",
+        "an address; msgpack, read only",
+        "a node is alone, and learners look at it",
+    ),
+    Difference(
         ("data.dir",),
         "`log.dirs`, several, `/tmp/kafka-logs`",
         "one, `minikafka-data/node-N`",

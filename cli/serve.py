@@ -29,6 +29,11 @@ from .node_options import build_config, read_pairs
     default=None,
     help="Allow an address off loopback, without a password.",
 )
+@click.option(
+    "--controller-listen",
+    metavar="HOST:PORT",
+    help="Where the control plane listens; default: the client host, client port + 10000.",
+)
 @click.option("--data-dir", metavar="DIR", help="Default: minikafka-data/node-N.")
 @click.option(
     "--flush",

@@ -8,7 +8,7 @@
                   no zone)
 
 An offset outside the partition means the nearest that is inside, since partitions of a topic differ
-in length. Left out: `stored`, which needs consumer groups.
+in length. `stored`, of `consume --group`, is no place in a log: the group knows it.
 """
 
 from dataclasses import dataclass

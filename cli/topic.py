@@ -1,7 +1,4 @@
-"""`minikafka topic`: create, list, describe, alter and delete topics.
-
-Left out: segments in `describe`, which come with the control plane.
-"""
+"""`minikafka topic`: create, list, describe, alter and delete topics."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -15,6 +12,7 @@ from ..client.metadata import NO_LEADER, TopicInfo, TopicPartition
 from . import session
 from .node_options import read_pairs
 from .table import show
+from .topic_segments import SEGMENT_COLUMNS, read_segments, segment_objects, segment_rows
 
 DESCRIBE_COLUMNS: Final = (
     "topic",
@@ -87,27 +85,42 @@ def list_(internal: bool, output: str, bootstrap: str) -> None:
 
 @topic.command()
 @click.argument("names", nargs=-1, required=True)
+@click.option("--segments", "with_segments", is_flag=True, help="Also the segments of the logs.")
 @session.output_option
 @session.cluster_options
-def describe(names: tuple[str, ...], output: str, bootstrap: str) -> None:
+def describe(names: tuple[str, ...], with_segments: bool, output: str, bootstrap: str) -> None:
     """Show the topics NAMES: options that somebody has set, and partitions.
 
     An option is shown if it differs from the default, on the topic or in its broker's options. A
-    partition holds the offsets from its start up to, and without, its end.
+    partition holds the offsets from its start up to, and without, its end. Segments are the files
+    of its log, which the leader tells if it is a minikafka; RECORD COUNT is how many records were
+    written to one, of which compaction may have left fewer.
 
     \b
-    Example:
+    Examples:
       minikafka topic describe orders
+      minikafka topic describe orders --segments
     """
     configs, topics, starts, ends = session.run(_describe_with_offsets(bootstrap, names))
+    segments = session.run(read_segments(bootstrap, starts)) if with_segments else None
     rows = _partition_rows(topics, starts, ends)
     if output == "json":
-        show(output, (*DESCRIBE_COLUMNS, "configs"), ((*row, configs[row[0]]) for row in rows))
+        columns = [*DESCRIBE_COLUMNS, "configs"]
+        objects: list[tuple[Any, ...]] = [(*row, configs[row[0]]) for row in rows]
+        if segments is not None:
+            columns.append("segments")
+            objects = [
+                (*row, segment_objects(segments.get(TopicPartition(*row[:2])))) for row in objects
+            ]
+        show(output, columns, objects)
         return
     for name, values in configs.items():
         for option, value in values.items():
             click.echo(f"{name}: {option}={value}")
     show(output, DESCRIBE_COLUMNS, rows)
+    if segments is not None:
+        click.echo()
+        show(output, SEGMENT_COLUMNS, segment_rows(segments))
 
 
 @topic.command()

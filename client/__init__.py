@@ -10,12 +10,24 @@ channel           (one connection, opened again when it breaks),
 metadata        which are found by asking who leads what.
 
 consumer        getone(), getmany(), async for take records
-subscription      (its partitions, and the position in each)
+reading         of the topics and partitions that were chosen
+topic_selection   (by name or by a pattern),
 fetcher         from what was fetched ahead by long polls,
+subscription      (each partition's buffer, and the position in it)
+aborted           (transactions that do not count)
 record_decoder  decoded when they are taken;
-offsets         positions come from asking where a log begins and ends.
-assignors         the members of a group share partitions by one of four strategies,
+positions       each partition begins where its group has committed,
+offsets           or where its log begins or ends.
+
+group_session   Who reads what is said by the group, and told to it how far that is:
+group_member      a member asks its coordinator for a place, again and again,
+membership        by rules that know nothing of time and network,
+member            in words such as ask, notify and change,
+group_messages    and bytes that members write for each other;
+assignors         they share partitions by one of four strategies,
 sticky_assignment   two of which let everybody keep what it has, as far as that is fair.
+rebalance_listener  The user's own code hears of it, before
+commits             what was read is committed.
 
 admin           topics, options, disks and groups are changed and described:
 questions         a question is asked until it is answered, a change once;
@@ -30,6 +42,11 @@ leaders         asks the leaders of partitions, for offsets and record_deletion.
 
 coordinator         asks the broker that coordinates a group, wherever that is,
 committed_offsets   up to where the group has read.
+
+cluster         the cluster looked at:
+views           brokers, topics and partitions as the metadata has them now, and
+control_plane   segments and events, from the nodes' control planes,
+control_link    over one connection to each that was asked.
 
 record, errors, settings, keywords, wakeup     what all of them share.
 """

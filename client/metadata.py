@@ -14,8 +14,8 @@ Invariants:
   somebody asks (`request_refresh`), when an answer left something open, and when it is older than
   `max_age_ms`; then after `backoff_ms` at the earliest, doubled with each try that leaves something
   open, up to MAX_BACKOFF_MS.
-- Only topics that somebody wants are asked for: a cluster may have more than a client can hold. Who
-  wants all of them (a pattern, a view of the cluster) gets all.
+- Only topics that somebody wants are asked for: a cluster may have more than a client can hold.
+  Who wants all of them (`want_all`) has every topic of the last answer and no other.
 """
 
 from collections.abc import Iterable, Sequence
@@ -106,7 +106,7 @@ class Metadata:
         self._backoff_ms = backoff_ms
         self._allow_auto_create = allow_auto_create
         self._wanted: set[str] = set()
-        self._wants_all = False
+        self._wants_all = self._asked_for_all = False
         self._refresh_requested = False
         self._wants_more = False
         self._updated_ms: int | None = None
@@ -123,9 +123,11 @@ class Metadata:
             self._wants_more = True
 
     def want_all(self) -> None:
-        """Keep every topic of the cluster in the table."""
-        self._wants_more |= not self._wants_all
-        self._wants_all = True
+        """Keep every topic of the cluster in the table from the next refresh on.
+
+        What the table can hold is then bounded by what one answer can (transport/connection).
+        """
+        self._wants_all = self._wants_more = True
 
     def request_refresh(self) -> None:
         """What is known turned out to be wrong: ask again soon."""
@@ -145,9 +147,10 @@ class Metadata:
         """The question for the next refresh, which is thereby tried at `now_ms`."""
         self._tried_ms = now_ms
         self._refresh_requested = self._wants_more = False
-        wanted = [MetadataRequestTopic(name=name) for name in sorted(self._wanted)]
+        self._asked_for_all = self._wants_all
+        names = [MetadataRequestTopic(name=name) for name in sorted(self._wanted)]
         return MetadataRequest(
-            topics=None if self._wants_all else wanted,
+            topics=None if self._wants_all else names,
             allow_auto_topic_creation=self._allow_auto_create,
         )
 
@@ -162,11 +165,12 @@ class Metadata:
         self.cluster_id = response.cluster_id
         self.controller_id = response.controller_id
         self.brokers = brokers_of(response)
-        is_open = [self._update_topic(topic) for topic in response.topics]
-        if self._wants_all:
+        if self._asked_for_all:
             self._drop_all_but({topic.name for topic in response.topics})
-        self._open_tries = self._open_tries + 1 if any(is_open) else 0
-        self._refresh_requested |= any(is_open)
+        open_topics = [topic.name for topic in response.topics if self._update_topic(topic)]
+        is_open = any(name in self._wanted or not self._asked_for_all for name in open_topics)
+        self._open_tries = self._open_tries + 1 if is_open else 0
+        self._refresh_requested |= is_open
 
     def partition(self, topic: str, index: int) -> PartitionInfo | None:
         """The partition, if it is known."""
@@ -185,7 +189,7 @@ class Metadata:
     def _drop_all_but(self, told: set[str | None]) -> None:
         """The answer was about every topic: what it does not name is not there."""
         for name in set(self.topics) - told:
-            del self.topics[name]
+            del self.topics[name]  # In place: others hold on to the table.
         for name in self._wanted - told:
             self.errors[name] = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 

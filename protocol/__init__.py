@@ -6,6 +6,7 @@ compiler              and compiled to Python for each version
 header                what stands before a message, and the frame around it
 api/                  the messages, one file per API
 consumer_protocol     what members of a group tell each other
+control               the control plane's messages, in msgpack
 errors                the table of errors
 batch, records        the record batch from outside, and the records in it
 rewrite               a batch with fewer records, or in another codec

@@ -40,7 +40,8 @@ class NodeProcess:
     def launch(self) -> subprocess.Popen[str]:
         """Begin to start, and return without waiting."""
         command = [sys.executable, "-m", "minikafka.cli.main", "serve", "--node-id", "1"]
-        command += ["--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data_dir)]
+        command += ["--listen", f"127.0.0.1:{self.port}", "--controller-listen", "127.0.0.1:0"]
+        command += ["--data-dir", str(self.data_dir)]
         self._process = subprocess.Popen(
             [*command, *self.options],
             stdout=subprocess.PIPE,

@@ -9,7 +9,8 @@
 After a change that shows in a document, `python -m tests.test_docs` prints it anew.
 
 In the README each `$ ` line of a ```console block is typed into a shell, and the lines behind it
-are what is expected, in any order; each ```python block is run. Both meet a fresh node.
+are what is expected, in any order; each ```python block is run, as those of control-plane.md are.
+All meet a fresh node.
 """
 
 import contextlib
@@ -42,6 +43,7 @@ from .nodes import NodeProcess
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+CONTROL_PLANE = ROOT / "docs/control-plane.md"
 DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")))
 DEFAULT_ADDRESS = "127.0.0.1:9092"
 COMMAND_DEADLINE_S = 20.0
@@ -229,8 +231,9 @@ def typed(command: str, broker: NodeProcess) -> list[str]:
     return ended.stdout.splitlines()
 
 
-def test_the_programs_of_the_readme_run(broker: NodeProcess):
-    for program in PROGRAM.findall(README.read_text()):
+@pytest.mark.parametrize("document", [README, CONTROL_PLANE], ids=lambda path: path.name)
+def test_the_programs_that_need_a_node_run(document: Path, broker: NodeProcess):
+    for program in PROGRAM.findall(document.read_text()):
         assert output_of(program.replace(DEFAULT_ADDRESS, broker.bootstrap))
 
 

@@ -44,11 +44,13 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 TESTED_ELSEWHERE = {
     "broker/log/producer_snapshot": "tests/broker/log/test_checkpoints.py",
+    "client/control_plane": "tests/client/test_cluster.py",
     "client/leaders": "tests/client/test_offsets.py",
     "client/log_dirs": "tests/client/test_admin.py",
     "client/new_topic": "tests/client/test_admin.py",
     "client/outcome": "tests/client/test_admin.py",
     "client/questions": "tests/client/test_admin.py",
+    "client/views": "tests/client/test_cluster.py",
     "protocol/batch": "tests/protocol/test_records.py",
     "protocol/compiler": "tests/protocol/test_api_oracle.py",
     "protocol/header": "tests/protocol/test_codec_tables.py",

@@ -10,7 +10,7 @@ ones before it left.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any, cast
 
@@ -33,6 +33,7 @@ from .image import Image, Record, UnknownRecord
 METADATA_LOG = (METADATA_TOPIC, 0)
 METADATA_DIRECTORY = directory_name(METADATA_LOG)
 MAX_QUEUED_COMMANDS = 10_000
+READ_BYTES = 1 << 20
 
 Command = Callable[[Image], Decision]
 Listener = Callable[[Record], None]
@@ -85,6 +86,27 @@ class Controller:
     def end_offset(self) -> int:
         """The metadata log's end: a number that grows with each change of the cluster."""
         return self._log.log_end_offset
+
+    @property
+    def committed_offset(self) -> int:
+        """Up to where the metadata log is committed, which is as far as it is applied."""
+        return self._log.flushed_offset
+
+    def committed(self, from_offset: int) -> Iterator[tuple[int, LogRecord]]:
+        """Yield (epoch, record) of what is committed now, from an offset on; see `unpack`."""
+        offset, end_offset = from_offset, self._log.flushed_offset
+        while offset < end_offset:
+            part = self._log.read(offset, READ_BYTES, end_offset)
+            if part is None:
+                return
+            data, position = memoryview(part.read()), 0
+            while position < len(data):
+                header = read_header(data, position)
+                end = position + header.size_bytes
+                for record in iterate(data[position:end], header):
+                    if record.offset >= from_offset:
+                        yield header.partition_leader_epoch, record
+                position, offset = end, header.next_offset
 
     async def submit(self, command: Command) -> Decision:
         """Decide, commit and apply; the decision comes back once its records are applied."""
@@ -150,26 +172,12 @@ class Controller:
         """Apply what the log holds; UnknownRecord, with its offset, for what is no change."""
         offset = self._log.log_start_offset
         try:
-            for record in self._read(offset):
+            for _, record in self.committed(offset):
                 offset = record.offset
-                self.image.apply(_unpack(record))
+                self.image.apply(unpack(record))
         except (ProtocolError, AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"the metadata log's record at offset {offset} cannot be applied: {error!r}"
             raise UnknownRecord(message) from error
-
-    def _read(self, offset: int) -> "list[LogRecord]":
-        records: list[LogRecord] = []
-        while offset < self._log.log_end_offset:
-            part = self._log.read(offset, 1 << 20, self._log.log_end_offset)
-            if part is None:
-                break
-            data, position = memoryview(part.read()), 0
-            while position < len(data):
-                header = read_header(data, position)
-                end = position + header.size_bytes
-                records += iterate(data[position:end], header)
-                position, offset = end, header.next_offset
-        return records
 
 
 def _stop_loudly(error: StorageFailed) -> None:
@@ -184,5 +192,6 @@ def _pack(record: Record) -> bytes:
     return cast(bytes, cast(Any, msgpack).packb(dict(record)))
 
 
-def _unpack(record: LogRecord) -> Record:
+def unpack(record: LogRecord) -> Record:
+    """The change that a record of the metadata log holds."""
     return cast(Record, cast(Any, msgpack).unpackb(record.value or b""))

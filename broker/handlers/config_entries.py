@@ -7,6 +7,8 @@
     STATIC_BROKER_CONFIG            log.retention.ms    of the command line, environment or file
     DEFAULT_CONFIG                  log.retention.ms
 
+The broker's last entry is no option: where its control plane listens, which clients learn here.
+
 A topic's option that no option of the node stands behind has its own value as its only synonym, or
 none. No option is sensitive: there are no passwords.
 """
@@ -15,10 +17,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ...protocol.api.describe_configs import ConfigSource, ConfigType, DescribeConfigsSynonym
+from ...protocol.control import CONTROL_LISTENER
 from .. import config
 from ..controller.image import TopicImage
 from ..controller.live_config import Layers, LiveConfig
 from ..options import OptionRule, option_rules, option_texts
+
+_LISTENER = OptionRule("", "HOST:PORT of this node's control plane, which is read only")
 
 
 class ConfigEntry(NamedTuple):
@@ -73,13 +78,16 @@ def topic_entries(live: LiveConfig, topic: TopicImage) -> list[ConfigEntry]:
     return entries
 
 
-def broker_entries(live: LiveConfig) -> list[ConfigEntry]:
-    """Every option of this broker."""
+def broker_entries(live: LiveConfig, control_listener: str) -> list[ConfigEntry]:
+    """Every option of this broker, and the HOST:PORT of its control plane."""
     by_source, in_force = _by_source(live.layers), option_texts(live.config)
-    return [
+    options = [
         ConfigEntry(name, in_force[name], rule, not rule.is_dynamic, _synonyms(name, by_source))
         for name, rule in option_rules(config.BrokerConfig).items()
     ]
+    by_source = {ConfigSource.STATIC_BROKER_CONFIG: {CONTROL_LISTENER: control_listener}}
+    synonyms = _synonyms(CONTROL_LISTENER, by_source)
+    return [*options, ConfigEntry(CONTROL_LISTENER, control_listener, _LISTENER, True, synonyms)]
 
 
 def all_brokers_entries(live: LiveConfig) -> list[ConfigEntry]:

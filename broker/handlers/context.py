@@ -80,6 +80,8 @@ class Context:
     """The coordinator of groups, made when it is first asked for."""
     clock: WallClock
     advertised: tuple[str, int] | None
+    control: tuple[str, int]
+    """Where the control plane listens; without a host: where clients reach this node."""
 
     @property
     def groups(self) -> "GroupCoordinator":
@@ -94,6 +96,11 @@ class Context:
     def address_for(self, exchange: Exchange) -> tuple[str, int]:
         """What clients of this connection are told to connect to."""
         return self.advertised or exchange.local_address
+
+    def control_address_for(self, exchange: Exchange) -> tuple[str, int]:
+        """Where clients of this connection are told to find the control plane."""
+        host, port = self.control
+        return host or self.address_for(exchange)[0], port
 
 
 Handle = Callable[[Exchange, Any, Context], Any]

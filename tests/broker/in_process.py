@@ -280,7 +280,8 @@ async def serving(
     **options: Any,
 ) -> AsyncIterator[ServedNode]:
     """A node on a free port, stopped cleanly at the end; options by their field names."""
-    config = BrokerConfig(**{"listen": "127.0.0.1:0", "data_dir": str(data_dir)} | options)
+    free = {"listen": "127.0.0.1:0", "controller_listen": "127.0.0.1:0"}
+    config = BrokerConfig(**free | {"data_dir": str(data_dir)} | options)
     node = Node(config, files=files, clock=clock, random=random)
     await node.start()
     served = ServedNode(node)

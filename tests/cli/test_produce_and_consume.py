@@ -74,6 +74,32 @@ def test_several_topics_are_read_at_once(on_broker: Command, tmp_path: Path) -> 
     assert sorted(out.split()) == ["first", "second"]
 
 
+def test_a_group_reads_on_where_it_left_off(on_broker: Command, tmp_path: Path) -> None:
+    on_broker("topic", "create", "shared", "--partitions", "3")
+    read = ("consume", "shared", "--group", "billing", "--exit-at-end")
+    for values in ("0\n1\n2\n", "3\n4\n"):
+        on_broker("produce", "shared", "--file", _file(tmp_path, values.encode()))
+        assert "".join(sorted(on_broker(*read).out.splitlines(True))) == values
+    assert on_broker(*read).out == ""
+    assert len(on_broker("consume", "shared", "--exit-at-end").out.splitlines()) == 5
+
+
+def test_max_commits_what_was_written_and_no_more(on_broker: Command, tmp_path: Path) -> None:
+    on_broker("produce", "counted", "--file", _file(tmp_path, b"0\n1\n2\n3\n"))
+    read = ("consume", "counted", "--group", "counting", "--max", "2")
+    assert on_broker(*read).out == "0\n1\n"
+    assert on_broker(*read).out == "2\n3\n"
+
+
+def test_where_a_group_begins_is_not_for_a_member_to_say(on_broker: Command) -> None:
+    refused = on_broker("consume", "shared", "--group", "billing", "--from", "7")
+    assert refused.status == 2
+    assert "minikafka group reset-offsets" in refused.err
+    refused = on_broker("consume", "shared", "--from", "stored")
+    assert refused.status == 2
+    assert "give --group" in refused.err
+
+
 def test_a_record_that_is_too_large_fails_and_the_others_are_written(
     on_broker: Command, tmp_path: Path
 ) -> None:
@@ -113,6 +139,17 @@ def test_ctrl_c_ends_consume_with_status_130() -> None:
         consume.send_signal(signal.SIGINT)
         out, err = consume.communicate(timeout=DEADLINE_S)
         assert (consume.returncode, out, err) == (130, b"", b"")
+
+
+def test_ctrl_c_commits_what_was_written(on_broker: Command) -> None:
+    run_process("produce", "ctrl-c-group", stdin=b"line\n")
+    with _started("consume", "ctrl-c-group", "--group", "ctrl-c") as consume:
+        assert consume.stdout is not None
+        assert consume.stdout.readline() == b"line\n"
+        consume.send_signal(signal.SIGINT)
+        assert consume.wait(DEADLINE_S) == 130
+    described = on_broker("group", "describe", "ctrl-c", "-o", "json")
+    assert json.loads(described.out)["lag"] == 0
 
 
 @pytest.mark.usefixtures("on_broker")

@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
+
 from ..nodes import NodeProcess
-from .conftest import Command
+from .conftest import Command, run_process
 
 
 def test_a_topic_is_created_listed_described_and_deleted(on_broker: Command) -> None:
@@ -39,6 +41,40 @@ def test_a_table_has_a_header_and_a_line_for_each_row(on_broker: Command) -> Non
         ["table", "0", "1", "1", "1", "0", "0"],
         ["table", "1", "1", "1", "1", "0", "0"],
     ]
+
+
+def test_segments_are_described(on_broker: Command, shared_broker: NodeProcess) -> None:
+    environment = {"MINIKAFKA_BOOTSTRAP": shared_broker.bootstrap}
+    on_broker("topic", "create", "parts", "--partitions", "2", "-c", "segment.bytes=100")
+    for number in range(3):
+        lines = f"line {number} of some length\n".encode()
+        produced = run_process("produce", "parts", "--partition", "0", stdin=lines, **environment)
+        assert produced.status == 0, produced.err
+    described = on_broker("topic", "describe", "parts", "--segments", "-o", "json").out
+    first, second = (json.loads(line) for line in described.splitlines())
+    assert [each["base_offset"] for each in first["segments"]] == [0, 1, 2]
+    assert [each["record_count"] for each in first["segments"]] == [1, 1, 1]
+    assert [each["name"] for each in second["segments"]] == [f"{0:020d}.log"]
+    _, table = on_broker("topic", "describe", "parts", "--segments").out.split("\n\n")
+    header, *rows = table.splitlines()
+    assert header.split()[:4] == ["TOPIC", "PARTITION", "BASE", "OFFSET"]
+    assert [row.split()[:5] for row in rows] == [
+        ["parts", "0", "0", "1", "1"],
+        ["parts", "0", "1", "2", "1"],
+        ["parts", "0", "2", "3", "1"],
+        ["parts", "1", "0", "0", "0"],
+    ]
+
+
+def test_a_cluster_without_control_plane_has_no_segments_to_show(
+    on_broker: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_broker("topic", "create", "opaque")
+    monkeypatch.setattr("minikafka.client.control_plane.CONTROL_LISTENER", "no.such.config")
+    outcome = on_broker("topic", "describe", "opaque", "--segments")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "broker 1 has no control plane" in outcome.err
+    assert outcome.err.count("\n") == 1
 
 
 def test_a_topic_is_altered_and_what_was_set_is_described(on_broker: Command) -> None:

@@ -134,3 +134,36 @@ def test_only_wanted_topics_are_asked_for():
 def test_partitions_with_gaps_are_refused():
     with pytest.raises(ProtocolError):
         table().update(answer(partition(0, 1), partition(2, 1)), 0)
+
+
+def test_who_wants_all_topics_has_those_of_the_last_answer():
+    metadata = table()
+    metadata.want(["wanted"])
+    metadata.want_all()
+    assert metadata.refresh_at_ms(0) == 0
+    assert metadata.request(0).topics is None
+    metadata.update(answer(partition(0, 1)), 0)
+    assert list(metadata.topics) == ["t"]
+    metadata.request(5)
+    metadata.update(MetadataResponse(brokers=[], controller_id=1, cluster_id="c", topics=[]), 5)
+    assert metadata.topics == {}
+    assert metadata.errors == {"wanted": ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}
+
+
+def test_an_answer_about_some_topics_takes_none_of_the_others_away():
+    metadata = table()
+    metadata.want(["t"])
+    metadata.request(0)
+    metadata.update(answer(partition(0, 1)), 0)
+    metadata.request(1)
+    metadata.want_all()
+    metadata.update(MetadataResponse(brokers=[], controller_id=1, cluster_id="c", topics=[]), 2)
+    assert list(metadata.topics) == ["t"]
+
+
+def test_a_topic_without_leader_that_nobody_wants_is_not_asked_for_again():
+    metadata = table()
+    metadata.want_all()
+    metadata.request(0)
+    metadata.update(answer(partition(0, -1)), 0)
+    assert metadata.refresh_at_ms(0) == 1000

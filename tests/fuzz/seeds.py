@@ -15,6 +15,17 @@ from minikafka.broker.log.log import Log
 from minikafka.broker.log.producer_snapshot import ProducerEntry, encode_snapshot
 from minikafka.protocol.batch import read_header
 from minikafka.protocol.compression import CompressionType, compress
+from minikafka.protocol.control import (
+    SIZE,
+    DescribeSegments,
+    Event,
+    Events,
+    ReadEvents,
+    Refused,
+    Segment,
+    Segments,
+    encode,
+)
 from minikafka.protocol.records import HEADER_BYTES, Record, build_batch
 
 from . import corpus
@@ -140,6 +151,20 @@ def _small_files() -> Iterator[bytes]:
     yield b'{"flush":"fsync","boot_id":"x"}'
 
 
+def _controls() -> Iterator[bytes]:
+    segment = Segment(0, 5, 400, 5, 7, f"{0:020d}.log")
+    event = Event(0, 1, 1, {"type": "TopicDeleted", "topic_id": _ID})
+    for message in (
+        DescribeSegments("orders", 0),
+        Segments(0, 5, 5, False, (segment, segment)),
+        ReadEvents(1),
+        Events(1, (event,)),
+        Refused("OFFSET_OUT_OF_RANGE", "no"),
+    ):
+        yield b"\xff" + encode(message, "c")[SIZE.size :]
+    yield from _random()
+
+
 def _addresses() -> Iterator[bytes]:
     yield from (b"127.0.0.1:9092", b"[::1]:0", b"host:65535", b":1", b"a:b", b"\xff:1")
 
@@ -163,4 +188,5 @@ _MADE: dict[str, Callable[[], Iterator[bytes]]] = {
     "small_files": _small_files,
     "addresses": _addresses,
     "conversation": _conversations,
+    "control": _controls,
 }

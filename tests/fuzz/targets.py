@@ -8,6 +8,7 @@ from collections.abc import Callable
 from . import (
     batches,
     configuration,
+    control,
     conversation,
     decompression,
     frames,
@@ -40,6 +41,7 @@ _FUNCTIONS: tuple[Target, ...] = (
     configuration.options,
     configuration.topics,
     configuration.addresses,
+    control.control,
     conversation.conversation,
 )
 TARGETS: dict[str, Target] = {function.__name__: function for function in _FUNCTIONS}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from minikafka.broker.config import BrokerConfig, TopicConfig
+from minikafka.broker.config import BrokerConfig, TopicConfig, format_address
 from minikafka.broker.options import option_names, option_texts
 from minikafka.protocol.api.describe_configs import (
     ConfigResourceType,
@@ -16,6 +16,7 @@ from minikafka.protocol.api.describe_configs import (
     DescribeConfigsResourceResult,
     DescribeConfigsResult,
 )
+from minikafka.protocol.control import CONTROL_LISTENER
 from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import ServedNode, serving
@@ -68,9 +69,24 @@ async def test_all_options_of_a_topic_are_told(node: ServedNode, version: int) -
 
 async def test_all_options_of_a_broker_are_told_and_which_can_be_changed(node: ServedNode) -> None:
     answer = await described(node, BROKER, "1")
-    assert [each.name for each in answer.configs] == option_names(BrokerConfig)
+    names = [each.name for each in answer.configs]
+    assert names == [*option_names(BrokerConfig), CONTROL_LISTENER]
     read_only = {each.name: each.read_only for each in answer.configs}
     assert (read_only["flush"], read_only["log.segment.bytes"]) == (True, False)
+
+
+async def test_clients_are_told_where_the_control_plane_listens(node: ServedNode) -> None:
+    config = await one(node, BROKER, "1", CONTROL_LISTENER, include_synonyms=True)
+    assert config.value == format_address(*node.node.control_address)
+    assert config.read_only
+    assert config.config_source == ConfigSource.STATIC_BROKER_CONFIG
+    assert [each.name for each in config.synonyms] == [CONTROL_LISTENER]
+
+
+async def test_the_control_plane_is_where_the_node_is_advertised(tmp_path: Path) -> None:
+    async with serving(tmp_path, advertise="example.org:7", controller_listen="") as node:
+        config = await one(node, BROKER, "1", CONTROL_LISTENER)
+        assert config.value == f"example.org:{node.node.control_address[1]}"
 
 
 @pytest.mark.parametrize("keys", [("retention.ms", "no.such.option"), ()])

@@ -1,0 +1,10 @@
+"""The control plane of a node: questions that Kafka's protocol has no words for, on a second port.
+
+server              listens, and accepts a few connections
+conversation        reads one connection's questions and sends the answers, in order
+context             the parts of the node that answers come from
+describe_segments   what a partition's log is made of
+read_events         what has happened to the cluster
+
+Nothing here changes anything.
+"""

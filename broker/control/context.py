@@ -1,0 +1,22 @@
+"""What answers of the control plane come from."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from ..controller.service import Controller
+from ..replica.manager import ReplicaManager
+
+
+@dataclass(frozen=True, slots=True)
+class ControlContext:
+    """The parts of a node that its control plane may look at."""
+
+    controller: Controller
+    replicas: ReplicaManager
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Whose question is answered now."""
+
+    @property
+    def cluster_id(self) -> str:
+        """The id that every frame must carry."""
+        return self.controller.image.cluster_id

@@ -1,0 +1,95 @@
+"""Frames of the control plane: a message or ProtocolError, and from a node always an answer."""
+
+from contextlib import suppress
+from typing import Any
+
+import msgpack
+
+from minikafka.broker.control.conversation import answer_to
+from minikafka.protocol.control import (
+    ANSWERS,
+    MAX_ANSWER_BYTES,
+    REQUESTS,
+    SIZE,
+    Known,
+    decode,
+    encode,
+    payload_size,
+)
+from minikafka.protocol.primitives import ProtocolError
+
+from .choices import Choices
+from .conversation import TOPIC, host
+
+_ALL: Known = {**REQUESTS, **ANSWERS}
+_SEGMENT = {
+    "base_offset": 0,
+    "next_offset": 5,
+    "size_bytes": 400,
+    "record_count": 5,
+    "max_timestamp_ms": 7,
+    "name": "00000000000000000000.log",
+}
+_SOUND: tuple[dict[str, Any], ...] = (
+    {"type": "ReadEvents", "from_offset": 0},
+    {
+        "type": "DescribeSegments",
+        "topic": TOPIC,
+        "partition": 0,
+        "from_offset": 0,
+        "max_segments": 9,
+    },
+    {
+        "type": "Segments",
+        "log_start_offset": 0,
+        "high_watermark": 5,
+        "log_end_offset": 5,
+        "has_more": False,
+        "segments": [_SEGMENT],
+    },
+    {
+        "type": "Events",
+        "end_offset": 1,
+        "events": [
+            {"offset": 0, "timestamp_ms": 1, "epoch": 1, "record": {"type": "TopicDeleted"}}
+        ],
+    },
+    {"type": "Refused", "error": "OFFSET_OUT_OF_RANGE", "message": "no"},
+)
+_VALUES = (None, 0, 1, -1, 1 << 31, (1 << 64) - 1, True, 0.5, "", TOPIC, "x" * 300, b"", [], {})
+_NESTED = (*_VALUES, [_SEGMENT], [[]], {"a": [1]}, msgpack.ExtType(5, b"x"), msgpack.Timestamp(5))
+
+
+def control(data: bytes) -> None:
+    """What is decoded comes back the same, and a node answers whatever is a question."""
+    choices = Choices(data)
+    served = host()
+    context = served.node._control._context
+    payload = _payload(choices, context.cluster_id)
+    with suppress(ProtocolError):
+        cluster_id, message = decode(payload, _ALL)
+        frame = encode(message, cluster_id)
+        assert payload_size(frame[: SIZE.size], MAX_ANSWER_BYTES) == len(frame) - SIZE.size
+        assert decode(frame[SIZE.size :], _ALL) == (cluster_id, message)
+    with suppress(ProtocolError):
+        answer = served.loop.run_until_complete(answer_to(payload, context))
+        frame = encode(answer, context.cluster_id)
+        assert decode(frame[SIZE.size :], ANSWERS) == (context.cluster_id, answer)
+
+
+def _payload(choices: Choices, cluster_id: str) -> bytes:
+    """Any bytes, or a sound message with some fields, or some of its bytes, changed."""
+    kind = choices.byte()
+    if kind == 0xFF:
+        return choices.rest()
+    message = {**choices.one_of(_SOUND), "cluster_id": cluster_id}
+    for _ in range(choices.below(4)):
+        name = choices.one_of([*message, "other"])
+        if choices.byte() & 3:
+            message[name] = choices.one_of(_NESTED)
+        else:
+            message.pop(name, None)
+    payload = bytearray(msgpack.packb(message))
+    for _ in range(choices.below(3) if kind & 1 else 0):
+        payload[choices.below(len(payload))] = choices.byte()
+    return bytes(payload)
