@@ -331,10 +331,21 @@ def _decode_answer(waiting: _Waiting, frame: memoryview) -> Any:
         if len(frame) < _RESPONSE_START.size:
             raise ProtocolError("an ApiVersions answer without an error code")
         if _RESPONSE_START.unpack_from(frame)[1] == _UNSUPPORTED_VERSION:
-            version = 0  # whatever was asked, see protocol/api/api_versions
+            return _decode_refusal(frame, position)
     elif has_flexible_response_header(waiting.response_class, version):
         try:
             position, _ = skip_tags(frame, position)
         except IndexError as error:
             raise ProtocolError("a response header is cut short", len(frame)) from error
     return decode(waiting.response_class, frame, version, position)[0]
+
+
+def _decode_refusal(frame: memoryview, position: int) -> ApiVersionsResponse:
+    """UNSUPPORTED_VERSION: version 0 whatever was asked (KIP-511), with the versions to ask for.
+
+    Some, like librdkafka's mock brokers, put them into another form: then we know none.
+    """
+    try:
+        return decode(ApiVersionsResponse, frame, 0, position)[0]
+    except ProtocolError:
+        return ApiVersionsResponse(error_code=_UNSUPPORTED_VERSION, api_keys=[])
