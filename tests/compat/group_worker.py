@@ -185,7 +185,12 @@ class KafkaPythonMember:
         from kafka.errors import KafkaError
 
         class KafkaPythonListener(Listener, ConsumerRebalanceListener):  # type: ignore[misc]
-            pass
+            @staticmethod
+            def on_partitions_assigned(assigned: Iterable[Any]) -> None:
+                # It keeps a question for committed offsets that took longer than a poll, and takes
+                # the answer for new when the same partitions come back to it, much later.
+                self._consumer._coordinator._offset_fetch_futures.clear()
+                say("assigned", partitions_of(assigned))
 
         self.error = KafkaError
         self._topic = post.topic
