@@ -98,21 +98,24 @@ def test_a_group_under_churn_loses_nothing_and_owns_nothing_twice(
         team(node.bootstrap, topic, DEADLINE_S, variant.strategy, session_ms) as made,
         Flow(node.bootstrap, topic, RECORDS) as flow,
     ):
-        run(variant, made, Random(f"{SEED} {number}"), flow)
-        lost = RECORDS - len(made.values())
-        findings = made.findings()
-        tell(
-            f"{number:2} {variant.name:11}  {len(made.values())} records, "
-            f"{len(made.workers)} members, {made.count('killed')} kills, "
-            f"{made.count('paused')} pauses, {made.count('assigned')} assignments, "
-            f"{made.count('refused')} commits refused, "
-            f"{lost} lost, {len(findings)} doubly owned, {time.monotonic() - began_s:.1f} s"
-        )
-        story = tmp_path / "story.jsonl"
-        if lost or findings:
+        try:
+            run(variant, made, Random(f"{SEED} {number}"), flow)
+            lost = RECORDS - len(made.values())
+            findings = made.findings()
+            tell(
+                f"{number:2} {variant.name:11}  {len(made.values())} records, "
+                f"{len(made.workers)} members, {made.count('killed')} kills, "
+                f"{made.count('paused')} pauses, {made.count('assigned')} assignments, "
+                f"{made.count('refused')} commits refused, "
+                f"{lost} lost, {len(findings)} doubly owned, {time.monotonic() - began_s:.1f} s"
+            )
+            assert not lost
+            assert not findings, findings[:10]
+        except AssertionError as error:
+            story = tmp_path / "story.jsonl"
             made.write_story(story)
-        assert not lost, f"seed {SEED}: see {story}"
-        assert not findings, f"seed {SEED}: {findings[:10]}: see {story}"
+            tell(f"{number:2} {variant.name:11}  failed with seed {SEED}, see {story}: {error}")
+            raise
 
 
 def run(variant: Variant, made: Team, random: Random, flow: Flow) -> None:
