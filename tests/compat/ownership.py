@@ -61,6 +61,7 @@ class Holder:
     beliefs: set[int] = field(default_factory=set[int])
     """What it was told that it owns, which a paused member may believe for too long."""
     is_trusted: bool = True
+    is_gone: bool = False
 
 
 class Ownership:
@@ -82,7 +83,9 @@ class Ownership:
             case "revoked" | "lost":
                 self._give_up(holder, event.detail)
             case "leaving" | "failed":
+                # Its client may still be assigned something, but it reads nothing any more.
                 self._give_up(holder, tuple(holder.beliefs))
+                holder.is_gone = True
             case "killed" | "paused":
                 holder.shares.clear()
                 holder.is_trusted = False
@@ -97,7 +100,7 @@ class Ownership:
         if not holder.is_trusted and not holder.beliefs:
             holder.is_trusted = True
         holder.beliefs.update(event.detail)
-        if not holder.is_trusted:
+        if holder.is_gone or not holder.is_trusted:
             return
         for partition in event.detail:
             others = [each for each in self._holders.values() if each is not holder]

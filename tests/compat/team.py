@@ -118,7 +118,9 @@ class Team:
     def write_story(self, path: Path) -> None:
         """Everything that happened, in order, a line an event, for whoever looks for the reason."""
         told = [(*each, name) for name, worker in self._names().items() for each in worker.events]
-        path.write_text("".join(f"{json.dumps(each)}\n" for each in sorted(told, key=itemgetter(0))))
+        path.write_text(
+            "".join(f"{json.dumps(each)}\n" for each in sorted(told, key=itemgetter(0)))
+        )
 
     def count(self, what: str) -> int:
         """How often somebody said this, or had it done to it."""
@@ -152,9 +154,7 @@ def share_all(members: list[Worker]) -> bool:
 
 
 @contextmanager
-def team(
-    bootstrap: str, topic: str, deadline_s: float = 60.0, *work: str | int
-) -> Iterator[Team]:
+def team(bootstrap: str, topic: str, deadline_s: float = 60.0, *work: str | int) -> Iterator[Team]:
     """A team whose processes end with the test."""
     made = Team(bootstrap, topic, deadline_s, *work)
     try:

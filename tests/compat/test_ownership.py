@@ -62,6 +62,12 @@ def test_lost_leaving_failed_and_killed_members_own_nothing():
         assert not findings(("a", "assigned", [0]), ("a", what, detail), ("b", "assigned", [0]))
 
 
+def test_what_is_assigned_to_a_member_that_is_leaving_is_not_owned():
+    lines = [("a", "leaving", None), ("a", "assigned", [0]), ("b", "assigned", [0])]
+    assert not findings(*lines)
+    assert findings(*lines, ("a", "consumed", rows(0, 0))) == [("read beyond", "a", 0)]
+
+
 def test_a_record_below_a_commit_is_read_again():
     lines = [
         ("a", "assigned", [0]),
