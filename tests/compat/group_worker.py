@@ -2,8 +2,8 @@
 
     python -m tests.compat.group_worker CLIENT BOOTSTRAP GROUP TOPIC STRATEGY SESSION_MS [INSTANCE]
 
-Each line of its output is a JSON list, an event for `ownership`: the monotonic time in seconds, what
-happened, and
+Each line of its output is a JSON list, an event for `ownership`: the monotonic time in seconds,
+what happened, and
 
     "assigned"  [partition, ...]
     "revoked"   [partition, ...]                      given up in good order

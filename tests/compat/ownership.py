@@ -6,9 +6,9 @@ Events of all members, in order of the one clock of the machine, are those of `g
     "paused"    it stands still, perhaps for longer than its session
     "resumed"   it goes on
 
-A member owns a partition from "assigned" to "revoked", "lost", "leaving", "failed" or "killed". From
-"paused" on it owns nothing either, whatever it believes: it counts again when it is assigned
-something after having given up what it had, which is how it learns of its own absence. (So pause
+A member owns a partition from "assigned" to "revoked", "lost", "leaving", "failed" or "killed".
+From "paused" on it owns nothing either, whatever it believes: it counts again when it is assigned
+something after having given up what it had, which is how it learns of its absence. (So pause only
 members that own something.) What is wrong:
 
     two owners     a partition was assigned to a member while another one owned it
@@ -148,14 +148,3 @@ def judge(histories: Mapping[str, Sequence[Event]]) -> list[Finding]:
     for _, name, event in sorted(told, key=lambda each: each[0]):
         ownership.take(name, event)
     return ownership.findings
-
-
-def values_read(histories: Mapping[str, Sequence[Event]]) -> list[str]:
-    """Every record that somebody has read, as often as it was read."""
-    return [
-        value
-        for events in histories.values()
-        for event in events
-        if event.what == "consumed"
-        for _, _, value in event.detail
-    ]

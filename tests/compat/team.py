@@ -1,4 +1,4 @@
-"""Members of one group, each a process, with everything that they said and that was done to them."""
+"""Members of one group, each a process, with all that they said and that was done to them."""
 
 import json
 import signal

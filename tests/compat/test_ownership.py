@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .ownership import Event, Finding, judge, values_read
+from .ownership import Event, Finding, judge
 
 
 def histories(*lines: tuple[str, str, Any]) -> dict[str, list[Event]]:
@@ -160,8 +160,3 @@ def test_events_are_judged_in_the_order_of_time_not_of_members():
         "b": [Event(2.0, "assigned", [0]), Event(3.0, "revoked", [0])],
     }
     assert judge(told) == [Finding("two owners", "b", 0, 2.0)]
-
-
-def test_every_value_is_told_as_often_as_it_was_read():
-    told = histories(("a", "consumed", rows(0, 0, 1)), ("b", "consumed", rows(0, 1)))
-    assert sorted(values_read(told)) == ["0", "1", "1"]
