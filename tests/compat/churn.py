@@ -7,12 +7,16 @@ from random import Random
 
 from confluent_kafka import Producer
 
+from .group_worker import KINDS
 from .team import PARTITIONS, Team, Worker, share_all
 
 TICK_S = 0.05
 FLOW_S = 10.0
 """In so much time most of the records flow."""
 CHANGES = frozenset({"assigned", "revoked", "lost"})
+KNOWS_FENCING = frozenset(KINDS) - {"aiokafka"}
+"""aiokafka takes FENCED_INSTANCE_ID for any lost place: it joins again under the name that it lost,
+and the two processes fence each other until one of them leaves."""
 
 
 class Flow:
@@ -105,7 +109,7 @@ class Churn:
     def fence_one(self) -> None:
         """A static member sleeps; another process takes its name, and it wakes up."""
         self.settle()
-        sleeper = self._take()
+        sleeper = self._take(KNOWS_FENCING)
         sleeper.signal(signal.SIGSTOP)
         self._replace(sleeper)
         self.settle()
@@ -116,8 +120,11 @@ class Churn:
         assert not any(each.count("failed") for each in self.members), self.team.report()
         return share_all(self.members)
 
-    def _take(self) -> Worker:
-        return self.members.pop(self.random.randrange(len(self.members)))
+    def _take(self, kinds: frozenset[str] = frozenset(KINDS)) -> Worker:
+        """One of these kinds, which is a member no more."""
+        taken = self.random.choice([each for each in self.members if each.kind in kinds])
+        self.members.remove(taken)
+        return taken
 
     def _replace(self, gone: Worker) -> Worker:
         """One of its kind, and under its name if it had one."""

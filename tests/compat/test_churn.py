@@ -2,8 +2,9 @@
 
 Members are processes (group_worker) that are killed, paused for longer than their session, told to
 leave and added, while records flow. What is judged is said in `ownership`. Each round prints a line
-of figures. In the suite it is one round of 6,000 records for each variant; `make churn` makes
-MINIKAFKA_ROUNDS=20 of MINIKAFKA_CHURN=100000, and its members have longer sessions.
+of figures. In the suite it is one round of 6,000 records for each variant; `make churn` makes 20
+(MINIKAFKA_ROUNDS) of 100,000 (MINIKAFKA_CHURN), with longer sessions and three times the churn.
+MINIKAFKA_SEED repeats the choices of an earlier run.
 """
 
 import os
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import pytest
 
@@ -19,6 +21,7 @@ from ..nodes import NodeProcess
 from .churn import Churn, Flow
 from .confluent_client import ConfluentClient
 from .group_worker import COOPERATIVE, EAGER, KINDS
+from .ownership import Finding
 from .team import PARTITIONS, SESSION_MS, Team, team
 
 RECORDS = int(os.environ.get("MINIKAFKA_CHURN", "6000"))
@@ -55,26 +58,45 @@ VARIANTS = (
     ),
     Variant(
         "cooperative",
-        ("confluent", "minikafka", "confluent", "minikafka"),
+        ("confluent", "minikafka", "kafka-python", "minikafka"),
         COOPERATIVE,
         False,
         (Churn.fell_some_and_wake_them, Churn.let_one_leave),
     ),
 )
 
-Tell = Callable[[str], None]
+
+class Figures(NamedTuple):
+    """What happened in a round, or in several."""
+
+    records: int
+    members: int
+    kills: int
+    pauses: int
+    assignments: int
+    refused_commits: int
+    lost: int
+    doubly_owned: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """One line."""
+        return (
+            f"{self.records:9,} records, {self.members:3} members, {self.kills:3} kills, "
+            f"{self.pauses:3} pauses, {self.assignments:4} assignments, "
+            f"{self.refused_commits:3} commits refused, {self.lost} lost, "
+            f"{self.doubly_owned} doubly owned, {self.seconds:6.1f} s"
+        )
 
 
-@pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
-    """Print a line that is seen even when the test passes; in the suite, nothing."""
-
-    def print_line(line: str) -> None:
-        if IS_LONG:
-            with capsys.disabled():
-                print(line, flush=True)
-
-    return print_line
+@pytest.fixture(scope="module")
+def rounds() -> Iterator[dict[str, list[Figures]]]:
+    """The figures of each variant's rounds; their sums are printed in the end."""
+    told: dict[str, list[Figures]] = {}
+    yield told
+    for variant, figures in told.items():
+        total = Figures(*map(sum, zip(*figures, strict=True)))
+        print(f"{len(figures):2} rounds {variant:11} {total}", flush=True)
 
 
 @pytest.fixture
@@ -89,33 +111,49 @@ def node(tmp_path: Path) -> Iterator[NodeProcess]:
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda each: each.name)
 @pytest.mark.parametrize("number", range(1, ROUNDS + 1))
 def test_a_group_under_churn_loses_nothing_and_owns_nothing_twice(
-    number: int, variant: Variant, node: NodeProcess, topic: str, tmp_path: Path, tell: Tell
+    number: int,
+    variant: Variant,
+    node: NodeProcess,
+    topic: str,
+    tmp_path: Path,
+    rounds: dict[str, list[Figures]],
 ):
-    began_s = time.monotonic()
     ConfluentClient(node.bootstrap).create_topic(topic, PARTITIONS)
     session_ms = SESSION_MS if IS_LONG else SHORT_SESSION_MS
     with (
         team(node.bootstrap, topic, DEADLINE_S, variant.strategy, session_ms) as made,
         Flow(node.bootstrap, topic, RECORDS) as flow,
     ):
+        began_s = time.monotonic()
         try:
             run(variant, made, Random(f"{SEED} {number}"), flow)
-            lost = RECORDS - len(made.values())
             findings = made.findings()
-            tell(
-                f"{number:2} {variant.name:11}  {len(made.values())} records, "
-                f"{len(made.workers)} members, {made.count('killed')} kills, "
-                f"{made.count('paused')} pauses, {made.count('assigned')} assignments, "
-                f"{made.count('refused')} commits refused, "
-                f"{lost} lost, {len(findings)} doubly owned, {time.monotonic() - began_s:.1f} s"
-            )
-            assert not lost
+            figures = figures_of(made, findings, time.monotonic() - began_s)
+            rounds.setdefault(variant.name, []).append(figures)
+            print(f"\nround {number:2} {variant.name:11} {figures}", end=" ", flush=True)
+            assert not figures.lost
             assert not findings, findings[:10]
-        except AssertionError as error:
+        except AssertionError:
             story = tmp_path / "story.jsonl"
             made.write_story(story)
-            tell(f"{number:2} {variant.name:11}  failed with seed {SEED}, see {story}: {error}")
+            print(f"\nround {number:2} {variant.name:11} failed, seed {SEED}: see {story}")
             raise
+
+
+def figures_of(made: Team, findings: Sequence[Finding], seconds: float) -> Figures:
+    """Of one round."""
+    read = len(made.values())
+    return Figures(
+        records=read,
+        members=len(made.workers),
+        kills=made.count("killed"),
+        pauses=made.count("paused"),
+        assignments=made.count("assigned"),
+        refused_commits=made.count("refused"),
+        lost=RECORDS - read,
+        doubly_owned=len(findings),
+        seconds=seconds,
+    )
 
 
 def run(variant: Variant, made: Team, random: Random, flow: Flow) -> None:
