@@ -12,44 +12,66 @@ if TYPE_CHECKING:
     from .client.cluster import Cluster
     from .client.committed_offsets import OffsetAndMetadata
     from .client.consumer import Consumer
+    from .client.delivery import Delivery
+    from .client.errors import (
+        CannotConnect,
+        ClientNotRunning,
+        KafkaTimeout,
+        NoOffset,
+        UnsupportedByCluster,
+    )
     from .client.metadata import TopicPartition
     from .client.producer import Producer
     from .client.rebalance_listener import RebalanceListener
     from .client.record import ConsumerRecord, RecordMetadata
-    from .protocol.errors import KafkaError
+    from .protocol.errors import ErrorCode, KafkaError
 
 __all__ = [
     "AdminClient",
+    "CannotConnect",
+    "ClientNotRunning",
     "Cluster",
     "ConfigChange",
     "ConfigResource",
     "Consumer",
     "ConsumerRecord",
+    "Delivery",
+    "ErrorCode",
     "KafkaError",
+    "KafkaTimeout",
     "NewPartitions",
     "NewTopic",
+    "NoOffset",
     "OffsetAndMetadata",
     "Producer",
     "RebalanceListener",
     "RecordMetadata",
     "TopicPartition",
+    "UnsupportedByCluster",
 ]
 
 _HOMES = {
     "AdminClient": "client.admin",
+    "CannotConnect": "client.errors",
+    "ClientNotRunning": "client.errors",
     "Cluster": "client.cluster",
     "ConfigChange": "client.configs",
     "ConfigResource": "client.configs",
     "Consumer": "client.consumer",
     "ConsumerRecord": "client.record",
+    "Delivery": "client.delivery",
+    "ErrorCode": "protocol.errors",
     "KafkaError": "protocol.errors",
+    "KafkaTimeout": "client.errors",
     "NewPartitions": "client.new_topic",
     "NewTopic": "client.new_topic",
+    "NoOffset": "client.errors",
     "OffsetAndMetadata": "client.committed_offsets",
     "Producer": "client.producer",
     "RebalanceListener": "client.rebalance_listener",
     "RecordMetadata": "client.record",
     "TopicPartition": "client.metadata",
+    "UnsupportedByCluster": "client.errors",
 }
 
 

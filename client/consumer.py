@@ -22,7 +22,6 @@ the last record handed out; every other wait than `async for` has an end.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from itertools import islice
 from random import Random
 from types import TracebackType
 from typing import Final, Literal, TypeVar
@@ -33,6 +32,7 @@ from .coordinator import Coordinator
 from .errors import ClientNotRunning, KafkaError, KafkaTimeout
 from .fetcher import FetcherSettings
 from .group_session import GroupSession, GroupSettings
+from .java_names import options_of
 from .keywords import suggest_keywords
 from .member import MemberSettings
 from .metadata import TopicPartition
@@ -144,6 +144,14 @@ class Consumer:
         self._since_yield = 0
         self._not_running = "has not been started: use `async with` or await start()"
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, object], *topics: str) -> "Consumer":
+        """A consumer with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(*topics, **options_of(cls, config))
+
     async def start(self) -> "Consumer":
         """Find the cluster and the topics; without a group, take a position in each partition.
 
@@ -236,8 +244,7 @@ class Consumer:
         while True:
             state = await self._wait_for_records(deadline_ms)
             if state is None:
-                names = ", ".join(sorted({name.topic for name in self.assignment()}))
-                raise KafkaTimeout(f"no record of {names or 'no topic'} within {timeout_ms} ms")
+                raise KafkaTimeout(f"{self._nothing_of()} within {timeout_ms} ms")
             for record in state.decoding or ():
                 return record
 
@@ -257,7 +264,7 @@ class Consumer:
                 records = batches.setdefault(state.name, [])
                 count = len(records)
                 # In place, so that what comes before a damaged record is not lost with it.
-                records.extend(islice(state.decoding, room))
+                state.decoding.take(records, room)
                 room -= len(records) - count
                 self._since_yield += len(records) - count
                 state = running.fetcher.next_partition()
@@ -377,26 +384,36 @@ class Consumer:
         if self._since_yield >= RECORDS_BETWEEN_YIELDS:
             self._since_yield = 0
             await asyncio.sleep(0)
-        while True:
-            running = self._require_running()
-            group = running.group
-            if group is not None:
-                await group.poll()
-            state = running.fetcher.next_partition()
-            if state is not None:
-                self._since_yield += 1
-            else:
+        try:
+            while True:
+                running = self._require_running()
+                if running.is_ending:
+                    raise ClientNotRunning("this consumer is being closed")
+                is_settled = running.group is None or await running.group.poll(deadline_ms)
+                state = running.fetcher.next_partition() if is_settled else None
+                if state is not None:
+                    self._since_yield += 1
+                    return state
                 now_ms = running.network.now_ms()
                 until_ms = (
                     now_ms + self._settings.timeout_ms if deadline_ms is None else deadline_ms
                 )
                 self._since_yield = 0
                 has_news = await running.fetcher.news.wait(until_ms)
-                if has_news or deadline_ms is None:
-                    continue
-            if group is not None:
-                group.work()
-            return state
+                if not has_news and deadline_ms is not None:
+                    return None
+        finally:
+            # Also when nothing came, or the user was told an error, or does not wait any more.
+            if self._running is not None and self._running.group is not None:
+                self._running.group.work()
+
+    def _nothing_of(self) -> str:
+        """The sentence for no records: of which topics, or why of none."""
+        names = ", ".join(sorted({name.topic for name in self.assignment()}))
+        group = self._require_running().group
+        if names or group is None:
+            return f"no record of {names or 'no topic'}"
+        return f"no record of no topic: {group.why_nothing()}"
 
     async def _offsets_at(
         self, time: int, partitions: Sequence[Partition]
@@ -416,10 +433,17 @@ class Consumer:
             self._running.fetcher.wake()
 
     async def _stop(self, *, commits: bool) -> None:
-        running, self._running = self._running, None
-        self._not_running = "is closed: make a new one"
-        if running is not None:
-            await running.close(commits=commits)
+        running = self._running
+        if running is None or running.is_ending:
+            return
+        running.is_ending = True
+        try:
+            # The listener hears of it, and may commit: so this consumer still runs.
+            await running.leave(commits=commits)
+        finally:
+            self._running = None
+            self._not_running = "is closed: make a new one"
+            await running.close()
 
     def _require_running(self) -> Reading:
         if self._running is None:

@@ -44,6 +44,8 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 TESTED_ELSEWHERE = {
     "broker/log/producer_snapshot": "tests/broker/log/test_checkpoints.py",
+    "client/blocking": "tests/client/test_sync.py",
+    "client/sync_cluster": "tests/client/test_sync.py",
     "client/control_plane": "tests/client/test_cluster.py",
     "client/leaders": "tests/client/test_offsets.py",
     "client/log_dirs": "tests/client/test_admin.py",
@@ -71,7 +73,7 @@ def documents() -> tuple[Path, ...]:
 
 def sources() -> Iterator[Path]:
     """Every Python file that is installed."""
-    yield ROOT / "__init__.py"
+    yield from sorted(ROOT.glob("*.py"))
     for package in PACKAGES:
         yield from under(package, "py")
 

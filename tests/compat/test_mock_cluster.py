@@ -38,7 +38,7 @@ async def read(bootstrap: str, topic: str, count: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("compression", [None, "gzip", "snappy", "lz4", "zstd"])
-async def test_records_reach_leaders_on_every_broker_and_come_back(
+async def test_records_reach_the_leaders_of_all_partitions_and_come_back(
     mock_cluster: str, compression: Any
 ):
     topic, count = f"ours-{compression}", 1000
@@ -58,14 +58,24 @@ async def test_records_reach_leaders_on_every_broker_and_come_back(
         assert numbers == sorted(numbers)
 
 
-async def test_the_leaders_are_spread_over_three_brokers(mock_cluster: str):
+async def test_every_one_of_three_brokers_leads_some_partitions(mock_cluster: str):
+    names = [f"spread-{number}" for number in range(10)]
     async with Producer(bootstrap_servers=mock_cluster) as producer:
-        assert await producer.partitions_for("spread") == list(range(PARTITIONS))
+        for name in names:
+            assert await producer.partitions_for(name) == list(range(PARTITIONS))
+        # They are chosen at random: with forty partitions, each broker has some.
+        sent = [
+            await producer.send(name, b"v", partition=index)
+            for name in names
+            for index in range(PARTITIONS)
+        ]
+        await producer.flush()
+        assert {(await each).offset for each in sent} == {0}
     async with AdminClient(bootstrap_servers=mock_cluster) as admin:
-        (topic,) = await admin.describe_topics(["spread"])
-        assert {each.leader for each in topic.partitions} == {1, 2, 3}
+        topics = await admin.describe_topics(names)
+        assert {each.leader for topic in topics for each in topic.partitions} == {1, 2, 3}
         assert [broker.id for broker in (await admin.describe_cluster()).brokers] == [1, 2, 3]
-        assert "spread" in await admin.list_topics()
+        assert set(names) <= set(await admin.list_topics())
 
 
 async def test_librdkafka_reads_what_we_wrote_there(mock_cluster: str):
