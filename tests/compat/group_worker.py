@@ -184,21 +184,22 @@ class KafkaPythonMember:
         from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
         from kafka.errors import KafkaError
 
+        assignors = {EAGER: RoundRobinPartitionAssignor, COOPERATIVE: CooperativeStickyAssignor}
+        consumer = KafkaConsumer(
+            partition_assignment_strategy=[assignors[post.strategy]], **post.keywords()
+        )
+
         class KafkaPythonListener(Listener, ConsumerRebalanceListener):  # type: ignore[misc]
-            @staticmethod
-            def on_partitions_assigned(assigned: Iterable[Any]) -> None:
+            def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
                 # It keeps a question for committed offsets that took longer than a poll, and takes
                 # the answer for new when the same partitions come back to it, much later.
-                self._consumer._coordinator._offset_fetch_futures.clear()
-                say("assigned", partitions_of(assigned))
+                consumer._coordinator._offset_fetch_futures.clear()
+                super().on_partitions_assigned(assigned)
 
         self.error = KafkaError
         self._topic = post.topic
+        self._consumer = consumer
         self._listener = KafkaPythonListener()
-        assignors = {EAGER: RoundRobinPartitionAssignor, COOPERATIVE: CooperativeStickyAssignor}
-        self._consumer = KafkaConsumer(
-            partition_assignment_strategy=[assignors[post.strategy]], **post.keywords()
-        )
 
     async def start(self) -> None:
         self._consumer.subscribe([self._topic], listener=self._listener)

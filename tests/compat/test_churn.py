@@ -94,9 +94,10 @@ def rounds() -> Iterator[dict[str, list[Figures]]]:
     """The figures of each variant's rounds; their sums are printed in the end."""
     told: dict[str, list[Figures]] = {}
     yield told
+    print()
     for variant, figures in told.items():
         total = Figures(*map(sum, zip(*figures, strict=True)))
-        print(f"{len(figures):2} rounds {variant:11} {total}", flush=True)
+        print(f"{len(figures):5} rounds {variant:11} {total}", flush=True)
 
 
 @pytest.fixture
@@ -130,13 +131,13 @@ def test_a_group_under_churn_loses_nothing_and_owns_nothing_twice(
             findings = made.findings()
             figures = figures_of(made, findings, time.monotonic() - began_s)
             rounds.setdefault(variant.name, []).append(figures)
-            print(f"\nround {number:2} {variant.name:11} {figures}", end=" ", flush=True)
+            print(f"\n   round {number:2} {variant.name:11} {figures}", end=" ", flush=True)
             assert not figures.lost
             assert not findings, findings[:10]
         except AssertionError:
             story = tmp_path / "story.jsonl"
             made.write_story(story)
-            print(f"\nround {number:2} {variant.name:11} failed, seed {SEED}: see {story}")
+            print(f"\n   round {number:2} {variant.name:11} failed, seed {SEED}: see {story}")
             raise
 
 
