@@ -10,6 +10,7 @@
 # benchmarks.
 
 PYTHON ?= python3
+ROUNDS ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 # A plain `pip install .` leaves build/ behind, which would shadow the sources in an editable one.
@@ -19,7 +20,7 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check format test demo kills fuzz crash mutants hostile bench clean check-format \
+.PHONY: help check format test demo kills churn fuzz crash mutants hostile bench clean check-format \
 	check-lint check-types check-imports check-tidy kcat strace
 
 help: ## list the targets
@@ -39,6 +40,9 @@ format: $(VENV)/.dev ## format the code and mend what the linter can mend
 
 kills: $(VENV)/.dev ## kill -9 a node a hundred times under load: is a record lost or doubled?
 	MINIKAFKA_KILLS=100 $(BIN)/pytest -s tests/chaos $(ARGS)
+
+churn: $(VENV)/.dev ## groups of all clients, killed and paused for 20 rounds (ROUNDS=3): is a record lost?
+	MINIKAFKA_CHURN=100000 MINIKAFKA_ROUNDS=$(ROUNDS) $(BIN)/pytest -s tests/compat/test_churn.py $(ARGS)
 
 fuzz: $(VENV)/.dev ## a million hostile inputs a target (ARGS="--seconds 30 requests" goes to it)
 	@$(BIN)/pip install --quiet --disable-pip-version-check '.[fuzz]' 2> /dev/null \

@@ -5,7 +5,6 @@ asked for has four partitions. They answer each Produce with the time 1234 and t
 ApiVersions they refuse above version 2, in a form that Kafka does not use.
 """
 
-from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -18,16 +17,6 @@ confluent: Any = import_module("confluent_kafka")
 
 DEADLINE_S = 30.0
 PARTITIONS = 4
-
-
-@pytest.fixture(scope="module")
-def mock_cluster() -> Iterator[str]:
-    """The brokers' addresses; the cluster lives as long as the producer to which it belongs."""
-    options = {"test.mock.num.brokers": 3, "bootstrap.servers": "replaced", "log_level": 0}
-    owner = confluent.Producer(options)
-    brokers = owner.list_topics(timeout=DEADLINE_S).brokers.values()
-    yield ",".join(f"{each.host}:{each.port}" for each in brokers)
-    owner.flush(DEADLINE_S)
 
 
 def partitions_of(topic: str) -> list[TopicPartition]:
