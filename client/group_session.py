@@ -10,6 +10,9 @@ none: it commits under the group's name, which the coordinator allows while it h
 
 A commit at a poll covers only what the user has come back from: auto-commit never says of a record
 that it was read before the next one is asked for.
+
+A change runs to its end, whoever stops waiting for it: getmany() at its timeout, a task that is
+cancelled. Until then no record is handed out.
 """
 
 import asyncio

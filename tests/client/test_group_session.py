@@ -194,7 +194,7 @@ async def test_close_does_not_wait_for_ever_for_a_listener(
     broker: ScriptedBroker, group: ScriptedGroup, caplog: pytest.LogCaptureFixture
 ):
     listener = Slow()
-    consumer = member_at(broker, default_api_timeout_ms=100)
+    consumer = member_at(broker, default_api_timeout_ms=500)
     consumer.subscribe(["t"], listener=listener)
     await consumer.start()
     while not listener.begun:
@@ -222,7 +222,7 @@ async def test_getmany_keeps_to_its_time_while_a_hand_over_waits_for_the_coordin
 async def test_close_ends_in_time_though_the_coordinator_is_silent(
     broker: ScriptedBroker, group: ScriptedGroup, caplog: pytest.LogCaptureFixture
 ):
-    consumer = member_at(broker, enable_auto_commit=True, default_api_timeout_ms=200)
+    consumer = member_at(broker, enable_auto_commit=True, default_api_timeout_ms=500)
     await consumer.start()
     await take(consumer, 1)
     broker.handlers[OFFSET_COMMIT] = lambda _: SILENCE
@@ -281,14 +281,16 @@ async def test_who_works_for_too_long_loses_its_place_and_is_told_at_the_commit(
         assert "no poll for 60 ms" in caplog.text
         with pytest.raises(KafkaError, match=r"t-0 was not .*max_poll_interval_ms"):
             await consumer.commit(record)
-        assert await take(consumer, 2) == [0, 1]
+        assert await take(consumer, 1) == [0]
 
 
 async def test_who_gave_up_waiting_for_records_is_at_work(
     broker: ScriptedBroker, group: ScriptedGroup
 ):
+    group.values = 0
     async with member_at(broker, max_poll_interval_ms=60) as consumer:
-        await take(consumer, 10)
+        while not consumer.assignment():
+            await consumer.getmany(timeout_ms=20)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(consumer.getone(timeout_ms=DEADLINE_MS), 0.02)
         await until(lambda: broker.requests_of(LEAVE_GROUP))
