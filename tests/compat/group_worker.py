@@ -29,6 +29,8 @@ from typing import Any, Protocol
 HEARTBEAT_MS = 300
 POLL_MS = 100
 BATCH = 200
+SLEEP_S = 1.0
+"""A poll that took so long did not only wait for records."""
 
 EAGER = "roundrobin"
 COOPERATIVE = "cooperative-sticky"
@@ -105,25 +107,32 @@ class Member(Protocol):
         ...
 
 
+class Changes:
+    """Of what is owned; said and counted."""
+
+    count = 0
+
+    @classmethod
+    def say(cls, what: str, names: Iterable[Any]) -> None:
+        """The numbers alone: a worker has one topic."""
+        cls.count += 1
+        say(what, sorted(each.partition for each in names))
+
+
 class Listener:
     """The methods that the listeners of all three clients in Python have."""
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """All of them, or cooperatively those that are new."""
-        say("assigned", partitions_of(assigned))
+        Changes.say("assigned", assigned)
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
         """Before the others get them."""
-        say("revoked", partitions_of(revoked))
+        Changes.say("revoked", revoked)
 
     def on_partitions_lost(self, lost: Iterable[Any]) -> None:
         """Too late to commit."""
-        say("lost", partitions_of(lost))
-
-
-def partitions_of(names: Iterable[Any]) -> list[int]:
-    """The numbers alone: a worker has one topic."""
-    return sorted(each.partition for each in names)
+        Changes.say("lost", lost)
 
 
 def rows_of(polled: Mapping[Any, Iterable[Any]]) -> list[Row]:
@@ -149,9 +158,9 @@ class ConfluentMember:
     async def start(self) -> None:
         self._consumer.subscribe(
             [self._topic],
-            on_assign=lambda _, names: say("assigned", partitions_of(names)),
-            on_revoke=lambda _, names: say("revoked", partitions_of(names)),
-            on_lost=lambda _, names: say("lost", partitions_of(names)),
+            on_assign=lambda _, names: Changes.say("assigned", names),
+            on_revoke=lambda _, names: Changes.say("revoked", names),
+            on_lost=lambda _, names: Changes.say("lost", names),
         )
 
     async def poll(self) -> Sequence[Row]:
@@ -309,15 +318,22 @@ KINDS: dict[str, type[Member]] = {
 
 
 async def work(kind: str, post: Post, stop: Stop) -> None:
-    """Read, commit what was read, and go on until told to stop."""
+    """Read, commit what was read, and go on until told to stop.
+
+    Who wakes up from a long sleep commits what it had read before, as if it had been about to: the
+    coordinator has to refuse that if others have the partitions by then.
+    """
     member = KINDS[kind](post)
     await member.start()
+    offsets: dict[int, int] = {}
     while not stop.is_set:
+        asked_s, changes = time.monotonic(), Changes.count
         rows = await member.poll()
-        if not rows:
+        if rows:
+            say("consumed", rows)
+            offsets = {partition: offset + 1 for partition, offset, _ in rows}
+        elif time.monotonic() - asked_s < SLEEP_S or changes != Changes.count or not offsets:
             continue
-        say("consumed", rows)
-        offsets = {partition: offset + 1 for partition, offset, _ in rows}
         asked_s = time.monotonic()
         try:
             await member.commit(offsets)
