@@ -122,7 +122,7 @@ class Raft:
         self._number = 0
         self._asked: int | None = None
         """The number of the fetch that is not answered yet."""
-        self._turns = WriteTurns[Effect]()
+        self._turns = WriteTurns[Effect](self._append_queued)
 
     @property
     def epoch(self) -> int:
@@ -170,17 +170,13 @@ class Raft:
         """The snapshot that was to be downloaded is here."""
         return self._turns.take(partial(self._install, snapshot, data), now_ms)
 
-    def snapshotted(self, offset: int) -> list[Effect]:
+    def snapshotted(self, offset: int, now_ms: int) -> list[Effect]:
         """The state machine has a durable snapshot of all that is below `offset`."""
-        if offset <= self.log.start.offset:
-            return []
-        self.log.cut(offset)
-        return [CutLog(offset)]
+        return self._turns.take(partial(self._cut, offset), now_ms)
 
     def pin(self, voter_id: int, directory_id: str, now_ms: int) -> list[Effect]:
         """It is committed that this voter is the one with this disk, and no other."""
-        self.voters[voter_id] = directory_id
-        return [] if self.is_voter else self._leave(now_ms)
+        return self._turns.take(partial(self._pin, voter_id, directory_id), now_ms)
 
     def deadline_ms(self) -> int | None:
         """When `tick` next has something to do; while a write is under way, nothing."""
@@ -195,11 +191,9 @@ class Raft:
         """Do what is due."""
         if self._turns.is_writing:
             return []
-        if self._leader is not None:
-            quorum_until_ms = self._leader.quorum_until_ms()
-            if quorum_until_ms is not None and quorum_until_ms <= now_ms:
-                return self._leave(now_ms)
-            return self._leader.tick(now_ms)
+        leader = self._leader
+        if leader is not None:
+            return leader.tick(now_ms) if leader.has_quorum(now_ms) else self._leave(now_ms)
         effects: list[Effect] = []
         if self._election_at_ms is not None and self._election_at_ms <= now_ms:
             effects += self._ask_around(now_ms)
@@ -219,21 +213,12 @@ class Raft:
         """Whether this is a voter, with the disk that it has to have."""
         return self.voters.get(node.node_id) in ("", node.directory_id)
 
-    def _write(self, then: Then) -> Then:
-        """A write begins; when it is done, what was proposed meanwhile is to be written."""
-
-        def done(now_ms: int) -> list[Effect]:
-            return turn(now_ms) + self._append_queued()
-
-        turn = self._turns.write(then)
-        return done
-
     def _save(self, vote: Vote, then: Then) -> list[Effect]:
         def saved(now_ms: int) -> list[Effect]:
             self.vote = vote
             return then(now_ms)
 
-        return [SaveVote(vote, self._write(saved))]
+        return [SaveVote(vote, self._turns.write(saved))]
 
     def _change_log(self, change: Callable[[], None]) -> Then:
         """A write to the log: `change` is made here when the disk has it, and more is fetched."""
@@ -242,7 +227,7 @@ class Raft:
             change()
             return self._fetch(now_ms)
 
-        return self._write(changed)
+        return self._turns.write(changed)
 
     def _receive_answer(self, number: int, response: Response, now_ms: int) -> list[Effect]:
         if isinstance(response, FetchResponse):
@@ -313,6 +298,7 @@ class Raft:
         """The vote is given: the candidate is the first to be asked whether it leads."""
         self.state = State.UNATTACHED
         self._source = request.sender.node_id
+        self._asked = None
         self._fetch_at_ms = now_ms + RETRY_MS
         self._await_election(now_ms)
         return [self._answer_candidate(handle, request, is_granted=True)]
@@ -365,7 +351,7 @@ class Raft:
         batches = self._leader.take_queued()
         if not batches:
             return []
-        return [Append(batches, self._write(partial(self._leader.appended, batches)))]
+        return [Append(batches, self._turns.write(partial(self._leader.appended, batches)))]
 
     def _serve(self, handle: Any, request: FetchRequest, now_ms: int) -> list[Effect]:
         if self._leader is None or request.epoch != self.epoch:
@@ -412,7 +398,7 @@ class Raft:
         if not self.log.fits(response.batches, self.epoch):
             return []
         if response.batches:
-            return [Append(response.batches, self._write(partial(self._appended, response)))]
+            return [Append(response.batches, self._turns.write(partial(self._appended, response)))]
         return self._appended(response, now_ms)
 
     def _appended(self, response: FetchResponse, now_ms: int) -> list[Effect]:
@@ -437,3 +423,13 @@ class Raft:
         if is_old or self._leader is not None or self.log.contains(snapshot):
             return []
         return [Install(snapshot, data, self._change_log(partial(self.log.reset, snapshot)))]
+
+    def _cut(self, offset: int, now_ms: int) -> list[Effect]:
+        if offset <= self.log.start.offset:
+            return []
+        self.log.cut(offset)
+        return [CutLog(offset)]
+
+    def _pin(self, voter_id: int, directory_id: str, now_ms: int) -> list[Effect]:
+        self.voters[voter_id] = directory_id
+        return [] if self.is_voter else self._leave(now_ms)

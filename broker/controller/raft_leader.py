@@ -117,20 +117,15 @@ class Leader:
             effects.append(self._answer(parked))
         return effects + self.tick(now_ms)
 
-    def deadline_ms(self) -> int | None:
-        """When `tick` has something to do, or the leader has to resign."""
-        times = [each.until_ms for each in self._parked.values()]
-        quorum_until_ms = self.quorum_until_ms()
-        if quorum_until_ms is not None:
-            times.append(quorum_until_ms)
-        return min(times, default=None)
+    def has_quorum(self, now_ms: int) -> bool:
+        """Whether a majority has fetched lately; a leader without one has to resign."""
+        until_ms = self._quorum_until_ms()
+        return until_ms is None or now_ms < until_ms
 
-    def quorum_until_ms(self) -> int | None:
-        """When it has to resign unless it hears of more voters; None if it needs none."""
-        if not self._matched:
-            return None
-        times = sorted(self._heard_ms.values(), reverse=True)
-        return times[self._others_needed - 1] + CHECK_QUORUM_MS
+    def deadline_ms(self) -> int | None:
+        """When `tick` has something to do, or the quorum is lost."""
+        times = [self._quorum_until_ms(), *(each.until_ms for each in self._parked.values())]
+        return min((each for each in times if each is not None), default=None)
 
     def tick(self, now_ms: int) -> list[Effect]:
         """Answer the fetches that wait, where there is news or the time is up."""
@@ -145,6 +140,13 @@ class Leader:
         unknown = [Proposed(handle, Outcome.UNKNOWN) for handle, _ in self._pending]
         refused = [Proposed(handle, Outcome.NOT_LEADER) for handle, _ in self._queued]
         return [*parked, *unknown, *refused]
+
+    def _quorum_until_ms(self) -> int | None:
+        """When the quorum is lost unless more voters fetch; None if no other is needed."""
+        if not self._matched:
+            return None
+        times = sorted(self._heard_ms.values(), reverse=True)
+        return times[self._others_needed - 1] + CHECK_QUORUM_MS
 
     def _advance(self) -> list[Effect]:
         """Commit what a majority has on disk, if something of this epoch is among it.

@@ -17,10 +17,11 @@ Event: TypeAlias = Callable[[int], list[Effect]]
 
 
 class WriteTurns(Generic[Effect]):
-    """The rule above."""
+    """The rule above; `go_on` is called after a write, when nothing waits any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, go_on: Callable[[], list[Effect]]) -> None:
         self.is_writing = False
+        self._go_on = go_on
         self._waiting: deque[Event[Effect]] = deque()
 
     def take(self, event: Event[Effect], now_ms: int) -> list[Effect]:
@@ -39,6 +40,6 @@ class WriteTurns(Generic[Effect]):
             effects = then(now_ms)
             while self._waiting and not self.is_writing:
                 effects += self._waiting.popleft()(now_ms)
-            return effects
+            return effects if self.is_writing else effects + self._go_on()
 
         return done

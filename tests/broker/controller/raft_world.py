@@ -300,7 +300,7 @@ class World:
     def snapshot(self, node_id):
         """The state machine of this node takes a snapshot of what it has applied."""
         node = self.nodes[node_id]
-        self.perform(node, node.raft.snapshotted(len(node.applied)))
+        self.perform(node, node.raft.snapshotted(len(node.applied), self.now_ms))
 
     def isolate(self, *node_ids):
         """No way between these and the others."""
@@ -349,6 +349,10 @@ class Law:
             if offset == len(self.ledger):
                 self.ledger.append((record, node.raft.epoch))
             assert self.ledger[offset][0] == record, f"offset {offset} is committed twice"
+        if node.raft.state is State.LEADER:
+            assert node.applied[-1].epoch == node.raft.epoch, (
+                "committed without a record of its own"
+            )
         self.ledger_is_safe()
 
     def look(self):
@@ -364,7 +368,7 @@ class Law:
     def look_at(self, node):
         raft, life = node.raft, (node.id, node.life)
         assert raft.epoch >= self.epochs.get(raft.me, 0)
-        assert raft.epoch == node.disk.vote.epoch, "an epoch that the disk does not know"
+        assert raft.vote == node.disk.vote, "an epoch or vote that the disk does not know"
         assert raft.log.end.offset == len(node.disk.records), "a log that the disk does not have"
         assert raft.log.high_watermark >= self.watermarks.get(life, 0)
         assert raft.log.high_watermark == len(node.applied)

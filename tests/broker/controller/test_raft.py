@@ -428,7 +428,7 @@ def test_nobody_snapshots_what_is_not_committed():
     world.isolate(1)
     world.propose(1, "a")
     with pytest.raises(RaftError):
-        world.raft(1).snapshotted(2)
+        world.raft(1).snapshotted(2, world.now_ms)
 
 
 def test_an_observer_follows_and_is_never_counted():
