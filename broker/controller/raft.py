@@ -20,8 +20,8 @@
     any                      a higher epoch                                    unattached
 
 A leader does not push: the others fetch, as replicas of any partition do. A fetch names the
-position where the fetcher's log ends, all of which is on its disk. If the leader's log does not
-contain that position, the logs part before it, and the leader says where its own last epoch that
+place where the fetcher's log ends, all of which is on its disk. If the leader's log does not
+contain that place, the logs part before it, and the leader says where its own last epoch that
 both may know ends: there the fetcher cuts, and asks again. If it does, the fetch acknowledges
 everything before it, and the answer continues from there. What a majority has acknowledged is
 committed, if a record of the leader's own epoch is among it; that is why a leader begins with one.
@@ -58,10 +58,10 @@ from .raft_messages import (
     CutLog,
     Download,
     Effect,
+    EpochAndOffset,
     FetchRequest,
     FetchResponse,
     Install,
-    LogPosition,
     Outcome,
     Proposed,
     Request,
@@ -166,7 +166,7 @@ class Raft:
         self._leader.propose(handle, records)
         return self._append_queued()
 
-    def downloaded(self, snapshot: LogPosition, data: Any, now_ms: int) -> list[Effect]:
+    def downloaded(self, snapshot: EpochAndOffset, data: Any, now_ms: int) -> list[Effect]:
         """The snapshot that was to be downloaded is here."""
         return self._turns.take(partial(self._install, snapshot, data), now_ms)
 
@@ -418,7 +418,7 @@ class Raft:
         self._heard_leader_ms = now_ms
         self._await_election(now_ms)
 
-    def _install(self, snapshot: LogPosition, data: Any, now_ms: int) -> list[Effect]:
+    def _install(self, snapshot: EpochAndOffset, data: Any, now_ms: int) -> list[Effect]:
         is_old = snapshot.offset <= self.log.high_watermark
         if is_old or self._leader is not None or self.log.contains(snapshot):
             return []

@@ -20,9 +20,9 @@ from .raft_messages import (
     Answer,
     Batch,
     Effect,
+    EpochAndOffset,
     FetchRequest,
     FetchResponse,
-    LogPosition,
     Outcome,
     Proposed,
     Voter,
@@ -174,7 +174,7 @@ class Leader:
         response = self._response(high_watermark=self._log.high_watermark)
         return Answer(parked.handle, response, (start, end) if start < end else None)
 
-    def _correction(self, end: LogPosition) -> FetchResponse:
+    def _correction(self, end: EpochAndOffset) -> FetchResponse:
         """For a log whose end is not a place in this one: it has to cut, or to begin anew."""
         start = self._log.start
         if end.offset < start.offset or end.epoch < start.epoch:

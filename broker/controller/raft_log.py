@@ -15,9 +15,9 @@ watermark is cut (RaftError).
 
 from collections.abc import Iterable
 
-from .raft_messages import Batch, Commit, LogPosition
+from .raft_messages import Batch, Commit, EpochAndOffset
 
-EMPTY = LogPosition(0, 0)
+EMPTY = EpochAndOffset(0, 0)
 
 
 class RaftError(Exception):
@@ -25,9 +25,9 @@ class RaftError(Exception):
 
 
 class RaftLog:
-    """The picture above; `start` is the position up to which a snapshot has everything."""
+    """The picture above; `start` is the place up to which a snapshot has everything."""
 
-    def __init__(self, start: LogPosition = EMPTY) -> None:
+    def __init__(self, start: EpochAndOffset = EMPTY) -> None:
         self.start = start
         self.high_watermark = start.offset
         self.end = start
@@ -39,7 +39,7 @@ class RaftLog:
         for batch in batches:
             if not self._epochs or batch.epoch > self._epochs[-1][0]:
                 self._epochs.append((batch.epoch, batch.base_offset))
-            self.end = LogPosition(batch.epoch, batch.next_offset)
+            self.end = EpochAndOffset(batch.epoch, batch.next_offset)
 
     def commit(self, offset: int) -> list[Commit]:
         """What is below `offset` and in this log is committed; the result says so if it is news."""
@@ -49,7 +49,7 @@ class RaftLog:
         self.high_watermark = high_watermark
         return [Commit(high_watermark)]
 
-    def where_to_cut(self, leaders: LogPosition) -> int:
+    def where_to_cut(self, leaders: EpochAndOffset) -> int:
         """The offset where this log parts from the leader's, or one nearer to that than its end.
 
         `leaders` is where the leader's log ends the last epoch that both may have.
@@ -61,44 +61,44 @@ class RaftLog:
 
     def truncate(self, offset: int) -> None:
         """What was at and after `offset` is not in the log any more."""
-        self.end = self.position(offset)
+        self.end = self.at(offset)
         self._epochs = [each for each in self._epochs if each[1] < offset]
 
     def cut(self, offset: int) -> None:
         """What was below `offset`, and is committed, is in a snapshot."""
         if offset > self.high_watermark:
             raise RaftError(f"a snapshot up to {offset}, but only {self.high_watermark} committed")
-        self.start = self.position(offset)
+        self.start = self.at(offset)
         self._epochs = [
             (epoch, begin) for (epoch, begin) in self._epochs if self.end_of(epoch).offset > offset
         ]
 
-    def reset(self, snapshot: LogPosition) -> None:
+    def reset(self, snapshot: EpochAndOffset) -> None:
         """Nothing is in the log; it begins where the snapshot ends."""
         self.start = self.end = snapshot
         self.high_watermark = snapshot.offset
         self._epochs = []
 
-    def position(self, offset: int) -> LogPosition:
-        """The position at an offset between start and end."""
+    def at(self, offset: int) -> EpochAndOffset:
+        """The place at an offset between start and end."""
         begun = [epoch for epoch, begin in self._epochs if begin < offset]
-        return LogPosition(begun[-1], offset) if begun else self.start
+        return EpochAndOffset(begun[-1], offset) if begun else self.start
 
-    def contains(self, position: LogPosition) -> bool:
-        """Whether this log is the same as another one up to that position of the other's."""
-        is_between = self.start.offset <= position.offset <= self.end.offset
-        return is_between and self.position(position.offset) == position
+    def contains(self, place: EpochAndOffset) -> bool:
+        """Whether this log is the same as another one up to that place of the other's."""
+        is_between = self.start.offset <= place.offset <= self.end.offset
+        return is_between and self.at(place.offset) == place
 
-    def end_of(self, epoch: int) -> LogPosition:
+    def end_of(self, epoch: int) -> EpochAndOffset:
         """The last epoch up to `epoch` that is known here, and where it ends.
 
         Below the start nothing is known, and the answer is offset 0.
         """
         if epoch < self.start.epoch:
-            return LogPosition(epoch, 0)
+            return EpochAndOffset(epoch, 0)
         known = [self.start.epoch, *(each for each, _ in self._epochs)]
         ends = [begin for later, begin in self._epochs if later > epoch]
-        return LogPosition(
+        return EpochAndOffset(
             max(each for each in known if each <= epoch), ends[0] if ends else self.end.offset
         )
 
@@ -110,5 +110,5 @@ class RaftLog:
                 return False
             if not end.epoch <= batch.epoch <= epoch:
                 return False
-            end = LogPosition(batch.epoch, batch.next_offset)
+            end = EpochAndOffset(batch.epoch, batch.next_offset)
         return True

@@ -34,11 +34,11 @@ UNKNOWN_OFFSET = -1
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class LogPosition:
+class EpochAndOffset:
     """A place in a log: the epoch of the record before it, and the offset of the one behind it.
 
-    Positions are ordered as Raft orders logs: of two ends, the greater is more up to date. Two logs
-    that have a position in common are the same up to there (log matching).
+    Places are ordered as Raft orders logs: of two ends, the greater is more up to date. Two logs
+    that have a place in common are the same up to there (log matching).
     """
 
     epoch: int
@@ -86,7 +86,7 @@ class VoteRequest:
 
     epoch: int
     sender: Voter
-    end: LogPosition
+    end: EpochAndOffset
     is_pre_vote: bool
 
 
@@ -110,7 +110,7 @@ class FetchRequest:
 
     epoch: int
     sender: Voter
-    end: LogPosition
+    end: EpochAndOffset
     high_watermark: int
 
 
@@ -119,7 +119,7 @@ class FetchResponse:
     """From a leader, one of these; from anybody else, who leads.
 
     diverging   your log parts from mine: your last epoch, or the last before it that I know, ends
-                at this position here
+                at this place here
     snapshot    your log ends before mine begins: take this snapshot
     batches     what comes next, maybe nothing, and the high watermark
     neither     (high watermark -1) you asked in another epoch: ask again in mine
@@ -129,8 +129,8 @@ class FetchResponse:
     sender: Voter
     leader_id: int
     high_watermark: int = UNKNOWN_OFFSET
-    diverging: LogPosition | None = None
-    snapshot: LogPosition | None = None
+    diverging: EpochAndOffset | None = None
+    snapshot: EpochAndOffset | None = None
     batches: tuple[Batch, ...] = ()
 
 
@@ -167,7 +167,7 @@ class Truncate:
 class Install:
     """The snapshot takes the place of all that was in the log, and of the state made from it."""
 
-    snapshot: LogPosition
+    snapshot: EpochAndOffset
     data: Any
     then: Then
 
@@ -199,7 +199,7 @@ class Download:
     """Get a snapshot from a node; it is said again while it is needed."""
 
     source: int
-    snapshot: LogPosition
+    snapshot: EpochAndOffset
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from minikafka.broker.controller.raft_messages import (
     Commit,
     CutLog,
     Download,
+    EpochAndOffset,
     Install,
-    LogPosition,
     Proposed,
     SaveVote,
     Truncate,
@@ -53,7 +53,7 @@ class Disk:
 
     directory_id: str
     vote: Vote = field(default_factory=Vote)
-    start: LogPosition = EMPTY
+    start: EpochAndOffset = EMPTY
     snapshot: list[Record] = field(default_factory=list)
     batches: list[Any] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
@@ -81,7 +81,7 @@ class Disk:
 
     def cut(self, offset):
         self.snapshot = self.records[:offset]
-        self.start = LogPosition(self.snapshot[-1].epoch, offset)
+        self.start = EpochAndOffset(self.snapshot[-1].epoch, offset)
         self.batches = [each for each in self.batches if each.next_offset > offset]
 
     def read(self, start, end, limit):

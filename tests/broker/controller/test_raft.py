@@ -10,9 +10,9 @@ from minikafka.broker.controller.raft_messages import (
     Answer,
     Batch,
     Commit,
+    EpochAndOffset,
     FetchRequest,
     FetchResponse,
-    LogPosition,
     Outcome,
     Proposed,
     SaveVote,
@@ -103,7 +103,9 @@ def test_a_split_vote_is_followed_by_another_election():
 def test_a_voter_gives_one_vote_an_epoch_and_says_so_again_when_asked_again():
     raft = World().raft(1)
     candidates = Voter(2, "disk-2"), Voter(3, "disk-3")
-    requests = [VoteRequest(1, each, LogPosition(0, 0), is_pre_vote=False) for each in candidates]
+    requests = [
+        VoteRequest(1, each, EpochAndOffset(0, 0), is_pre_vote=False) for each in candidates
+    ]
     answers = []
     for request in (requests[0], requests[1], requests[0]):
         effects = raft.asked("handle", request, 0)
@@ -118,7 +120,7 @@ def test_a_voter_gives_one_vote_an_epoch_and_says_so_again_when_asked_again():
 
 def test_a_vote_is_answered_when_it_is_on_the_disk():
     raft = World().raft(1)
-    request = VoteRequest(1, Voter(2, "disk-2"), LogPosition(0, 0), is_pre_vote=False)
+    request = VoteRequest(1, Voter(2, "disk-2"), EpochAndOffset(0, 0), is_pre_vote=False)
     (save,) = raft.asked("handle", request, 0)
     assert save.vote == Vote(1)
     assert raft.asked("other", request, 0) == []
@@ -352,15 +354,15 @@ def test_a_majority_counts_when_it_has_a_record_of_the_leaders_epoch():
     leader = Leader(Voter(1, ""), 3, log, (2, 3, 4, 5), 0)
     leader.appended(leader.take_queued(), 0)
 
-    def fetch(node_id, position):
-        request = FetchRequest(3, Voter(node_id, ""), position, 0)
+    def fetch(node_id, place):
+        request = FetchRequest(3, Voter(node_id, ""), place, 0)
         effects = leader.serve("handle", request, True, 0)
         return [each for each in effects if isinstance(each, Commit)]
 
-    assert [fetch(each, LogPosition(1, 2)) for each in (2, 3, 4, 5)] == [[]] * 4
-    assert fetch(2, LogPosition(3, 3)) == []
-    assert fetch(2, LogPosition(3, 3)) == []
-    assert fetch(3, LogPosition(3, 3)) == [Commit(3)]
+    assert [fetch(each, EpochAndOffset(1, 2)) for each in (2, 3, 4, 5)] == [[]] * 4
+    assert fetch(2, EpochAndOffset(3, 3)) == []
+    assert fetch(2, EpochAndOffset(3, 3)) == []
+    assert fetch(3, EpochAndOffset(3, 3)) == [Commit(3)]
 
 
 def test_a_new_leader_is_ready_when_its_own_first_record_is_committed():
@@ -386,7 +388,7 @@ def test_who_is_too_far_behind_gets_a_snapshot():
     world.heal()
     world.run(2000)
     assert world.applied(3) == ["a", "b", "c", "d", "e"]
-    assert world.nodes[3].disk.start == LogPosition(1, 5)
+    assert world.nodes[3].disk.start == EpochAndOffset(1, 5)
 
 
 def test_a_snapshot_takes_the_place_of_records_that_were_never_committed():
@@ -520,7 +522,7 @@ def test_an_answer_that_comes_too_late_is_not_taken():
     world = World()
     world.elect(1)
     follower = world.raft(2)
-    stale = FetchResponse(1, Voter(1, "disk-1"), 1, 5, diverging=LogPosition(0, 0))
+    stale = FetchResponse(1, Voter(1, "disk-1"), 1, 5, diverging=EpochAndOffset(0, 0))
     assert follower.answered(0, stale, world.now_ms) == []
 
 
@@ -548,7 +550,7 @@ def test_committed_records_are_never_cut():
     world.propose(1, "a")
     world.run(400)
     follower = world.raft(2)
-    response = FetchResponse(1, Voter(1, "disk-1"), 1, diverging=LogPosition(1, 1))
+    response = FetchResponse(1, Voter(1, "disk-1"), 1, diverging=EpochAndOffset(1, 1))
     with pytest.raises(RaftError, match="cut at 1"):
         follower.answered(follower._asked, response, world.now_ms)
 
