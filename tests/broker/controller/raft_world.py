@@ -372,6 +372,7 @@ class Law:
         assert raft.log.end.offset == len(node.disk.records), "a log that the disk does not have"
         assert raft.log.high_watermark >= self.watermarks.get(life, 0)
         assert raft.log.high_watermark == len(node.applied)
+        assert node.disk.records[: len(node.applied)] == node.applied, "committed, and cut"
         self.epochs[raft.me] = raft.epoch
         self.watermarks[life] = raft.log.high_watermark
         if raft.state is State.LEADER:

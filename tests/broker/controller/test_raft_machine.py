@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from minikafka.broker.controller.raft import State
+
 from .raft_world import World
 
 NODES = 6
@@ -136,15 +138,33 @@ class RaftMachine(RuleBasedStateMachine):
             if not self.is_up(node_id):
                 world.boot(node_id)
         world.run(20_000)
-        leader = world.leader()
+        self.all_agree(world.leader())
+        if len(world.voter_ids) >= 3:
+            self.one_is_away(world.leader())
+
+    def all_agree(self, leader):
+        world = self.world
         assert leader is not None, "nobody leads"
         assert world.raft(leader).is_ready
-        handle = world.propose(leader, "the last one")
+        handle = world.propose(leader, "one more")
         world.run(2000)
         assert world.nodes[leader].outcomes[handle] == "committed"
         logs = [node.disk.records for node in world.nodes.values()]
         assert all(log == logs[0] for log in logs)
         assert all(node.applied == logs[0] for node in world.nodes.values())
+
+    def one_is_away(self, leader):
+        """A follower that was cut off comes back unnoticed; a leader that is cut off resigns."""
+        world, epoch = self.world, self.world.raft(leader).epoch
+        world.isolate(next(each for each in world.voter_ids if each != leader))
+        world.run(5000)
+        world.heal()
+        world.run(2000)
+        assert (world.leader(), world.raft(leader).epoch) == (leader, epoch)
+        world.isolate(leader)
+        world.run(5000)
+        assert world.raft(leader).state is not State.LEADER
+        assert world.leader() is not None
 
 
 TestRaft = RaftMachine.TestCase
