@@ -63,6 +63,8 @@ class Disk:
         match write:
             case SaveVote():
                 assert write.vote.epoch >= self.vote.epoch
+                is_new = write.vote.epoch > self.vote.epoch
+                assert is_new or self.vote.candidate in (None, write.vote.candidate), "two votes"
                 self.vote = write.vote
             case Append():
                 self.append(write.batches)

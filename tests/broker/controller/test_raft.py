@@ -7,6 +7,7 @@ from minikafka.broker.controller.raft_leader import CHECK_QUORUM_MS, FETCH_WAIT_
 from minikafka.broker.controller.raft_log import RaftError, RaftLog
 from minikafka.broker.controller.raft_messages import (
     NOBODY,
+    UNKNOWN_OFFSET,
     Answer,
     Batch,
     Commit,
@@ -146,6 +147,20 @@ def test_whoever_has_less_in_its_log_is_not_elected():
     world.run(5000)
     assert world.leader() == 2
     assert world.applied(3) == ["a"]
+
+
+def test_a_longer_log_of_an_older_epoch_is_not_elected():
+    world = World()
+    world.elect(1)
+    world.isolate(1)
+    world.propose(1, "a", "b", "c")
+    world.stand(2)
+    world.run(200, but=(1,))
+    world.crash(2)
+    world.heal()
+    world.run(6000)
+    assert world.leader() == 3
+    assert world.values(1) == []
 
 
 def test_what_was_voted_survives_a_crash():
@@ -409,6 +424,20 @@ def test_a_snapshot_takes_the_place_of_records_that_were_never_committed():
     assert world.applied(3) == ["a", "b", "c", "d"]
 
 
+def test_a_snapshot_that_comes_too_late_is_not_taken():
+    world = World()
+    world.elect(1)
+    world.propose(1, "a", "b")
+    world.run(400)
+    records = world.nodes[1].disk.records
+    for node_id in (1, 2):
+        old = EpochAndOffset(1, 2)
+        assert world.raft(node_id).downloaded(old, records[:2], world.now_ms) == []
+        assert world.raft(node_id).log.start.offset == 0
+    newer_than_the_leaders_log = EpochAndOffset(1, 9)
+    assert world.raft(1).downloaded(newer_than_the_leaders_log, [], world.now_ms) == []
+
+
 def test_a_node_starts_with_its_snapshot_and_what_follows():
     world = World()
     world.elect(1)
@@ -516,6 +545,18 @@ def test_an_idle_quorum_is_quiet():
     world.deliver = lambda: (counted.append(1), deliver())
     world.run(30_000)
     assert len(counted) <= 2 * 2 * (30_000 / FETCH_WAIT_MS + 2)
+
+
+def test_a_fetch_of_another_epoch_is_sent_here_without_a_high_watermark():
+    """The fetcher's log was not compared: what it has there may be something else."""
+    world = World()
+    world.elect(1)
+    world.propose(1, "a")
+    world.run(400)
+    fetch = FetchRequest(0, Voter(3, "disk-3"), EpochAndOffset(0, 5), 0)
+    (answer,) = world.raft(1).asked("handle", fetch, world.now_ms)
+    assert answer == Answer("handle", FetchResponse(1, Voter(1, "disk-1"), 1))
+    assert answer.response.high_watermark == UNKNOWN_OFFSET
 
 
 def test_an_answer_that_comes_too_late_is_not_taken():

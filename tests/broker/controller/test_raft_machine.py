@@ -5,6 +5,8 @@ crash with a write half done, and come back with what their disk has. `raft_worl
 step; in the end everything heals, and everybody has the same log.
 """
 
+import os
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -169,7 +171,7 @@ class RaftMachine(RuleBasedStateMachine):
 
 TestRaft = RaftMachine.TestCase
 TestRaft.settings = settings(
-    max_examples=100,
+    max_examples=int(os.environ.get("MINIKAFKA_RAFT_EXAMPLES", "100")),
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=list(HealthCheck),
