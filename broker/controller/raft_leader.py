@@ -105,8 +105,7 @@ class Leader:
             return [Answer(handle, self._correction(end))]
         effects: list[Effect] = []
         if is_voter:
-            matched = self._matched[sender.node_id]
-            self._matched[sender.node_id] = max(matched, end.offset)
+            self._matched[sender.node_id] = end.offset
             effects += self._advance()
         parked = Parked(handle, request, now_ms + FETCH_WAIT_MS)
         if sender in self._parked:

@@ -129,3 +129,15 @@ def test_a_log_that_was_cut_knows_what_a_whole_one_knows(ours, data):
         assert short.at(at) == whole.at(at)
     for epoch in range(short.start.epoch, 7):
         assert short.end_of(epoch) == whole.end_of(epoch)
+
+
+@given(epochs, st.integers(0, 8), epochs)
+def test_a_log_that_was_truncated_knows_nothing_of_what_it_had(ours, offset, more):
+    offset = min(offset, len(ours))
+    more = [each for each in more if each >= max(ours[:offset], default=0)]
+    cut, fresh = log_of(*ours), log_of(*ours[:offset], *more)
+    cut.truncate(offset)
+    cut.append(batches_of(more, offset))
+    assert cut.end == fresh.end
+    assert [cut.end_of(epoch) for epoch in range(7)] == [fresh.end_of(each) for each in range(7)]
+    assert all(cut.at(each) == fresh.at(each) for each in range(fresh.end.offset + 1))
