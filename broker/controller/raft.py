@@ -157,7 +157,8 @@ class Raft:
     def propose(self, handle: Any, records: tuple[Any, ...]) -> list[Effect]:
         """Append these records, all or none; one Proposed with this handle tells what became of it.
 
-        Proposals that come during a write are written together by the next one.
+        Proposals that come during a write are written together by the next one; how many there are
+        is for the caller to bound.
         """
         if self._leader is None:
             return [Proposed(handle, Outcome.NOT_LEADER)]
@@ -171,7 +172,7 @@ class Raft:
         return self._turns.take(partial(self._install, snapshot, data), now_ms)
 
     def snapshotted(self, offset: int, now_ms: int) -> list[Effect]:
-        """The state machine has a durable snapshot of all that is below `offset`."""
+        """The state machine has a durable snapshot up to `offset`, which a Commit has named."""
         return self._turns.take(partial(self._cut, offset), now_ms)
 
     def pin(self, voter_id: int, directory_id: str, now_ms: int) -> list[Effect]:
