@@ -167,11 +167,21 @@ def test_a_change_is_asked_for_once_while_it_is_on_its_way():
     scene.holds = True
     assert len(scene.at(SESSION_MS)) == 1
     assert scene.at(SESSION_MS + 1) == []
+    assert scene.liveness.deadline_ms() is None
     assert not scene.beat(1).is_fenced
     scene.holds = False
     scene.commit([])
     assert scene.beat(1).is_fenced
     assert scene.liveness.standing(1) is UNFENCED
+
+
+def test_heartbeats_ask_for_one_change():
+    scene = Scene()
+    scene.register(1)
+    scene.holds = True
+    scene.beat(1)
+    scene.beat(1)
+    assert scene.held == [Change(1, 10, UNFENCED)]
 
 
 def test_a_change_that_failed_is_asked_for_again():
