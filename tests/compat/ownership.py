@@ -94,7 +94,7 @@ class Ownership:
             case "committed":
                 self._commit(holder, event)
             case _:
-                pass  # "refused" and "resumed" change nothing that is not said otherwise.
+                pass  # What else is told changes nothing that is not said otherwise.
 
     def _assign(self, holder: Holder, event: Event) -> None:
         if not holder.is_trusted and not holder.beliefs:

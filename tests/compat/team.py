@@ -89,12 +89,7 @@ class Team:
     """All workers that there ever were in a group."""
 
     def __init__(
-        self,
-        bootstrap: str,
-        topic: str,
-        deadline_s: float,
-        strategy: str = EAGER,
-        session_ms: int = SESSION_MS,
+        self, bootstrap: str, topic: str, deadline_s: float, strategy: str, session_ms: int
     ) -> None:
         """Nobody yet. The group has the topic's name; `deadline_s` bounds each wait."""
         self.deadline_s = deadline_s
@@ -154,9 +149,15 @@ def share_all(members: list[Worker]) -> bool:
 
 
 @contextmanager
-def team(bootstrap: str, topic: str, deadline_s: float = 60.0, *work: str | int) -> Iterator[Team]:
+def team(
+    bootstrap: str,
+    topic: str,
+    deadline_s: float,
+    strategy: str = EAGER,
+    session_ms: int = SESSION_MS,
+) -> Iterator[Team]:
     """A team whose processes end with the test."""
-    made = Team(bootstrap, topic, deadline_s, *work)
+    made = Team(bootstrap, topic, deadline_s, strategy, session_ms)
     try:
         yield made
     finally:

@@ -19,8 +19,8 @@ import pytest
 
 from ..nodes import NodeProcess
 from .churn import Churn, Flow
-from .confluent_client import ConfluentClient
 from .group_worker import COOPERATIVE, EAGER, KINDS
+from .minikafka_client import MinikafkaClient
 from .ownership import Finding
 from .team import PARTITIONS, SESSION_MS, Team, team
 
@@ -119,7 +119,7 @@ def test_a_group_under_churn_loses_nothing_and_owns_nothing_twice(
     tmp_path: Path,
     rounds: dict[str, list[Figures]],
 ):
-    ConfluentClient(node.bootstrap).create_topic(topic, PARTITIONS)
+    MinikafkaClient(node.bootstrap).create_topic(topic, PARTITIONS)
     # A static member has to be back within its session, on a busy machine too.
     session_ms = SESSION_MS if IS_LONG or variant.is_static else SHORT_SESSION_MS
     with (
