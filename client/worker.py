@@ -206,7 +206,7 @@ class Worker:
         await self.close()
 
     async def run(self, until: Until | None = None) -> None:
-        """Work until `stop` is called, or `until` says so, asked after each record and now and then.
+        """Work until `stop` is called, or `until` says so, which is asked after each record.
 
         Then no handler is begun any more, those that run are waited for, and what is done is
         committed. Raises what the handler raised, if that stopped the worker, and what the consumer
