@@ -62,13 +62,14 @@ class HandlerProcess:
     """One child after the other, for the calls of one thread."""
 
     def __init__(self, handler: Handler, timeout_s: float | None) -> None:
-        """Start the first child, without waiting for it."""
+        """Start the first child: a record waits for it, instead of taking long."""
         self._handler = handler
         self._timeout_s = timeout_s
         self._child: tuple[SpawnProcess, Connection] | None = None
         self._is_ready = False
-        with contextlib.suppress(OSError):  # the first record will find out
-            self._start()
+        with contextlib.suppress(EOFError, OSError):  # the first record will find out
+            _, connection = self._start()
+            self._wait_until_ready(connection)
 
     def __call__(self, record: ConsumerRecord) -> None:
         """Work on a record in the child; raises what is listed in `handler`."""
