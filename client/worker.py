@@ -343,13 +343,17 @@ class Worker:
                 self.statistics.overdue += 1
                 log.warning("%s: its handler has been at work for more than %s s", work, limit_s)
 
+    def _take_back(self, names: Collection[TopicPartition]) -> None:
+        """Begin nothing more of these partitions; go on with others."""
+        if self._runner is not None:
+            self._ledger.put_back(self._runner.take_back())
+        self._ledger.hand_back(names)
+        self._dispatch()
+
     async def _drain(self, names: Collection[TopicPartition]) -> None:
         """Wait for what runs of these partitions, for a while, and commit what is done."""
         ledger = self._ledger
-        if self._runner is not None:
-            ledger.put_back(self._runner.take_back())
-        ledger.hand_back(names)
-        self._dispatch()  # what was taken back of other partitions
+        self._take_back(names)
         deadline_ms = int((asyncio.get_running_loop().time() + self._stop_timeout_s) * 1000)
         self._is_draining = True
         while (left := ledger.unfinished(names)) and await self._news.wait(deadline_ms):
@@ -367,6 +371,7 @@ class Worker:
     async def _give_up(self, names: Collection[TopicPartition], is_lost: bool) -> None:
         """These partitions go to somebody else, or are there already."""
         if is_lost:
+            self._take_back(names)
             await self._commits.cancel()
         else:
             await self._drain(names)

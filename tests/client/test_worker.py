@@ -501,22 +501,27 @@ async def test_what_makes_no_sense_is_a_sentence(shared_broker: NodeProcess):
             Worker(started, plain)
 
 
-async def test_run_forever_ends_in_good_order_with_sigterm(shared_broker: NodeProcess, topic: str):
-    script = (
-        "import sys, minikafka\n"
-        f"consumer = minikafka.Consumer({topic!r}, bootstrap_servers={shared_broker.bootstrap!r},"
-        f" group_id='group of {topic}', auto_offset_reset='earliest')\n"
-        "def handle(record): print(record.value.decode(), flush=True)\n"
-        "minikafka.Worker(consumer, handle, commit_interval_ms=3_600_000).run_forever()\n"
-        "print('end', flush=True)\n"
+async def test_the_program_in_the_documents_ends_in_good_order_with_sigterm(
+    shared_broker: NodeProcess, topic: str
+):
+    text = (Path(__file__).parents[2] / "docs" / "worker.md").read_text()
+    _, _, rest = text.partition("```python\n")
+    program, _, _ = rest.partition("```")
+    for old, new in {
+        "localhost:9092": shared_broker.bootstrap,
+        "orders": topic,
+        "billing": f"group of {topic}",
+        "Pool(min=5, max=10)": "Pool(min=1, max=1)",  # or lines might be mixed
+    }.items():
+        assert program.count(old) == 1
+        program = program.replace(old, new)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", f"{program}print('end')", stdout=asyncio.subprocess.PIPE
     )
-    program = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE
-    )
-    assert program.stdout is not None
-    lines = [await within_deadline(program.stdout.readline()) for _ in range(COUNT)]
+    assert process.stdout is not None
+    lines = [await within_deadline(process.stdout.readline()) for _ in range(COUNT)]
     assert sorted(map(int, lines)) == list(range(COUNT))
-    program.send_signal(signal.SIGTERM)
-    assert await within_deadline(program.stdout.read()) == b"end\n"
-    assert await program.wait() == 0
+    process.send_signal(signal.SIGTERM)
+    assert await within_deadline(process.stdout.read()) == b"end\n"
+    assert await process.wait() == 0
     assert await committed(shared_broker, topic) == await ends(shared_broker, topic)
