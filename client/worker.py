@@ -290,7 +290,9 @@ class Worker:
         if isinstance(error, HandlerTimeout) and not work.is_overdue:
             self.statistics.overdue += 1
         attempts = work.failures + 1
-        if attempts < self._max_attempts and not isinstance(error, CannotStartHandler):
+        if isinstance(error, CannotStartHandler):
+            self._stop_at(work, error)
+        elif attempts < self._max_attempts:
             self.statistics.retried += 1
             delay_s = self._delay_s(work.failures)
             log.info("%s: attempt %d failed: %s", work, attempts, describe(error))

@@ -525,3 +525,26 @@ async def test_the_program_in_the_documents_ends_in_good_order_with_sigterm(
     assert await within_deadline(process.stdout.read()) == b"end\n"
     assert await process.wait() == 0
     assert await committed(shared_broker, topic) == await ends(shared_broker, topic)
+
+
+async def test_a_script_that_works_when_it_is_imported_is_told_so(
+    shared_broker: NodeProcess, topic: str, tmp_path: Path
+):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from minikafka import Consumer, Processes, Worker\n"
+        "def handle(record): print(record)\n"
+        f"consumer = Consumer({topic!r}, bootstrap_servers={shared_broker.bootstrap!r},\n"
+        f"    group_id='group of {topic}', auto_offset_reset='earliest')\n"
+        "worker = Worker(consumer, handle, concurrency=Processes(1), dead_letter_topic='dead')\n"
+        "worker.run_forever()\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, errors = await within_deadline(process.communicate())
+    assert process.returncode == 1
+    assert out == b""
+    assert errors.count(b"RuntimeError: this process is for a handler") >= 3
+    assert b"CannotStartHandler: a process for the handler ended 3 times" in errors
+    assert await committed(shared_broker, topic) == {}
