@@ -38,8 +38,8 @@ format: $(VENV)/.dev ## format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-kills: $(VENV)/.dev ## kill -9 a node a hundred times under load: is a record lost or doubled?
-	MINIKAFKA_KILLS=100 $(BIN)/pytest -s tests/chaos $(ARGS)
+kills: $(VENV)/.dev ## kill -9 a node a hundred times under load, workers twenty: is a record lost?
+	MINIKAFKA_KILLS=100 MINIKAFKA_WORKER_KILLS=20 $(BIN)/pytest -s tests/chaos $(ARGS)
 
 churn: $(VENV)/.dev ## groups of all clients, killed and paused for 20 rounds (ROUNDS=3): is a record lost?
 	MINIKAFKA_CHURN=100000 MINIKAFKA_ROUNDS=$(ROUNDS) $(BIN)/pytest -s tests/compat/test_churn.py $(ARGS)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .client.admin import AdminClient, ConfigChange, ConfigResource, NewPartitions, NewTopic
     from .client.cluster import Cluster
     from .client.committed_offsets import OffsetAndMetadata
+    from .client.concurrency import Inline, Pool, Processes, Tasks, ThreadPerRecord, Threads
     from .client.consumer import Consumer
     from .client.delivery import Delivery
     from .client.errors import (
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .client.producer import Producer
     from .client.rebalance_listener import RebalanceListener
     from .client.record import ConsumerRecord, RecordMetadata
+    from .client.worker import Worker
     from .protocol.errors import ErrorCode, KafkaError
 
 __all__ = [
@@ -37,17 +39,24 @@ __all__ = [
     "ConsumerRecord",
     "Delivery",
     "ErrorCode",
+    "Inline",
     "KafkaError",
     "KafkaTimeout",
     "NewPartitions",
     "NewTopic",
     "NoOffset",
     "OffsetAndMetadata",
+    "Pool",
+    "Processes",
     "Producer",
     "RebalanceListener",
     "RecordMetadata",
+    "Tasks",
+    "ThreadPerRecord",
+    "Threads",
     "TopicPartition",
     "UnsupportedByCluster",
+    "Worker",
 ]
 
 _HOMES = {
@@ -61,17 +70,24 @@ _HOMES = {
     "ConsumerRecord": "client.record",
     "Delivery": "client.delivery",
     "ErrorCode": "protocol.errors",
+    "Inline": "client.concurrency",
     "KafkaError": "protocol.errors",
     "KafkaTimeout": "client.errors",
     "NewPartitions": "client.new_topic",
     "NewTopic": "client.new_topic",
     "NoOffset": "client.errors",
     "OffsetAndMetadata": "client.committed_offsets",
+    "Pool": "client.concurrency",
+    "Processes": "client.concurrency",
     "Producer": "client.producer",
     "RebalanceListener": "client.rebalance_listener",
     "RecordMetadata": "client.record",
+    "Tasks": "client.concurrency",
+    "ThreadPerRecord": "client.concurrency",
+    "Threads": "client.concurrency",
     "TopicPartition": "client.metadata",
     "UnsupportedByCluster": "client.errors",
+    "Worker": "client.worker",
 }
 
 

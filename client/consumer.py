@@ -22,12 +22,22 @@ the last record handed out; every other wait than `async for` has an end.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from types import TracebackType
-from typing import Final, Literal, TypeVar
+from typing import Final
 
-from .assignors import ASSIGNORS, Assignor
 from .committed_offsets import OffsetAndMetadata, fetch_committed
+from .consumer_options import (
+    ISOLATION,
+    RESET_TO,
+    STRATEGIES,
+    AssignorName,
+    IsolationLevel,
+    OffsetReset,
+    assignors_of,
+    one_of,
+)
 from .coordinator import Coordinator
 from .errors import ClientNotRunning, KafkaError, KafkaTimeout
 from .fetcher import FetcherSettings
@@ -38,31 +48,22 @@ from .member import MemberSettings
 from .metadata import TopicPartition
 from .network import Network
 from .offsets import EARLIEST, LATEST, OffsetAndTimestamp, list_offsets
-from .positions import READ_COMMITTED, READ_UNCOMMITTED, PositionSettings
+from .positions import PositionSettings
 from .reading import Reading, ReadingSettings
-from .rebalance_listener import RebalanceListener
+from .rebalance_listener import Listeners, RebalanceListener
 from .record import ConsumerRecord
 from .record_decoder import Deserializer
 from .settings import NetworkSettings, parse_servers
 from .subscription import PartitionState, Subscription
 from .topic_selection import TopicSelection
 
-T = TypeVar("T")
-OffsetReset = Literal["earliest", "latest", "none"]
-IsolationLevel = Literal["read_uncommitted", "read_committed"]
-AssignorName = Literal["range", "roundrobin", "sticky", "cooperative-sticky"]
 Partition = TopicPartition | tuple[str, int]
 Offsets = Mapping[TopicPartition, int | OffsetAndMetadata]
 
 FETCH_MAX_BYTES: Final = 50 << 20
 MAX_PARTITION_FETCH_BYTES: Final = 1 << 20
-STRATEGIES: Final[tuple[AssignorName, ...]] = ("range", "roundrobin")
-"""What members of every other client can follow as well."""
 RECORDS_BETWEEN_YIELDS: Final = 500
 """After so many records handed out without a wait the loop gets a turn, to fetch ahead."""
-
-_RESET_TO: Final[dict[str, int | None]] = {"earliest": EARLIEST, "latest": LATEST, "none": None}
-_ISOLATION: Final = {"read_uncommitted": READ_UNCOMMITTED, "read_committed": READ_COMMITTED}
 
 
 class Consumer:
@@ -71,6 +72,8 @@ class Consumer:
     `default_api_timeout_ms` bounds every call that takes no timeout of its own. Of several
     strategies the group takes one that all its members have; see docs/groups.md.
     """
+
+    _committer: RebalanceListener | None = None
 
     @suggest_keywords
     def __init__(
@@ -104,8 +107,8 @@ class Consumer:
         random: Random | None = None,
     ) -> None:
         """Check the options; nothing is opened before start(). Raises ValueError or TypeError."""
-        reset_to = _one_of(_RESET_TO, "auto_offset_reset", auto_offset_reset)
-        self._isolation = isolation = _one_of(_ISOLATION, "isolation_level", isolation_level)
+        reset_to = one_of(RESET_TO, "auto_offset_reset", auto_offset_reset)
+        self._isolation = isolation = one_of(ISOLATION, "isolation_level", isolation_level)
         self._selection = TopicSelection(topics) if topics else None
         self._listener: RebalanceListener | None = None
         self._random = random or Random()
@@ -136,7 +139,7 @@ class Consumer:
             retry_backoff_ms=retry_backoff_ms,
         )
         commit_ms = auto_commit_interval_ms if enable_auto_commit else None
-        group = GroupSettings(member, _assignors(partition_assignment_strategy), commit_ms)
+        group = GroupSettings(member, assignors_of(partition_assignment_strategy), commit_ms)
         self._settings = ReadingSettings(fetcher_settings, group, default_api_timeout_ms)
         self._max_poll_records = max_poll_records
         self._subscription = Subscription()
@@ -152,6 +155,16 @@ class Consumer:
         """
         return cls(*topics, **options_of(cls, config))
 
+    @property
+    def group_id(self) -> str | None:
+        """The group for which is committed, if there is one."""
+        return self._settings.group.member.group_id
+
+    @property
+    def bootstrap_servers(self) -> list[str]:
+        """Where the cluster was said to be, as HOST:PORT."""
+        return [f"{host}:{port}" for host, port in self._network_settings.bootstrap_servers]
+
     async def start(self) -> "Consumer":
         """Find the cluster and the topics; without a group, take a position in each partition.
 
@@ -164,7 +177,7 @@ class Consumer:
         await network.start()
         self._running = Reading(network, self._subscription, self._settings)
         try:
-            await self._running.start(self._selection, self._listener)
+            await self._running.start(self._selection, self._listeners())
         except BaseException:
             await self._stop(commits=False)
             raise
@@ -218,7 +231,18 @@ class Consumer:
         self._selection = selection
         self._listener = listener
         if self._running is not None:
-            self._running.select(selection, listener)
+            self._running.select(selection, self._listeners())
+
+    def hand_over(self, committer: RebalanceListener) -> None:
+        """Let somebody else commit, who hears of each rebalance before the user's listener does.
+
+        Before `start`; there is no auto-commit then. A Worker calls this.
+        """
+        if self._running is not None:
+            raise ValueError("this consumer has been started: the Worker starts and closes it")
+        self._committer = committer
+        group = replace(self._settings.group, auto_commit_interval_ms=None)
+        self._settings = replace(self._settings, group=group)
 
     async def unsubscribe(self) -> None:
         """Read nothing, and leave the group, having committed what was handed out."""
@@ -428,6 +452,10 @@ class Consumer:
         for name, offset in (await self._offsets_at(time, names)).items():
             self.seek(name, offset)
 
+    def _listeners(self) -> RebalanceListener | None:
+        both = [each for each in (self._committer, self._listener) if each is not None]
+        return Listeners(*both) if both else None
+
     def _wake(self) -> None:
         if self._running is not None:
             self._running.fetcher.wake()
@@ -455,21 +483,6 @@ class Consumer:
         if running.group is None or running.coordinator is None:
             raise ValueError("offsets are committed for a group: give the consumer a group_id")
         return running.group, running.coordinator
-
-
-def _one_of(values: Mapping[str, T], option: str, name: str) -> T:
-    """What the name stands for; raises ValueError that lists the names."""
-    if name not in values:
-        raise ValueError(f"{option}={name!r} is none of {', '.join(values)}")
-    return values[name]
-
-
-def _assignors(names: AssignorName | Sequence[AssignorName]) -> tuple[Assignor, ...]:
-    names = [names] if isinstance(names, str) else names
-    if not names:
-        raise ValueError("partition_assignment_strategy names no strategy")
-    option = "partition_assignment_strategy"
-    return tuple(_one_of(ASSIGNORS, option, name) for name in dict.fromkeys(names))
 
 
 def _committable(offsets: Offsets | ConsumerRecord) -> dict[TopicPartition, OffsetAndMetadata]:

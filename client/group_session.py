@@ -16,9 +16,8 @@ cancelled. Until then no record is handed out.
 """
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,9 +29,8 @@ from .fetcher import Fetcher
 from .group_member import GroupMember
 from .member import Change, MemberSettings
 from .membership import Membership
-from .metadata import TopicPartition
 from .network import Network
-from .rebalance_listener import RebalanceListener
+from .rebalance_listener import RebalanceListener, call_listener
 from .subscription import Subscription
 
 log = logging.getLogger(__name__)
@@ -171,7 +169,7 @@ class GroupSession:
         listener = self.listener
         if membership is not None and membership.owned and listener is not None:
             tell = listener.on_partitions_revoked
-            await _call(
+            await call_listener(
                 tell if membership.has_place else listener.on_partitions_lost,
                 set(membership.owned),
             )
@@ -205,16 +203,16 @@ class GroupSession:
         self._fetcher.wake()
         member.perform(member.membership.end_change(self._network.now_ms()))
         if change.is_assignment and self.listener is not None:
-            await _call(self.listener.on_partitions_assigned, set(change.assigned))
+            await call_listener(self.listener.on_partitions_assigned, set(change.assigned))
 
     async def _give_up(self, change: Change) -> None:
         if change.lost and self.listener is not None:
-            await _call(self.listener.on_partitions_lost, set(change.lost))
+            await call_listener(self.listener.on_partitions_lost, set(change.lost))
         if change.revoked:
             if self._settings.auto_commit_interval_ms is not None:
                 await self.commits.commit_quietly(self._timeout_ms)
             if self.listener is not None:
-                await _call(self.listener.on_partitions_revoked, set(change.revoked))
+                await call_listener(self.listener.on_partitions_revoked, set(change.revoked))
 
     def _schedule_commit(self, interval_ms: int) -> None:
         """Bring the user to poll when positions are to be committed."""
@@ -255,13 +253,3 @@ class GroupSession:
         generation, now_ms = identity.generation, self._network.now_ms()
         self._member.perform(membership.commit_refused(code, generation, now_ms))
         return code is ErrorCode.ILLEGAL_GENERATION and membership.keeps(offsets, generation)
-
-
-async def _call(
-    function: Callable[[set[TopicPartition]], Awaitable[None] | None],
-    partitions: set[TopicPartition],
-) -> None:
-    """Call a listener's method, whether it is async or not."""
-    result = function(partitions)
-    if inspect.isawaitable(result):
-        await result

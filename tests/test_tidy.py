@@ -53,6 +53,8 @@ TESTED_ELSEWHERE = {
     "client/outcome": "tests/client/test_admin.py",
     "client/questions": "tests/client/test_admin.py",
     "client/views": "tests/client/test_cluster.py",
+    "client/consumer_options": "tests/client/test_consumer.py",
+    "client/runner": "tests/client/test_worker.py",
     "protocol/batch": "tests/protocol/test_records.py",
     "protocol/compiler": "tests/protocol/test_api_oracle.py",
     "protocol/header": "tests/protocol/test_codec_tables.py",

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from minikafka import Consumer, KafkaError, TopicPartition
-from minikafka.client.rebalance_listener import RebalanceListener
+from minikafka.client.rebalance_listener import Listeners, RebalanceListener
 from minikafka.protocol.errors import ErrorCode
 
 from ..transport.scripted_broker import ScriptedBroker
@@ -208,3 +208,21 @@ async def test_a_listener_may_unsubscribe(broker: ScriptedBroker, group: Scripte
                 assert await consumer.getmany(timeout_ms=20) == {}
         assert await consumer.getmany(timeout_ms=20) == {}
         assert consumer.assignment() == set()
+
+
+async def test_of_several_listeners_each_hears_in_its_turn_and_by_its_own_rules():
+    heard: list[tuple[str, set[TopicPartition]]] = []
+
+    class Plain(RebalanceListener):
+        def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+            heard.append(("revoked", revoked))
+
+    class Waits(RebalanceListener):
+        async def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
+            heard.append(("lost", lost))
+
+    both = Listeners(Waits(), Plain())
+    await both.on_partitions_assigned({T0})
+    await both.on_partitions_revoked({T0})
+    await both.on_partitions_lost({T0})
+    assert heard == [("revoked", {T0}), ("lost", {T0}), ("revoked", {T0})]
