@@ -270,8 +270,7 @@ class MinikafkaMember:
     """Our own."""
 
     def __init__(self, post: Post) -> None:
-        from minikafka import Consumer, KafkaError
-        from minikafka.client.rebalance_listener import RebalanceListener
+        from minikafka import Consumer, KafkaError, RebalanceListener
 
         class MinikafkaListener(Listener, RebalanceListener):
             pass
