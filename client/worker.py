@@ -118,6 +118,8 @@ class Worker:
         self._paused: set[TopicPartition] = set()
         self._until: Until | None = None
         self._is_stopping = True
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
         self._is_draining = False
         self._failure: BaseException | None = None
         self._commit_at_s = 0.0
@@ -144,7 +146,9 @@ class Worker:
         return self
 
     async def close(self) -> None:
-        """Close all that was started; handlers that are still at work go unheard."""
+        """Let `run` come to its end, and close all; handlers still at work then go unheard."""
+        self.stop()
+        await self._at_rest.wait()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.close()
@@ -177,12 +181,16 @@ class Worker:
         self._until = until
         self._failure = None
         self._is_stopping = False
+        self._at_rest.clear()
         try:
             while not self._is_stopping:
                 await self._turn()
         finally:
             self._is_stopping = True
-            await self._come_to_rest()
+            try:
+                await self._come_to_rest()
+            finally:
+                self._at_rest.set()
         if self._failure is not None:
             raise self._failure
 
