@@ -77,10 +77,13 @@ class ThreadRunner:
 
     def take_back(self) -> list[Work]:
         """What has not begun."""
-        works: list[Work] = []
+        queued: list[Work | None] = []
         with contextlib.suppress(Empty):
-            while (work := self._queue.get_nowait()) is not None:
-                works.append(work)
+            while True:
+                queued.append(self._queue.get_nowait())
+        works = [work for work in queued if work is not None]
+        for _ in range(len(queued) - len(works)):
+            self._queue.put(None)  # threads are still to end
         self._busy -= len(works)
         return works
 

@@ -108,8 +108,10 @@ class WorkLedger:
         """How many records are admitted and not done, those of forgotten partitions included."""
         self._by_partition = by_partition
         self._ready: deque[Work] = deque()
-        self._lanes: dict[Any, deque[Work] | None] = {}
-        """The busy lanes, and what waits behind the first of each; None saves an empty deque."""
+        self._first: dict[Any, Work] = {}
+        """Of each lane: what is ready, running or backing off, be its partition forgotten or not."""
+        self._waiting: dict[Any, deque[Work]] = {}
+        """Of the lanes that have more: what waits behind the first."""
         self._backing_off: list[tuple[float, int, Work]] = []
         self._sequence = count()
 
@@ -149,8 +151,11 @@ class WorkLedger:
         return work
 
     def put_back(self, works: Iterable[Work]) -> None:
-        """These were taken, in this order, and not begun."""
+        """These were taken, in this order, and not begun; those given up are forgotten."""
         for work in reversed(list(works)):
+            if not self.owns(work):
+                self.done(work)
+                continue
             self.running.discard(work)
             work.is_running = False
             self._ready.appendleft(work)
@@ -164,11 +169,15 @@ class WorkLedger:
         self.running.discard(work)
         del work.partition.unfinished[work.record.offset]
         self.in_flight -= 1
-        waiting = self._lanes.get(work.lane)
-        if waiting:
-            self._ready.append(waiting.popleft())
-        elif work.lane is not None:
-            del self._lanes[work.lane]
+        lane = work.lane
+        waiting = self._waiting.get(lane)
+        if waiting is not None:
+            self._first[lane] = waiting.popleft()
+            self._ready.append(self._first[lane])
+            if not waiting:
+                del self._waiting[lane]
+        elif lane is not None:
+            del self._first[lane]
 
     def retry(self, work: Work, at_s: float) -> None:
         """The handler failed: the record is to be taken again from `at_s` on.
@@ -230,16 +239,14 @@ class WorkLedger:
             partition = work.partition
             del partition.unfinished[work.record.offset]
             partition.next_offset = min(partition.next_offset, work.record.offset)
-            self._lanes.pop(work.lane, None)
+            self._waiting.pop(work.lane, None)
+            if self._first.get(work.lane) is work:
+                del self._first[work.lane]
         self.in_flight -= len(back)
         gone = set(back)
         self._ready = deque(work for work in self._ready if work not in gone)
         self._backing_off = [each for each in self._backing_off if each[2] not in gone]
         heapify(self._backing_off)
-        for partition in partitions:
-            for work in partition.unfinished.values():
-                if work.lane is not None:
-                    self._lanes[work.lane] = None
 
     def forget(self, names: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Hand back, and have nothing to do with these partitions any more.
@@ -267,15 +274,15 @@ class WorkLedger:
     def _line_up(self, work: Work) -> None:
         """Behind those of its lane, or ready."""
         lane = work.lane
-        if lane is None:
-            self._ready.append(work)
-        elif lane not in self._lanes:
-            self._lanes[lane] = None
-            self._ready.append(work)
-        elif (waiting := self._lanes[lane]) is None:
-            self._lanes[lane] = deque((work,))
-        else:
-            waiting.append(work)
+        if lane is not None:
+            if lane in self._first:
+                waiting = self._waiting.get(lane)
+                if waiting is None:
+                    waiting = self._waiting[lane] = deque()
+                waiting.append(work)
+                return
+            self._first[lane] = work
+        self._ready.append(work)
 
 
 def _lane(name: TopicPartition, key: Any) -> Any:

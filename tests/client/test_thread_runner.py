@@ -120,9 +120,10 @@ async def test_what_has_not_begun_can_be_taken_back():
     for each in works:
         runner.run(each)
     await until(lambda: len(calls.threads) == 2)
+    runner._queue.put(None)  # a thread is to end, when it is its turn
     assert runner.take_back() == works[2:]
     assert runner.take_back() == []
     calls.go.set()
-    await until(lambda: len(calls.finished) == 2)
+    await until(lambda: len(calls.finished) == 2 and calls.closed == 1)
     await runner.close()
     assert calls.made == calls.closed == 2

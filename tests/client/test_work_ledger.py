@@ -217,6 +217,30 @@ def test_a_failure_in_a_lost_partition_is_somebody_elses():
     assert ledger.take() is None
 
 
+def test_a_lost_record_that_runs_holds_its_key_whatever_is_handed_back():
+    ledger = WorkLedger(2, 100)
+    ledger.admit(P0, [record(1, "a")], 0)
+    old = ledger.take()
+    ledger.forget([P0])
+    for _ in range(2):
+        ledger.admit(P0, [record(1, "a"), record(2, "a")], 0)
+        ledger.forget([P0])
+    ledger.admit(P0, [record(1, "a")], 0)
+    assert ledger.take() is None
+    ledger.done(old)
+    assert ledger.take().record.offset == 1
+
+
+def test_what_was_not_begun_of_a_lost_partition_is_forgotten():
+    ledger = WorkLedger(1, 100)
+    ledger.admit(P0, [record(1, "a")], 0)
+    work = ledger.take()
+    ledger.forget([P0])
+    ledger.put_back([work])
+    assert ledger.in_flight == 0
+    assert ledger.take() is None
+
+
 def test_to_forget_what_is_done_asks_for_nothing_again():
     ledger = WorkLedger(1, 100)
     ledger.admit(P0, [record(1)], 0)
@@ -419,11 +443,12 @@ class LedgerMachine(RuleBasedStateMachine):
             self.pass_time(4)
         assert self.committed == self.ends
         assert self.ledger.in_flight == 0
-        assert not self.ledger._lanes
+        assert not self.ledger._first
+        assert not self.ledger._waiting
 
 
 TestLedger = LedgerMachine.TestCase
-TestLedger.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestLedger.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 
 
 def forgetful_of_keys(ledger, work):
@@ -442,7 +467,7 @@ def forgetful_of_what_waits(ledger, names):
 
 def quick_to_free_lanes(ledger, names):
     again = forget(ledger, names)
-    ledger._lanes = {lane: None for lane in ledger._lanes if lane[0] in ledger.partitions}
+    ledger._first = {k: v for k, v in ledger._first.items() if k[0] in ledger.partitions}
     return again
 
 
