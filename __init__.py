@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from .client.admin import AdminClient, ConfigChange, ConfigResource, NewPartitions, NewTopic
     from .client.cluster import Cluster
     from .client.committed_offsets import OffsetAndMetadata
+    from .client.concurrency import Inline, Pool, Processes, Tasks, ThreadPerRecord, Threads
     from .client.consumer import Consumer
     from .client.metadata import TopicPartition
     from .client.producer import Producer
     from .client.rebalance_listener import RebalanceListener
     from .client.record import ConsumerRecord, RecordMetadata
+    from .client.worker import Worker
     from .protocol.errors import KafkaError
 
 __all__ = [
@@ -25,14 +27,21 @@ __all__ = [
     "ConfigResource",
     "Consumer",
     "ConsumerRecord",
+    "Inline",
     "KafkaError",
     "NewPartitions",
     "NewTopic",
     "OffsetAndMetadata",
+    "Pool",
+    "Processes",
     "Producer",
     "RebalanceListener",
     "RecordMetadata",
+    "Tasks",
+    "ThreadPerRecord",
+    "Threads",
     "TopicPartition",
+    "Worker",
 ]
 
 _HOMES = {
@@ -42,14 +51,21 @@ _HOMES = {
     "ConfigResource": "client.configs",
     "Consumer": "client.consumer",
     "ConsumerRecord": "client.record",
+    "Inline": "client.concurrency",
     "KafkaError": "protocol.errors",
     "NewPartitions": "client.new_topic",
     "NewTopic": "client.new_topic",
     "OffsetAndMetadata": "client.committed_offsets",
+    "Pool": "client.concurrency",
+    "Processes": "client.concurrency",
     "Producer": "client.producer",
     "RebalanceListener": "client.rebalance_listener",
     "RecordMetadata": "client.record",
+    "Tasks": "client.concurrency",
+    "ThreadPerRecord": "client.concurrency",
+    "Threads": "client.concurrency",
     "TopicPartition": "client.metadata",
+    "Worker": "client.worker",
 }
 
 

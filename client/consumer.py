@@ -22,6 +22,7 @@ the last record handed out; every other wait than `async for` has an end.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from random import Random
 from types import TracebackType
@@ -40,7 +41,7 @@ from .network import Network
 from .offsets import EARLIEST, LATEST, OffsetAndTimestamp, list_offsets
 from .positions import READ_COMMITTED, READ_UNCOMMITTED, PositionSettings
 from .reading import Reading, ReadingSettings
-from .rebalance_listener import RebalanceListener
+from .rebalance_listener import Listeners, RebalanceListener
 from .record import ConsumerRecord
 from .record_decoder import Deserializer
 from .settings import NetworkSettings, parse_servers
@@ -71,6 +72,8 @@ class Consumer:
     `default_api_timeout_ms` bounds every call that takes no timeout of its own. Of several
     strategies the group takes one that all its members have; see docs/groups.md.
     """
+
+    _committer: RebalanceListener | None = None
 
     @suggest_keywords
     def __init__(
@@ -144,6 +147,16 @@ class Consumer:
         self._since_yield = 0
         self._not_running = "has not been started: use `async with` or await start()"
 
+    @property
+    def group_id(self) -> str | None:
+        """The group for which is committed, if there is one."""
+        return self._settings.group.member.group_id
+
+    @property
+    def bootstrap_servers(self) -> list[str]:
+        """Where the cluster was said to be, as HOST:PORT."""
+        return [f"{host}:{port}" for host, port in self._network_settings.bootstrap_servers]
+
     async def start(self) -> "Consumer":
         """Find the cluster and the topics; without a group, take a position in each partition.
 
@@ -156,7 +169,7 @@ class Consumer:
         await network.start()
         self._running = Reading(network, self._subscription, self._settings)
         try:
-            await self._running.start(self._selection, self._listener)
+            await self._running.start(self._selection, self._listeners())
         except BaseException:
             await self._stop(commits=False)
             raise
@@ -210,7 +223,18 @@ class Consumer:
         self._selection = selection
         self._listener = listener
         if self._running is not None:
-            self._running.select(selection, listener)
+            self._running.select(selection, self._listeners())
+
+    def hand_over(self, committer: RebalanceListener) -> None:
+        """Let somebody else commit, who hears of each rebalance before the user's listener does.
+
+        Before `start`; there is no auto-commit then. A Worker calls this.
+        """
+        if self._running is not None:
+            raise ValueError("this consumer has been started: the Worker starts and closes it")
+        self._committer = committer
+        group = replace(self._settings.group, auto_commit_interval_ms=None)
+        self._settings = replace(self._settings, group=group)
 
     async def unsubscribe(self) -> None:
         """Read nothing, and leave the group, having committed what was handed out."""
@@ -410,6 +434,10 @@ class Consumer:
         names = [TopicPartition(*each) for each in partitions] or list(self.assignment())
         for name, offset in (await self._offsets_at(time, names)).items():
             self.seek(name, offset)
+
+    def _listeners(self) -> RebalanceListener | None:
+        both = [each for each in (self._committer, self._listener) if each is not None]
+        return Listeners(*both) if both else None
 
     def _wake(self) -> None:
         if self._running is not None:

@@ -13,8 +13,7 @@ that it was read before the next one is asked for.
 """
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,9 +25,8 @@ from .fetcher import Fetcher
 from .group_member import GroupMember
 from .member import Change, MemberSettings
 from .membership import NO_GENERATION, Membership
-from .metadata import TopicPartition
 from .network import Network
-from .rebalance_listener import RebalanceListener
+from .rebalance_listener import RebalanceListener, call_listener
 from .subscription import Subscription
 
 _NOBODY: Final = Identity()
@@ -126,7 +124,7 @@ class GroupSession:
             await self.commits.commit_quietly(self._timeout_ms)
         owned = self._member.membership.owned if self._member is not None else ()
         if owned and self.listener is not None:
-            await _call(self.listener.on_partitions_revoked, set(owned))
+            await call_listener(self.listener.on_partitions_revoked, set(owned))
 
     async def _carry_out(self, change: Change, member: GroupMember) -> None:
         """Tell the listener, and read what is owned then. What the listener raises is raised."""
@@ -138,16 +136,16 @@ class GroupSession:
             self._fetcher.wake()
             member.perform(member.membership.end_change(self._network.now_ms()))
         if change.is_assignment and self.listener is not None:
-            await _call(self.listener.on_partitions_assigned, set(change.assigned))
+            await call_listener(self.listener.on_partitions_assigned, set(change.assigned))
 
     async def _give_up(self, change: Change) -> None:
         if change.lost and self.listener is not None:
-            await _call(self.listener.on_partitions_lost, set(change.lost))
+            await call_listener(self.listener.on_partitions_lost, set(change.lost))
         if change.revoked:
             if self._settings.auto_commit_interval_ms is not None:
                 await self.commits.commit_quietly(self._timeout_ms)
             if self.listener is not None:
-                await _call(self.listener.on_partitions_revoked, set(change.revoked))
+                await call_listener(self.listener.on_partitions_revoked, set(change.revoked))
 
     def _schedule_commit(self, interval_ms: int) -> None:
         """Bring the user to poll when positions are to be committed."""
@@ -184,13 +182,3 @@ class GroupSession:
             now_ms = self._network.now_ms()
             membership = self._member.membership
             self._member.perform(membership.commit_refused(code, generation, now_ms))
-
-
-async def _call(
-    function: Callable[[set[TopicPartition]], Awaitable[None] | None],
-    partitions: set[TopicPartition],
-) -> None:
-    """Call a listener's method, whether it is async or not."""
-    result = function(partitions)
-    if inspect.isawaitable(result):
-        await result

@@ -1,6 +1,7 @@
 """What a program does when its partitions change: subclass this, and give it to `subscribe`."""
 
-from collections.abc import Awaitable
+import inspect
+from collections.abc import Awaitable, Callable
 
 from .metadata import TopicPartition
 
@@ -21,3 +22,36 @@ class RebalanceListener:
     def on_partitions_lost(self, lost: set[TopicPartition]) -> Awaitable[None] | None:
         """These are gone, and others may read them already: nothing can be committed."""
         return self.on_partitions_revoked(lost)
+
+
+class Listeners(RebalanceListener):
+    """Several listeners, told one after the other."""
+
+    def __init__(self, *listeners: RebalanceListener) -> None:
+        """In the order in which they are told."""
+        self._listeners = listeners
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Tell all."""
+        for each in self._listeners:
+            await call_listener(each.on_partitions_revoked, revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Tell all."""
+        for each in self._listeners:
+            await call_listener(each.on_partitions_assigned, assigned)
+
+    async def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
+        """Tell all."""
+        for each in self._listeners:
+            await call_listener(each.on_partitions_lost, lost)
+
+
+async def call_listener(
+    function: Callable[[set[TopicPartition]], Awaitable[None] | None],
+    partitions: set[TopicPartition],
+) -> None:
+    """Call a listener's method, whether it is async or not."""
+    result = function(partitions)
+    if inspect.isawaitable(result):
+        await result
