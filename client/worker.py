@@ -24,7 +24,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from random import Random
 from types import TracebackType
 from typing import Final, Protocol
@@ -163,7 +163,7 @@ class Worker:
         self._look_at_s = 0.0
         self._committing: asyncio.Task[None] | None = None
         self._burials: set[asyncio.Task[None]] = set()
-        consumer.hand_over(_Listener(self))
+        consumer.hand_over(_Listener(self._give_up))
 
     async def start(self) -> "Worker":
         """Start the consumer, and the tasks, threads or processes."""
@@ -171,9 +171,13 @@ class Worker:
             return self
         loop = asyncio.get_running_loop()
         self._news = Signal(loop)
-        if self._own_producer is not None:
-            await self._own_producer.start()
-        await self._consumer.start()
+        try:
+            if self._own_producer is not None:
+                await self._own_producer.start()
+            await self._consumer.start()
+        except BaseException:
+            await self.close()
+            raise
         self._runner = _make_runner(
             self._concurrency, self._handler, self._handler_timeout_s, self._finished
         )
@@ -202,7 +206,7 @@ class Worker:
         await self.close()
 
     async def run(self, until: Until | None = None) -> None:
-        """Work until `stop` is called, or `until` says so of the statistics after some record.
+        """Work until `stop` is called, or `until` says so, which is asked after each record.
 
         Then no handler is begun any more, those that run are waited for, and what is done is
         committed. Raises what the handler raised, if that stopped the worker, and what the consumer
@@ -225,7 +229,8 @@ class Worker:
     def stop(self) -> None:
         """Let `run` come to its end; from another thread by `loop.call_soon_threadsafe`."""
         self._is_stopping = True
-        self._news.fire()
+        if self._runner is not None:
+            self._news.fire()
 
     def run_forever(self) -> None:
         """The whole of a program: start, work until SIGINT or SIGTERM, and stop in good order."""
@@ -247,6 +252,7 @@ class Worker:
             self._commit_at_s = now_s + self._commit_interval_s
         if now_s >= self._look_at_s:
             self._look_for_overdue(now_s)
+            self._look_for_the_end()
             self._look_at_s = now_s + TURN_MS / 1000
         ledger = self._ledger
         if self._has_room():
@@ -306,11 +312,21 @@ class Worker:
     def _go_on(self) -> None:
         """Something has ended: begin the next, and tell who waits for it."""
         self.statistics.in_flight = self._ledger.in_flight
-        if self._until is not None and not self._is_stopping and self._until(self.statistics):
-            self.stop()
+        self._look_for_the_end()
         self._dispatch()
         if self._is_draining or self._has_room():
             self._news.fire()
+
+    def _look_for_the_end(self) -> None:
+        if self._until is None or self._is_stopping:
+            return
+        try:
+            is_over = self._until(self.statistics)
+        except Exception as error:  # noqa: BLE001 - whatever it is, `run` raises it
+            self._stop_with(error)
+        else:
+            if is_over:
+                self.stop()
 
     def _failed(self, work: Work, error: BaseException) -> None:
         """Try again, put aside, or stop."""
@@ -419,7 +435,7 @@ class Worker:
         news = ledger.committable()
         await self._commit({name: news[name] for name in names if name in news})
 
-    async def give_up(self, names: Collection[TopicPartition], *, is_lost: bool) -> None:
+    async def _give_up(self, names: Collection[TopicPartition], is_lost: bool) -> None:
         """These partitions go to somebody else, or are there already."""
         if is_lost:
             await self._end_commit()
@@ -438,6 +454,7 @@ class Worker:
 
     def _forget(self, names: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         again = self._ledger.forget(names)
+        self._paused.difference_update(names)
         self.statistics.in_flight = self._ledger.in_flight
         return again
 
@@ -445,14 +462,14 @@ class Worker:
 class _Listener(RebalanceListener):
     """What the group tells the worker."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, give_up: Callable[[set[TopicPartition], bool], Awaitable[None]]) -> None:
+        self._give_up = give_up
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        await self._worker.give_up(revoked, is_lost=False)
+        await self._give_up(revoked, False)
 
     async def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
-        await self._worker.give_up(lost, is_lost=True)
+        await self._give_up(lost, True)
 
 
 def _make_runner(

@@ -4,9 +4,14 @@ The handlers note what they were given; what a group has committed is asked of t
 """
 
 import asyncio
+import os
+import signal
+import sys
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,13 +23,20 @@ from minikafka import (
     Inline,
     NewTopic,
     Pool,
+    Processes,
     Producer,
+    RebalanceListener,
     Tasks,
     ThreadPerRecord,
     Threads,
+    TopicPartition,
     Worker,
 )
+from minikafka.client.errors import ClientNotRunning
 from minikafka.client.work_statistics import WorkStatistics
+
+# By the name under which a process of its own can import it.
+from minikafka.tests.client.worker_handlers import misbehave, note
 
 from ..nodes import NodeProcess
 
@@ -80,12 +92,17 @@ class Seen:
 IN_ORDER = {key: list(range(key, COUNT, KEYS)) for key in range(KEYS)}
 
 
+async def create(broker: NodeProcess, name: str) -> None:
+    """An empty topic."""
+    async with AdminClient(bootstrap_servers=broker.bootstrap) as admin:
+        await admin.create_topics([NewTopic(name, PARTITIONS, 1)])
+
+
 @pytest.fixture
 async def topic(shared_broker: NodeProcess, request: pytest.FixtureRequest) -> str:
     """A topic of this test, with COUNT numbered records of KEYS keys."""
     name = request.node.name.replace("[", "-").replace("]", "")
-    async with AdminClient(bootstrap_servers=shared_broker.bootstrap) as admin:
-        await admin.create_topics([NewTopic(name, PARTITIONS, 1)])
+    await create(shared_broker, name)
     async with Producer(bootstrap_servers=shared_broker.bootstrap) as producer:
         for number in range(COUNT):
             await producer.send(name, b"%d" % number, key=b"key %d" % (number % KEYS))
@@ -119,6 +136,20 @@ async def ends(broker: NodeProcess, topic: str) -> dict[int, int]:
     async with Consumer(topic, bootstrap_servers=broker.bootstrap) as consumer:
         offsets = await consumer.end_offsets([(topic, index) for index in range(PARTITIONS)])
     return {name.partition: offset for name, offset in offsets.items() if offset}
+
+
+async def read_all(broker: NodeProcess, topic: str, count: int) -> list[ConsumerRecord]:
+    """The first so many records of a topic."""
+    options: dict[str, Any] = {"group_id": None, "auto_offset_reset": "earliest"}
+    async with consumer_of(broker, topic, **options) as consumer:
+        return [await consumer.getone(timeout_ms=20_000) for _ in range(count)]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():
+            await asyncio.sleep(0.001)
 
 
 async def within_deadline(waiting: Any) -> Any:
@@ -156,4 +187,336 @@ async def test_an_async_handler_too(shared_broker: NodeProcess, topic: str, conc
         await within_deadline(worker.run(until=all_done))
     assert seen.by_key() == IN_ORDER
     assert (seen.most_at_once > 1) == (concurrency != Inline())
+    assert await committed(shared_broker, topic) == await ends(shared_broker, topic)
+
+
+async def test_processes_too(shared_broker: NodeProcess, tmp_path: Path):
+    name, path = "processes", tmp_path / "notes"
+    await create(shared_broker, name)
+    async with Producer(bootstrap_servers=shared_broker.bootstrap) as producer:
+        for number in range(50):
+            await producer.send(name, b"%d" % number, key=os.fsencode(path))
+    worker = Worker(consumer_of(shared_broker, name), note, concurrency=Processes(2))
+    async with worker:
+        await within_deadline(worker.run(until=lambda statistics: statistics.done == 50))
+    notes = [line.split() for line in path.read_text().splitlines()]
+    assert [int(number) for number, _ in notes] == list(range(50))
+    assert str(os.getpid()) not in {pid for _, pid in notes}
+    assert await committed(shared_broker, name) == await ends(shared_broker, name)
+
+
+async def test_a_handler_that_kills_its_process_is_tried_again_and_then_put_aside(
+    shared_broker: NodeProcess, tmp_path: Path
+):
+    name, path = "killers", tmp_path / "notes"
+    await create(shared_broker, name)
+    async with Producer(bootstrap_servers=shared_broker.bootstrap) as producer:
+        for value in (b"1", b"kill", b"2", b"hang", b"3"):
+            await producer.send(name, value, key=os.fsencode(path), partition=0)
+    worker = Worker(
+        consumer_of(shared_broker, name),
+        misbehave,
+        concurrency=Processes(1),
+        max_attempts=2,
+        dead_letter_topic="killers.dead",
+        handler_timeout_s=2.0,
+        **FAST,
+    )
+    async with worker:
+        await within_deadline(worker.run(until=lambda each: each.done + each.failed == 5))
+    assert [line.split()[0] for line in path.read_text().splitlines()] == ["1", "2", "3"]
+    assert (worker.statistics.failed, worker.statistics.retried) == (2, 2)
+    assert worker.statistics.overdue == 2
+    letters = await read_all(shared_broker, "killers.dead", 2)
+    errors = [dict(letter.headers)["dead-letter.error"] for letter in letters]
+    assert errors[0] == b"HandlerDied: its process ended with signal 9"
+    assert errors[1].startswith(b"HandlerTimeout: ended after 2.0 s")
+    assert await committed(shared_broker, name) == await ends(shared_broker, name)
+
+
+@pytest.mark.parametrize(
+    "concurrency", [Inline(), Threads(4)], ids=lambda each: type(each).__name__
+)
+async def test_what_fails_is_tried_again_before_what_comes_after_it(
+    shared_broker: NodeProcess, topic: str, concurrency: Any
+):
+    seen, tried = Seen(), defaultdict[bytes, int](int)
+
+    def handle(record: ConsumerRecord) -> None:
+        tried[record.value] += 1
+        if int(record.value) % 10 == 0 and tried[record.value] < 3:
+            raise ValueError("not yet")
+        seen.plain(record)
+
+    worker = Worker(consumer_of(shared_broker, topic), handle, concurrency=concurrency, **FAST)
+    async with worker:
+        await within_deadline(worker.run(until=all_done))
+    assert seen.by_key() == IN_ORDER
+    assert worker.statistics.retried == 2 * COUNT / 10
+    assert worker.statistics.wait.count == COUNT
+    assert worker.statistics.work.count == COUNT + worker.statistics.retried
+
+
+async def test_what_fails_every_time_becomes_a_dead_letter(shared_broker: NodeProcess, topic: str):
+    async def handle(record: ConsumerRecord) -> None:
+        if record.value == b"100":
+            raise ValueError("never")
+
+    consumer = consumer_of(shared_broker, topic)
+    dead = f"{topic}.dead"
+    worker = Worker(consumer, handle, concurrency=Tasks(5), dead_letter_topic=dead, **FAST)
+    async with worker:
+        await within_deadline(worker.run(until=all_done))
+    [letter] = await read_all(shared_broker, dead, 1)
+    assert (letter.key, letter.value) == (b"key 2", b"100")
+    headers = dict(letter.headers)
+    assert headers["dead-letter.topic"] == topic.encode()
+    assert headers["dead-letter.error"] == b"ValueError: never"
+    assert headers["dead-letter.attempts"] == b"3"
+    assert await committed(shared_broker, topic) == await ends(shared_broker, topic)
+
+
+@pytest.mark.parametrize(
+    "concurrency", [Inline(), Pool(1, 3)], ids=lambda each: type(each).__name__
+)
+async def test_without_a_place_for_dead_letters_the_worker_stops_before_the_record(
+    shared_broker: NodeProcess, topic: str, concurrency: Any
+):
+    seen, failing = Seen(), b"150"
+
+    def handle(record: ConsumerRecord) -> None:
+        if record.value == failing:
+            raise ValueError("never")
+        seen.plain(record)
+
+    consumer = consumer_of(shared_broker, topic)
+    async with Worker(consumer, handle, concurrency=concurrency, **FAST) as worker:
+        with pytest.raises(ValueError, match="never") as failure:
+            await within_deadline(worker.run(until=all_done))
+        assert f"the worker stopped at {topic}-" in failure.value.__notes__[0]
+        failing = b""
+        await within_deadline(worker.run(until=lambda _: b"297" in seen.values))
+    seen.values = list(dict.fromkeys(seen.values))
+    assert seen.by_key()[150 % KEYS] == IN_ORDER[150 % KEYS]
+
+
+async def test_a_letter_that_cannot_be_sent_stops_the_worker(
+    shared_broker: NodeProcess, topic: str
+):
+    def handle(record: ConsumerRecord) -> None:
+        raise ValueError("never")
+
+    consumer = consumer_of(shared_broker, topic, value_deserializer=int)
+    dead = f"{topic}.dead"
+    async with Worker(consumer, handle, dead_letter_topic=dead, max_attempts=1) as worker:
+        with pytest.raises(TypeError, match="value_serializer"):
+            await within_deadline(worker.run())
+    assert await committed(shared_broker, topic) == {}
+
+
+async def test_stop_waits_for_what_runs_and_hands_back_what_waits(
+    shared_broker: NodeProcess, topic: str
+):
+    release, seen = asyncio.Event(), Seen()
+
+    async def handle(record: ConsumerRecord) -> None:
+        seen.begin(record)
+        if len(seen.running) == 4 and not release.is_set():
+            worker.stop()
+        await release.wait()
+        seen.end(record)
+
+    consumer = consumer_of(shared_broker, topic)
+    worker = Worker(consumer, handle, concurrency=Tasks(4), **FAST)
+    async with worker:
+        running = asyncio.create_task(worker.run())
+        await until(lambda: worker._is_draining)
+        release.set()
+        await within_deadline(running)
+        assert len(seen.values) == 4
+        assert worker.statistics.in_flight == 0
+        await within_deadline(worker.run(until=lambda _: len(set(seen.values)) == COUNT))
+    firsts = Seen()
+    firsts.values = list(dict.fromkeys(seen.values))
+    assert firsts.by_key() == IN_ORDER
+
+
+async def test_a_handler_that_hangs_is_named_and_holds_up_no_other_partition(
+    shared_broker: NodeProcess, topic: str, caplog: pytest.LogCaptureFixture
+):
+    release = threading.Event()
+    stuck: list[ConsumerRecord] = []
+
+    def handle(record: ConsumerRecord) -> None:
+        if record.value == b"0":
+            stuck.append(record)
+            release.wait(DEADLINE_S)
+
+    worker = Worker(
+        consumer_of(shared_broker, topic),
+        handle,
+        concurrency=Threads(2),
+        handler_timeout_s=0.05,
+        stop_timeout_s=0.05,
+    )
+    same_key = len(IN_ORDER[0])
+    async with worker:
+        await within_deadline(
+            worker.run(until=lambda each: each.done == COUNT - same_key and each.overdue == 1)
+        )
+    release.set()
+    [record] = stuck
+    name = f"{topic}-{record.partition} offset {record.offset}"
+    assert f"{name}: its handler has been at work for more than 0.05 s" in caplog.text
+    assert "records are still in work after 0.05 s" in caplog.text
+    expected = await ends(shared_broker, topic)
+    offsets = await committed(shared_broker, topic)
+    assert offsets.pop(record.partition, 0) <= record.offset
+    del expected[record.partition]
+    assert offsets == expected
+
+
+async def test_a_full_worker_takes_no_more_than_it_may(shared_broker: NodeProcess, topic: str):
+    most = 0
+
+    async def handle(record: ConsumerRecord) -> None:
+        nonlocal most
+        most = max(most, worker._ledger.in_flight)
+        await asyncio.sleep(0)
+
+    consumer = consumer_of(shared_broker, topic)
+    worker = Worker(consumer, handle, concurrency=Tasks(3), max_in_flight=20)
+    async with worker:
+        await within_deadline(worker.run(until=all_done))
+    assert 3 <= most <= 20
+
+
+async def test_partitions_that_move_are_finished_and_committed_first(
+    shared_broker: NodeProcess, topic: str
+):
+    """A second worker comes and goes while the first one works; nothing is handled twice."""
+    seen, total = Seen(), 4 * COUNT
+
+    def worker_of() -> Worker:
+        return Worker(
+            consumer_of(shared_broker, topic, heartbeat_interval_ms=50),
+            seen.waiting,
+            concurrency=Tasks(4),
+            commit_interval_ms=20,
+            **FAST,
+        )
+
+    async def produce_more() -> None:
+        async with Producer(bootstrap_servers=shared_broker.bootstrap) as producer:
+            for number in range(COUNT, total):
+                await producer.send(topic, b"%d" % number, key=b"key %d" % (number % KEYS))
+                if not number % 20:
+                    await producer.flush()
+
+    async with worker_of() as first:
+        run = asyncio.create_task(first.run(until=lambda _: len(seen.values) >= total))
+        more = asyncio.create_task(produce_more())
+        for _ in range(3):
+            async with worker_of() as second:
+                await within_deadline(second.run(until=lambda each: each.done >= 30))
+        await within_deadline(asyncio.gather(run, more))
+    assert seen.by_key() == {key: list(range(key, total, KEYS)) for key in range(KEYS)}
+    assert await committed(shared_broker, topic) == await ends(shared_broker, topic)
+
+
+async def test_of_lost_partitions_nothing_is_committed(shared_broker: NodeProcess, topic: str):
+    consumer = consumer_of(shared_broker, topic)
+    async with Worker(consumer, lambda _: None, commit_interval_ms=3_600_000) as worker:
+        worker._commit_at_s = float("inf")
+
+        def lose(statistics: WorkStatistics) -> bool:
+            return statistics.done == 1
+
+        async def give_up() -> None:
+            await worker._give_up(consumer.assignment(), True)
+
+        worker._drain, drain = lambda names: give_up(), worker._drain
+        await within_deadline(worker.run(until=lose))
+        worker._drain = drain
+    assert await committed(shared_broker, topic) == {}
+
+
+async def test_the_users_listener_hears_of_partitions_when_their_work_is_committed(
+    shared_broker: NodeProcess, topic: str
+):
+    heard: list[tuple[str, dict[int, int]]] = []
+
+    class Listener(RebalanceListener):
+        async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+            heard.append(("assigned", {}))
+
+        async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+            heard.append(("revoked", await committed(shared_broker, topic)))
+
+    consumer = consumer_of(shared_broker, topic)
+    consumer.subscribe([topic], listener=Listener())
+    async with Worker(consumer, lambda _: None) as worker:
+        await within_deadline(worker.run(until=all_done))
+    assert heard == [("assigned", {}), ("revoked", await ends(shared_broker, topic))]
+
+
+async def test_what_until_raises_is_raised(shared_broker: NodeProcess, topic: str):
+    def until(statistics: WorkStatistics) -> bool:
+        raise ZeroDivisionError
+
+    async with Worker(consumer_of(shared_broker, topic), lambda _: None) as worker:
+        with pytest.raises(ZeroDivisionError):
+            await within_deadline(worker.run(until=until))
+
+
+async def test_without_a_group_nothing_is_committed(shared_broker: NodeProcess, topic: str):
+    seen = Seen()
+    consumer = Consumer(bootstrap_servers=shared_broker.bootstrap, auto_offset_reset="earliest")
+    consumer.assign([(topic, index) for index in range(PARTITIONS)])
+    async with Worker(consumer, seen.plain, commit_interval_ms=1) as worker:
+        await within_deadline(worker.run(until=all_done))
+    assert seen.by_key() == IN_ORDER
+
+
+async def test_what_makes_no_sense_is_a_sentence(shared_broker: NodeProcess):
+    def consumer() -> Consumer:
+        return Consumer("t", bootstrap_servers=shared_broker.bootstrap)
+
+    def plain(record: ConsumerRecord) -> None: ...
+
+    with pytest.raises(TypeError, match="Tasks needs an async handler"):
+        Worker(consumer(), plain, concurrency=Tasks(3))
+    with pytest.raises(TypeError, match="Processes needs a handler that another process can"):
+        Worker(consumer(), plain, concurrency=Processes(3))
+    with pytest.raises(ValueError, match="leaves some of Threads"):
+        Worker(consumer(), plain, concurrency=Threads(30), max_in_flight=20)
+    with pytest.raises(ValueError, match="1 or more"):
+        Worker(consumer(), plain, max_attempts=0)
+    with pytest.raises(TypeError, match="did you mean dead_letter_topic"):
+        Worker(consumer(), plain, dead_letters_topic="x")  # pyright: ignore[reportCallIssue]
+    with pytest.raises(ClientNotRunning, match="async with"):
+        await Worker(consumer(), plain).run()
+    async with consumer() as started:
+        with pytest.raises(ValueError, match="the Worker starts and closes it"):
+            Worker(started, plain)
+
+
+async def test_run_forever_ends_in_good_order_with_sigterm(shared_broker: NodeProcess, topic: str):
+    script = (
+        "import sys, minikafka\n"
+        f"consumer = minikafka.Consumer({topic!r}, bootstrap_servers={shared_broker.bootstrap!r},"
+        f" group_id='group of {topic}', auto_offset_reset='earliest')\n"
+        "def handle(record): print(record.value.decode(), flush=True)\n"
+        "minikafka.Worker(consumer, handle, commit_interval_ms=3_600_000).run_forever()\n"
+        "print('end', flush=True)\n"
+    )
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE
+    )
+    assert program.stdout is not None
+    lines = [await within_deadline(program.stdout.readline()) for _ in range(COUNT)]
+    assert sorted(map(int, lines)) == list(range(COUNT))
+    program.send_signal(signal.SIGTERM)
+    assert await within_deadline(program.stdout.read()) == b"end\n"
+    assert await program.wait() == 0
     assert await committed(shared_broker, topic) == await ends(shared_broker, topic)
