@@ -1,18 +1,14 @@
 """`minikafka lab`: the original experiments, run and measured on this machine.
 
-    load-levelling   a burst of requests, without a queue and with one
-    workers          one thread, many threads, a pool, processes
+    load-levelling   a burst of requests, without a queue and with one         (here)
+    workers          one thread, many threads, a pool, processes               lab_workers.py
 
 The labs themselves are in tutorials/labs and know nothing of the command line: here a node is
 started for them, progress is shown, and what they measured becomes a table, a JSON file and
 pictures. Ctrl-C keeps what was measured until then.
 """
 
-import json
-import shutil
-import tempfile
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -20,33 +16,26 @@ from typing import Any, Final
 import click
 
 from ..tutorials.labs import lessons, pictures
-from ..tutorials.labs.child import ChildFailed
 from ..tutorials.labs.load_levelling import Plan, Run
 from ..tutorials.labs.report import Mode, Report
-from . import session, table
+from . import table
 from .child_node import ChildNode
-from .failure import DONE, FAILED, INTERRUPTED, Failure
+from .failure import DONE, FAILED, INTERRUPTED
+from .lab_results import (
+    look_at_machine,
+    pictures_option,
+    require_matplotlib,
+    results_option,
+    run_lab,
+    say_written,
+    scale_option,
+    scratch_directory,
+    write_json,
+)
+from .lab_workers import workers
 from .narration import Narrator, narration
 
 MODES: Final[tuple[Mode, ...]] = ("direct", "queued")
-
-results_option: Final = click.option(
-    "--results",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("lab-results"),
-    show_default=True,
-    help="Where the JSON file and the pictures go.",
-)
-pictures_option: Final = click.option(
-    "--pictures/--no-pictures", "draws", default=True, help="Whether to draw them (matplotlib)."
-)
-scale_option: Final = click.option(
-    "--scale",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Make the loads so many times as long.",
-)
 
 
 @click.group()
@@ -110,6 +99,7 @@ def load_levelling(
       minikafka lab load-levelling --only direct --backlog 1000
     """
     require_matplotlib(draws)
+    machine = look_at_machine()
     options["seconds"] *= scale
     plan = Plan(timeout_s=timeout, **options)
     reports: list[Report] = []
@@ -122,7 +112,8 @@ def load_levelling(
     lesson = lessons.load_levelling(reports)
     click.echo("\n" + "\n".join([lesson, *(f"{each.mode}: {each.pace}" for each in reports)]))
     stem = results / "load-levelling"
-    write_json(stem, {"plan": asdict(plan), "runs": [asdict(each) for each in reports]})
+    runs = [asdict(each) for each in reports]
+    write_json(stem, {"machine": machine, "lesson": lesson, "plan": asdict(plan), "runs": runs})
     if draws:
         say_written(pictures.draw_load_levelling(plan, reports, lesson, stem))
     if reports[-1].is_interrupted:
@@ -172,41 +163,4 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
-def require_matplotlib(draws: bool) -> None:
-    """Find out before the run, not after it, that there is nothing to draw with."""
-    if draws and not pictures.can_draw():
-        raise Failure(
-            "pictures need matplotlib: pip install 'minikafka[labs]', or give --no-pictures"
-        )
-
-
-def run_lab(work: Any) -> Any:
-    """Run a lab's coroutine; what fails in one of its processes is one sentence."""
-    try:
-        return session.run(work)
-    except ChildFailed as error:
-        raise Failure(str(error)) from error
-
-
-@contextmanager
-def scratch_directory() -> Generator[Path]:
-    """A directory for a run's node, sink and logs, gone afterwards."""
-    directory = Path(tempfile.mkdtemp(prefix="minikafka-lab-"))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def write_json(stem: Path, content: Any) -> None:
-    """Write the figures, and say where."""
-    file = stem.with_suffix(".json")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=1) + "\n")
-    say_written([file])
-
-
-def say_written(files: Sequence[Path]) -> None:
-    """Say where things are."""
-    for file in files:
-        click.echo(f"Written: {file}")
+lab.add_command(workers)

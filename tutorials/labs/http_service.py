@@ -14,12 +14,14 @@ Left out: chunked bodies (411), paths, response bodies, time-outs of idle client
 
 import asyncio
 import re
+import socket
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Any, Final, cast
 
 MAX_HEAD_BYTES: Final = 8192
 MAX_BODY_BYTES: Final = 65_536
 BACKLOG: Final = 4096
+MAX_ARRIVALS: Final = 500
 HEAD_END: Final = b"\r\n\r\n"
 CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 
@@ -133,12 +135,41 @@ def parse(received: bytes) -> tuple[bytes, bytes] | None:
     return (received[begin:end], received[end:]) if len(received) >= end else None
 
 
-async def serve(answer: Answer, port: int = 0) -> asyncio.Server:
-    """Listen on 127.0.0.1; port 0 takes a free one."""
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: Exchange(answer), "127.0.0.1", port, backlog=BACKLOG)
+class Listener:
+    """Takes connections on 127.0.0.1 and hands their requests to `answer`.
 
+    Not `loop.create_server`: libuv takes one connection a turn of the loop, and a turn is long when
+    thousands of connections have something to say. Those who wait to be let in would time out
+    there, while those who are inside are served at once.
+    """
 
-def port_of(server: asyncio.Server) -> int:
-    """Where it listens."""
-    return server.sockets[0].getsockname()[1]
+    def __init__(self, answer: Answer, port: int = 0) -> None:
+        """Listen; port 0 takes a free one."""
+        self._loop = asyncio.get_running_loop()
+        self._answer = answer
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+        self._socket.setblocking(False)
+        self._arrivals: set[asyncio.Task[Any]] = set()
+        self._loop.add_reader(self._socket, self._let_in)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._socket.getsockname()[1]
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+
+    def _let_in(self) -> None:
+        for _ in range(MAX_ARRIVALS):
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:  # Nobody is left, or no descriptor is.
+                return
+            arrival = self._loop.create_task(
+                self._loop.connect_accepted_socket(lambda: Exchange(self._answer), connection)
+            )
+            self._arrivals.add(arrival)
+            arrival.add_done_callback(self._arrivals.discard)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from .cell import LATE_S, Cell
 from .load_levelling import Plan
 from .report import Report
 
@@ -23,6 +24,13 @@ FINISHED: Final = "#2ca02c"
 WARNING: Final = "#c0392b"
 DPI: Final = 130
 CAPTION_COLUMNS: Final = 125
+LATE_PERCENT: Final = 1.0
+WAY_COLORS: Final = {
+    "single thread": "#8a8a8a",
+    "five threads a record": "#e08e45",
+    "pool": "#1f77b4",
+    "processes": "#2ca02c",
+}
 ENDINGS: Final = ("png", "svg")
 
 
@@ -90,6 +98,63 @@ def _draw_latency(axes: Axes, report: Report, plan: Plan) -> None:
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_ylabel("ms until answered or given up")
     axes.legend(loc="lower right", fontsize="small")
+
+
+def draw_workers(cells: Sequence[Cell], lesson: str, stem: Path) -> list[Path]:
+    """Draw the matrix: a panel for each load and kind of work, a bar for each way."""
+    loads = list(dict.fromkeys(cell.load for cell in cells))
+    kinds = list(dict.fromkeys(cell.kind for cell in cells))
+    figure = new_figure(width=4.6 * len(kinds), height=3.4 * len(loads))
+    axes = figure.subplots(len(loads), len(kinds), squeeze=False)
+    for row, load in enumerate(loads):
+        for column, kind in enumerate(kinds):
+            panel = axes[row][column]
+            _draw_bars(panel, [cell for cell in cells if (cell.load, cell.kind) == (load, kind)])
+            panel.set_title(f"{kind}, {load} load")
+    return save(figure, lesson, _late(cells), stem)
+
+
+def _draw_bars(axes: Axes, cells: Sequence[Cell]) -> None:
+    ways = [cell.way.replace(" ", "\n", 1) for cell in cells]
+    colors = [WAY_COLORS.get(cell.way, OFFERED) for cell in cells]
+    bars = axes.bar(ways, [cell.latency_ms for cell in cells], color=colors)
+    axes.bar_label(bars, fmt="{:,.0f}", fontsize="small")
+    axes.plot(ways, [cell.latency_p99_ms for cell in cells], "_", color="black", markersize=18)
+    axes.set_ylabel("ms: mean, and 99 of 100 (mark)", fontsize="small")
+    axes.tick_params(axis="x", labelsize="small")
+
+
+def draw_sweep(cells: Sequence[Cell], lesson: str, stem: Path) -> list[Path]:
+    """Draw rate and latency over the pool's size, a line for each kind of work."""
+    figure = new_figure(width=11.0, height=4.2)
+    rates, latencies = figure.subplots(1, 2)
+    for kind in dict.fromkeys(cell.kind for cell in cells):
+        pools = [cell for cell in cells if cell.kind == kind]
+        sizes = [cell.size for cell in pools]
+        rates.plot(sizes, [cell.finished_per_s for cell in pools], "o-", label=kind)
+        latencies.plot(sizes, [cell.latency_ms for cell in pools], "o-", label=kind)
+    rates.set_ylabel("records finished a second")
+    rates.set_ylim(bottom=0)
+    latencies.set_ylabel("ms from due to finished, mean")
+    latencies.set_yscale("log")
+    for axes in (rates, latencies):
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xlabel("threads in the pool")
+        axes.legend()
+    return save(figure, lesson, _late(cells), stem)
+
+
+def _late(cells: Sequence[Cell]) -> list[str]:
+    """What a reader has to know: some records left late, since the machine was busy."""
+    late = [cell for cell in cells if cell.feeder_late_percent > LATE_PERCENT]
+    if not late:
+        return []
+    worst = max(cell.feeder_late_percent for cell in late)
+    return [
+        f"The feeder did not keep its rate in {len(late)} of {len(cells)} cells: up to "
+        f"{worst:.0f} % of a cell's records left more than {LATE_S * 1000:.0f} ms late."
+    ]
 
 
 def new_figure(width: float, height: float) -> Figure:

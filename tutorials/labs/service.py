@@ -22,7 +22,7 @@ from typing import Final
 from ...client.producer import Producer
 from ...protocol.errors import KafkaError
 from . import child
-from .http_service import Exchange, port_of, serve
+from .http_service import Exchange, Listener
 from .report import Mode
 from .sink import Sink
 
@@ -115,16 +115,16 @@ async def run(settings: ServiceSettings) -> None:
     if settings.mode == "direct":
         sink = Sink(Path(settings.sink))
         service = DirectService(settings, sink)
-        server = await serve(service.answer, settings.port)
-        child.say_ready(str(port_of(server)))
+        listener = Listener(service.answer, settings.port)
+        child.say_ready(str(listener.port))
         await stopped.wait()
         sink.close()
     else:
         async with Producer(bootstrap_servers=settings.bootstrap) as producer:
-            server = await serve(QueuedService(producer).answer, settings.port)
-            child.say_ready(str(port_of(server)))
+            listener = Listener(QueuedService(producer).answer, settings.port)
+            child.say_ready(str(listener.port))
             await stopped.wait()
-    server.close()
+    listener.close()
 
 
 if __name__ == "__main__":

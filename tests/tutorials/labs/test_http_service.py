@@ -9,9 +9,8 @@ from minikafka.tutorials.labs.http_service import (
     MAX_HEAD_BYTES,
     BadRequest,
     Exchange,
+    Listener,
     parse,
-    port_of,
-    serve,
 )
 
 REQUEST = b"POST /requests HTTP/1.1\r\nHost: lab\r\ncontent-length: 3\r\n\r\n042"
@@ -45,8 +44,8 @@ def test_what_is_no_request_is_refused(received: bytes, status: int):
 
 async def test_requests_sent_ahead_are_answered_one_after_the_other():
     waiting: list[Exchange] = []
-    server = await serve(waiting.append)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+    listener = Listener(waiting.append)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     writer.write(REQUEST + REQUEST.replace(b"042", b"043"))
     bodies: list[bytes] = []
     for status in (202, 503):
@@ -58,25 +57,25 @@ async def test_requests_sent_ahead_are_answered_one_after_the_other():
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 %d " % status)
     assert bodies == [b"042", b"043"]
     writer.close()
-    server.close()
+    listener.close()
 
 
 async def test_thousands_of_requests_at_once_are_answered_without_recursion():
-    server = await serve(lambda exchange: exchange.respond(202))
-    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+    listener = Listener(lambda exchange: exchange.respond(202))
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     writer.write(REQUEST * 5000)
     async with asyncio.timeout(20):
         for _ in range(5000):
             await reader.readuntil(b"\r\n\r\n")
     writer.close()
-    server.close()
+    listener.close()
 
 
 async def test_a_client_that_breaks_the_rules_is_told_and_hung_up_on():
-    server = await serve(lambda exchange: exchange.respond(202))
-    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+    listener = Listener(lambda exchange: exchange.respond(202))
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
     async with asyncio.timeout(20):
         assert (await reader.read()).startswith(b"HTTP/1.1 405 ")
     writer.close()
-    server.close()
+    listener.close()
