@@ -102,23 +102,38 @@ def load_levelling(
     machine = look_at_machine()
     options["seconds"] *= scale
     plan = Plan(timeout_s=timeout, **options)
+    reports, is_interrupted = _measure_all(plan, (only,) if only else MODES)
+    if reports:
+        _show_and_write(plan, reports, machine, results / "load-levelling", draws)
+    if is_interrupted:
+        return INTERRUPTED
+    return FAILED if any(each.account.broken_promises for each in reports) else DONE
+
+
+def _measure_all(plan: Plan, modes: Sequence[Mode]) -> tuple[list[Report], bool]:
+    """One run after the other; what was measured before Ctrl-C, and whether that came."""
     reports: list[Report] = []
     with narration() as narrator:
-        for mode in (only,) if only else MODES:
-            reports.append(_measure(plan, mode, narrator))
+        for mode in modes:
+            try:
+                reports.append(_measure(plan, mode, narrator))
+            except KeyboardInterrupt:  # before this run had anything to show
+                return reports, True
             if reports[-1].is_interrupted:
-                break
+                return reports, True
+    return reports, False
+
+
+def _show_and_write(
+    plan: Plan, reports: Sequence[Report], machine: dict[str, Any], stem: Path, draws: bool
+) -> None:
     show_account(reports)
     lesson = lessons.load_levelling(reports)
     click.echo("\n" + "\n".join([lesson, *(f"{each.mode}: {each.pace}" for each in reports)]))
-    stem = results / "load-levelling"
     runs = [asdict(each) for each in reports]
     write_json(stem, {"machine": machine, "lesson": lesson, "plan": asdict(plan), "runs": runs})
     if draws:
         say_written(pictures.draw_load_levelling(plan, reports, lesson, stem))
-    if reports[-1].is_interrupted:
-        return INTERRUPTED
-    return FAILED if any(each.account.broken_promises for each in reports) else DONE
 
 
 def _measure(plan: Plan, mode: Mode, narrator: Narrator) -> Report:

@@ -1,9 +1,11 @@
 """What the labs' commands share: their options, a place to work in, and files for the results."""
 
+import asyncio
 import json
 import os
 import platform
 import shutil
+import signal
 import tempfile
 from collections.abc import Coroutine, Generator, Sequence
 from contextlib import contextmanager
@@ -53,9 +55,17 @@ def require_matplotlib(draws: bool) -> None:
 def run_lab(work: Coroutine[Any, Any, T]) -> T:
     """Run a lab's coroutine; what fails in one of its processes is one sentence."""
     try:
-        return session.run(work)
+        return session.run(_until_terminated(work))
     except ChildFailed as error:
         raise Failure(str(error)) from error
+
+
+async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
+    """SIGTERM alone would end this process and leave the lab's others behind."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 @contextmanager

@@ -122,7 +122,7 @@ async def _fill(
     node = ChildNode(directory / "node-1")
     try:
         await node.start()
-        async for cell in measure_all(trials, node.bootstrap, directory, narrator.progress):
+        async for cell in measure_all(trials, node.bootstrap, directory):
             cells.append(cell)
             narrator.say(
                 f"  {len(cells)}/{len(trials)}  {trials[len(cells) - 1]}: {cell.latency_ms:,.0f} ms"

@@ -23,18 +23,23 @@ class Member:
         self.consumer = Consumer(
             TOPIC, bootstrap_servers=BOOTSTRAP, group_id="demo", auto_offset_reset="earliest"
         )
+        self.is_leaving = False
         self.reading = asyncio.create_task(self.read())
 
     async def read(self) -> None:
-        """Print what comes, until cancelled."""
+        """Print what comes. What was read is committed now and then, and when the block ends."""
         async with self.consumer:
-            async for record in self.consumer:
-                print(f"  {self.name} reads {record.value.decode()} from {record.partition}")
+            while not self.is_leaving:
+                batches = await self.consumer.getmany(timeout_ms=200)
+                for records in batches.values():
+                    for record in records:
+                        order, partition = record.value.decode(), record.partition
+                        print(f"  {self.name} reads {order} from partition {partition}")
 
     async def leave(self) -> None:
-        """Stop reading, and tell the group."""
-        self.reading.cancel()
-        await asyncio.gather(self.reading, return_exceptions=True)
+        """Stop reading, which tells the group."""
+        self.is_leaving = True
+        await self.reading
 
     def partitions(self) -> list[int]:
         """What it has now."""

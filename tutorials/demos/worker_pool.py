@@ -21,8 +21,8 @@ RECORDS = 12
 def handle(record: ConsumerRecord) -> None:
     """Work for a while, as a call to another service does; plain code, in a thread of the pool."""
     time.sleep(0.2)
-    thread = threading.current_thread().name
-    print(f"{record.key.decode()}: {record.value.decode()} is done by {thread}")
+    thread = threading.get_native_id()
+    print(f"{record.key.decode()}: {record.value.decode()} is done by thread {thread}")
 
 
 async def main() -> None:

@@ -61,7 +61,7 @@ class Pace:
         if self.is_kept:
             return f"The generator kept its rate: {reached}."
         return (
-            f"The generator did not keep its rate: {reached}, {self.late_percent:.0f} % of them "
+            f"The generator fell behind: it started {reached}, {self.late_percent:.0f} % of them "
             f"more than {LATE_S * 1000:.0f} ms late, the worst by {self.late_max_ms:,.0f} ms."
         )
 

@@ -28,8 +28,9 @@ def _queued(report: Report) -> str:
     if account.broken_promises:
         return f"With a queue, {account.broken_promises:,} accepted requests were lost."
     return (
-        f"With a queue, {account.answered:,} of {account.sent:,} were accepted and "
-        f"{account.lost:,} were lost; the work went on for {report.drain_s:.0f} s after the burst. "
+        f"With a queue, {account.answered:,} of {account.sent:,} were accepted in time, "
+        f"{account.finished:,} were finished and {account.lost:,} were lost; the work went on for "
+        f"{report.drain_s:.0f} s after the burst. "
         f"A queue makes nothing faster: it makes the waiting safe."
     )
 

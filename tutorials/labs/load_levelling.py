@@ -30,8 +30,11 @@ LOOK_S: Final = 0.25
 SETTLE_S: Final = 1.0
 """When all that was promised is finished, wait so long for what was not promised."""
 
-STALL_S: Final = 30.0
-"""A queue of which nothing is finished for so long is stuck: what is left counts as lost."""
+STALL_S: Final = 60.0
+"""A queue of which nothing is finished for so long is stuck: what is left counts as lost.
+
+More than a group takes to notice that a member is dead, and to give its partitions to others.
+"""
 
 Progress = Callable[[str, int, int], None]
 """Called now and then with what is counted, how much there is and how much there will be."""
@@ -86,10 +89,17 @@ class Run:
         self._sink = Sink(directory / "sink.db")
         self._outcomes_file = directory / "outcomes"
         self._generator: Child | None = None
-        self._others: list[Child] = []
+        self._service: Child | None = None
+        self._members: list[Child] = []
 
     async def measure(self) -> Report:
         """Live through it. Raises ChildFailed if a process did, KafkaError if the broker did."""
+        try:
+            return await self._measure()
+        finally:
+            self._sink.close()
+
+    async def _measure(self) -> Report:
         is_interrupted = False
         try:
             await self._start()
@@ -102,9 +112,7 @@ class Run:
             await self._stop()
         if not self._outcomes_file.exists():
             raise asyncio.CancelledError  # Interrupted before there was anything to measure.
-        report = report_of(self._mode, self._outcomes(), self._sink.finished(), is_interrupted)
-        self._sink.close()
-        return report
+        return report_of(self._mode, self._outcomes(), self._sink.finished(), is_interrupted)
 
     async def _start(self) -> None:
         plan, sink = self._plan, str(self._directory / "sink.db")
@@ -113,21 +121,19 @@ class Run:
             await self._create_topic()
             for index, slots in enumerate(plan.worker_slots()):
                 member = DrainSettings(self._bootstrap, slots, work_s, sink)
-                await self._start_other("drain", member, f"drain-{index}")
+                log = self._directory / f"drain-{index}.log"
+                self._members.append(Child("drain", member, log))
+                await self._members[-1].start()
         service = ServiceSettings(
             self._mode, plan.slot_count, work_s, plan.backlog, sink, self._bootstrap
         )
-        port = int(await self._start_other("service", service, "service"))
+        self._service = Child("service", service, self._directory / "service.log")
+        port = int(await self._service.start())
         load = GeneratorSettings(
             port, plan.rate, plan.count, plan.timeout_s, str(self._outcomes_file)
         )
         self._generator = Child("generator", load, self._directory / "generator.log")
         await self._generator.start()
-
-    async def _start_other(self, module: str, settings: object, name: str) -> str:
-        child = Child(module, settings, self._directory / f"{name}.log")
-        self._others.append(child)
-        return await child.start()
 
     async def _create_topic(self) -> None:
         topic = NewTopic(TOPIC, num_partitions=self._plan.partitions)
@@ -156,17 +162,18 @@ class Run:
                 count, since = self._sink.count(), loop.time()
 
     def _look(self) -> None:
-        """Tell how far it is, unless a process has ended that should not."""
-        for other in self._others:
-            if not other.is_running:
-                raise ChildFailed(f"a process of the lab has ended too early: {other}")
+        """Tell how far it is; ChildFailed if nobody can go on. One worker is enough for that."""
+        if self._service is not None and not self._service.is_running:
+            raise ChildFailed(f"a process of the lab has ended too early: {self._service}")
+        if self._members and not any(member.is_running for member in self._members):
+            raise ChildFailed(f"no worker is left: {self._members[0]}")
         self._progress(f"finished ({self._mode})", self._sink.count(), self._plan.count)
 
     async def _stop(self) -> None:
         """End all processes: who sends first, who works last."""
-        children = [*self._others, *([self._generator] if self._generator else [])]
-        for each in reversed(children):
-            await each.stop()
+        for each in (self._generator, self._service, *self._members):
+            if each is not None:
+                await each.stop()
 
     def _outcomes(self) -> Outcomes:
         return from_bytes(self._outcomes_file.read_bytes())

@@ -22,7 +22,6 @@ from ...client.producer import Producer
 from .cell import Cell, Load, measure
 from .child import Child, ChildFailed
 from .journal import ENTRY_BYTES, entries
-from .load_levelling import Progress
 from .work import Kind, Way
 from .worker_process import WorkerSettings
 
@@ -53,7 +52,7 @@ class Trial:
     size: int = 0
 
     def __str__(self) -> str:
-        """As progress calls it."""
+        """As people call it."""
         size = f" of {self.size}" if self.size else ""
         return f"{self.way}{size}, {self.kind}, {self.load.name}"
 
@@ -71,7 +70,7 @@ def sweep(scale: float, kinds: Sequence[Kind] = SWEEP_KINDS) -> list[Trial]:
 
 
 async def measure_all(
-    trials: Sequence[Trial], bootstrap: str, directory: Path, progress: Progress
+    trials: Sequence[Trial], bootstrap: str, directory: Path
 ) -> AsyncGenerator[Cell]:
     """Measure one cell after the other; whoever stops in between keeps those he has."""
     async with (
@@ -81,7 +80,7 @@ async def measure_all(
         for number, trial in enumerate(trials):
             topic = f"trial-{number}"
             await admin.create_topics([NewTopic(topic, num_partitions=PARTITIONS)])
-            cell = _CellRun(trial, topic, producer, directory / topic, progress)
+            cell = _CellRun(trial, topic, producer, directory / topic)
             yield await cell.measure(bootstrap)
             await admin.delete_topics([topic])
 
@@ -89,14 +88,11 @@ async def measure_all(
 class _CellRun:
     """One cell being measured."""
 
-    def __init__(
-        self, trial: Trial, topic: str, producer: Producer, journal: Path, progress: Progress
-    ) -> None:
+    def __init__(self, trial: Trial, topic: str, producer: Producer, journal: Path) -> None:
         self._trial = trial
         self._topic = topic
         self._producer = producer
         self._journal = journal
-        self._progress = progress
 
     async def measure(self, bootstrap: str) -> Cell:
         """Start a worker, feed it, wait until all is finished."""
@@ -152,7 +148,6 @@ class _CellRun:
             await asyncio.sleep(LOOK_S)
             if self._finished() != done:
                 done, since = self._finished(), loop.time()
-                self._progress(str(self._trial), min(done, wanted), wanted)
 
     def _finished(self) -> int:
         return self._journal.stat().st_size // ENTRY_BYTES

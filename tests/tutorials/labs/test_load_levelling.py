@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minikafka.tutorials.labs.child import ChildFailed
+from minikafka.tutorials.labs.child import Child, ChildFailed
 from minikafka.tutorials.labs.load_levelling import Plan, Run
 from minikafka.tutorials.labs.report import Report
 
@@ -21,14 +21,19 @@ def ignore(what: str, done: int, total: int) -> None:
     """Nobody looks on."""
 
 
+def kill(child: Child | None) -> None:
+    """SIGKILL, which nobody can prepare for."""
+    assert child is not None
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGKILL)
+
+
 class RunWhoseServiceDies(Run):
     """The service is killed as soon as it serves."""
 
     async def _start(self) -> None:
         await super()._start()
-        pid = self._others[0].pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        kill(self._service)
 
 
 async def direct(directory: Path, plan: Plan) -> Report:

@@ -21,13 +21,9 @@ from ...nodes import NodeProcess
 LOAD = Load("heavy", rate=1000, seconds=0.05)
 
 
-def ignore(what: str, done: int, total: int) -> None:
-    """Nobody looks on."""
-
-
 async def test_each_way_finishes_each_record(tmp_path: Path, broker: NodeProcess):
     trials = [Trial(way, "printing", LOAD) for way in WAYS]
-    cells = [cell async for cell in measure_all(trials, broker.bootstrap, tmp_path, ignore)]
+    cells = [cell async for cell in measure_all(trials, broker.bootstrap, tmp_path)]
     assert [cell.way for cell in cells] == list(WAYS)
     assert [(cell.sent, cell.finished, cell.handled_again) for cell in cells] == [(50, 50, 0)] * 4
     assert all(way in lessons.workers(cells) for way in WAYS)
