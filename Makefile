@@ -38,8 +38,8 @@ format: $(VENV)/.dev ## format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-kills: $(VENV)/.dev ## kill -9 a node a hundred times under load: is a record lost or doubled?
-	MINIKAFKA_KILLS=100 $(BIN)/pytest -s tests/chaos $(ARGS)
+kills: $(VENV)/.dev ## kill -9 a node a hundred times under load, workers twenty: is a record lost?
+	MINIKAFKA_KILLS=100 MINIKAFKA_WORKER_KILLS=20 $(BIN)/pytest -s tests/chaos $(ARGS)
 
 fuzz: $(VENV)/.dev ## a million hostile inputs a target (ARGS="--seconds 30 requests" goes to it)
 	@$(BIN)/pip install --quiet --disable-pip-version-check '.[fuzz]' 2> /dev/null \

@@ -29,6 +29,18 @@ sticky_assignment   two of which let everybody keep what it has, as far as that 
 rebalance_listener  The user's own code hears of it, before
 commits             what was read is committed.
 
+worker          A user's function is run on what a consumer reads, many records at once,
+work_ledger       in an order that keeps each key's, and no commit passes what is not done;
+work_commits      what is done is committed now and then, and before partitions are given up,
+work_statistics   and counted.
+dead_letters    What fails again and again is put aside.
+handler         The function may be plain or async, and is called
+concurrency       in one of six ways,
+runner            by one of these:
+task_runner     in the event loop,
+thread_runner   in threads,
+handler_process in processes, which may die.
+
 admin           topics, options, disks and groups are changed and described:
 questions         a question is asked until it is answered, a change once;
 new_topic         topics to create and to enlarge,

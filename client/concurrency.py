@@ -62,3 +62,8 @@ def slots_of(concurrency: Concurrency) -> int:
     if not 0 <= least <= most or most < 1:
         raise ValueError(f"{concurrency} has no room for a record, or its bounds are swapped")
     return most
+
+
+def ahead_of(concurrency: Concurrency) -> int:
+    """How many records more lie ready for threads, so that none waits for the event loop."""
+    return slots_of(concurrency) if isinstance(concurrency, Threads | Pool | Processes) else 0

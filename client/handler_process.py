@@ -39,6 +39,8 @@ START_TIMEOUT_S: Final = 60.0
 START_ATTEMPTS: Final = 3
 END_TIMEOUT_S: Final = 5.0
 
+PROCESS_NAME: Final = "minikafka-handler"
+
 _CONTEXT: Final = multiprocessing.get_context("spawn")
 _TURN: Final = threading.Lock()
 """Starting and reaping children is for one thread at a time."""
@@ -48,7 +50,16 @@ Failure = tuple[str, str]
 
 
 def require_picklable(handler: Handler) -> None:
-    """Raise TypeError for a handler that no other process could import."""
+    """Raise TypeError for a handler that no other process could import.
+
+    Raises RuntimeError in a child whose main script begins to work when it is imported: it would
+    become one more member of the group, and its parent would wait for it.
+    """
+    if multiprocessing.current_process().name == PROCESS_NAME:
+        raise RuntimeError(
+            "this process is for a handler, and the script began to work when it was imported: "
+            "put `if __name__ == '__main__':` before what it does"
+        )
     try:
         pickle.dumps(handler)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -62,13 +73,14 @@ class HandlerProcess:
     """One child after the other, for the calls of one thread."""
 
     def __init__(self, handler: Handler, timeout_s: float | None) -> None:
-        """Start the first child, without waiting for it."""
+        """Start the first child: a record waits for it, instead of taking long."""
         self._handler = handler
         self._timeout_s = timeout_s
         self._child: tuple[SpawnProcess, Connection] | None = None
         self._is_ready = False
-        with contextlib.suppress(OSError):  # the first record will find out
-            self._start()
+        with contextlib.suppress(EOFError, OSError):  # the first record will find out
+            _, connection = self._start()
+            self._wait_until_ready(connection)
 
     def __call__(self, record: ConsumerRecord) -> None:
         """Work on a record in the child; raises what is listed in `handler`."""
@@ -117,7 +129,7 @@ class HandlerProcess:
         self._is_ready = False
         ours, theirs = Pipe()
         process = _CONTEXT.Process(
-            target=_serve, args=(theirs, self._handler), name="minikafka-handler", daemon=True
+            target=_serve, args=(theirs, self._handler), name=PROCESS_NAME, daemon=True
         )
         try:
             with _TURN:

@@ -17,8 +17,8 @@ from .work_ledger import Work
 
 TURN_S: Final = 0.01
 
-Finished = Callable[[Work, float, float, BaseException | None], None]
-"""Called in the event loop: the work, its begin and end by time.perf_counter, what it raised."""
+Finished = Callable[[Work, float, BaseException | None], None]
+"""Called in the event loop: the work, when it ended by time.perf_counter, what it raised."""
 
 
 class TaskRunner:
@@ -45,6 +45,12 @@ class TaskRunner:
                 idle.set_result(None)
                 break
 
+    def take_back(self) -> list[Work]:
+        """What has not begun."""
+        works = list(self._queue)
+        self._queue.clear()
+        return works
+
     async def close(self) -> None:
         """End the tasks, in the middle of a record if need be."""
         for task in self._tasks:
@@ -60,7 +66,7 @@ class TaskRunner:
                 await idle
                 turn_ends_s = time.perf_counter() + TURN_S
             work = self._queue.popleft()
-            began_s = time.perf_counter()
+            work.began_s = time.perf_counter()
             error = None
             try:
                 result = self._handler(work.record)
@@ -73,7 +79,7 @@ class TaskRunner:
             except Exception as failure:  # noqa: BLE001 - whatever it is, the record failed with it
                 error = failure
             ended_s = time.perf_counter()
-            self._finished(work, began_s, ended_s, error)
+            self._finished(work, ended_s, error)
             if ended_s > turn_ends_s:
                 await asyncio.sleep(0)
                 turn_ends_s = time.perf_counter() + TURN_S

@@ -7,10 +7,11 @@ takes, calls and tells. Threads are daemons: one that hangs does not keep the pr
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
 from .record import ConsumerRecord
@@ -58,6 +59,7 @@ class ThreadRunner:
         self._wanted = 0
         """Threads that serve, without those that were told to end."""
         self._busy = 0
+        """Records that were given to them and have not come back."""
         self._peak = 0
         for _ in range(minimum):
             self._add_thread()
@@ -66,17 +68,27 @@ class ThreadRunner:
             self._timer = self._loop.call_later(IDLE_S, self._shrink)
 
     def run(self, work: Work) -> None:
-        """Begin soon; never more at once than `maximum`."""
+        """Begin as soon as a thread is free; there are `maximum` of them at the most."""
         self._busy += 1
         self._peak = max(self._peak, self._busy)
-        if self._busy > self._wanted:
+        if self._wanted < min(self._busy, self._maximum):
             self._add_thread()
         self._queue.put(work)
+
+    def take_back(self) -> list[Work]:
+        """What has not begun."""
+        works: list[Work] = []
+        with contextlib.suppress(Empty):
+            while (work := self._queue.get_nowait()) is not None:
+                works.append(work)
+        self._busy -= len(works)
+        return works
 
     async def close(self) -> None:
         """End the idle threads; one in the middle of a record ends after it, and unheard."""
         if self._timer is not None:
             self._timer.cancel()
+        self.take_back()
         for _ in range(self._wanted):
             self._queue.put(None)
         self._wanted = 0
@@ -95,13 +107,13 @@ class ThreadRunner:
         try:
             while (work := self._queue.get()) is not None:
                 error = None
-                began_s = time.perf_counter()
+                work.began_s = time.perf_counter()
                 try:
                     call(work.record)
                 except BaseException as failure:  # noqa: BLE001 - SystemExit too
                     error = failure
                 ended_s = time.perf_counter()
-                self._tell(self._came_back, work, began_s, ended_s, error)
+                self._tell(self._came_back, work, ended_s, error)
                 if self._is_thread_per_record:
                     break
         finally:
@@ -116,13 +128,11 @@ class ThreadRunner:
             if not self._loop.is_closed():
                 raise
 
-    def _came_back(
-        self, work: Work, began_s: float, ended_s: float, error: BaseException | None
-    ) -> None:
+    def _came_back(self, work: Work, ended_s: float, error: BaseException | None) -> None:
         self._busy -= 1
         if self._is_thread_per_record:
             self._wanted -= 1
-        self._finished(work, began_s, ended_s, error)
+        self._finished(work, ended_s, error)
 
     def _has_ended(self) -> None:
         self._alive -= 1

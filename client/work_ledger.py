@@ -63,13 +63,13 @@ class Work:
 
     __slots__ = (
         "admitted_s",
+        "began_s",
         "failures",
         "is_overdue",
         "is_running",
         "lane",
         "partition",
         "record",
-        "taken_s",
     )
 
     def __init__(
@@ -80,7 +80,8 @@ class Work:
         self.partition = partition
         self.lane = lane
         self.admitted_s = now_s
-        self.taken_s = 0.0
+        self.began_s = 0.0
+        """When its handler began, the last time; 0 until then. Whoever runs it says so."""
         self.failures = 0
         self.is_running = False
         """Taken, and neither done nor backing off."""
@@ -137,15 +138,22 @@ class WorkLedger:
             self.in_flight += 1
             self._line_up(work)
 
-    def take(self, now_s: float) -> Work | None:
+    def take(self) -> Work | None:
         """The next record to work on, if one is ready and a slot is free."""
         if not self._ready or len(self.running) >= self.slots:
             return None
         work = self._ready.popleft()
         work.is_running, work.is_overdue = True, False
-        work.taken_s = now_s
+        work.began_s = 0.0
         self.running.add(work)
         return work
+
+    def put_back(self, works: Iterable[Work]) -> None:
+        """These were taken, in this order, and not begun."""
+        for work in reversed(list(works)):
+            self.running.discard(work)
+            work.is_running = False
+            self._ready.appendleft(work)
 
     def leave_slot(self, work: Work) -> None:
         """The handler has come back; the record itself may have to wait for something else."""

@@ -27,37 +27,20 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from random import Random
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Final
 
-from ..protocol.errors import ErrorCode
-from .concurrency import (
-    Concurrency,
-    Inline,
-    Pool,
-    Processes,
-    Tasks,
-    ThreadPerRecord,
-    Threads,
-    slots_of,
-)
+from .concurrency import Concurrency, Inline, ahead_of, slots_of
 from .consumer import Consumer
-from .dead_letter import dead_letter
+from .dead_letters import DeadLetters
 from .errors import ClientNotRunning, KafkaError
-from .handler import (
-    CannotStartHandler,
-    Handler,
-    HandlerCall,
-    HandlerTimeout,
-    describe,
-    is_async,
-)
+from .handler import CannotStartHandler, Handler, HandlerTimeout, describe
 from .keywords import suggest_keywords
 from .metadata import TopicPartition
 from .producer import Producer
 from .rebalance_listener import RebalanceListener
-from .task_runner import Finished, TaskRunner
-from .thread_runner import ThreadRunner
+from .runner import Runner, make_runner, require_fitting
 from .wakeup import Signal
+from .work_commits import WorkCommits
 from .work_ledger import Work, WorkLedger
 from .work_statistics import WorkStatistics
 
@@ -71,21 +54,6 @@ OVERDUE_S: Final = 60.0
 """A handler that takes so long is told of, if nothing else is said by `handler_timeout_s`."""
 
 INLINE: Final = Inline()
-
-_NO_PLACE: Final = frozenset(
-    {
-        ErrorCode.ILLEGAL_GENERATION,
-        ErrorCode.UNKNOWN_MEMBER_ID,
-        ErrorCode.REBALANCE_IN_PROGRESS,
-    }
-)
-"""A commit that is refused so is made good by whoever has the partition next."""
-
-
-class _Runner(Protocol):
-    def run(self, work: Work) -> None: ...
-
-    async def close(self) -> None: ...
 
 
 class Worker:
@@ -126,12 +94,7 @@ class Worker:
             raise ValueError(f"max_in_flight={max_in_flight} leaves some of {concurrency} idle")
         if max_attempts < 1:
             raise ValueError("max_attempts counts the first one too: it is 1 or more")
-        if isinstance(concurrency, Tasks) and not is_async(handler):
-            raise TypeError("Tasks needs an async handler: for a plain one there is Threads")
-        if isinstance(concurrency, Processes):
-            from .handler_process import require_picklable
-
-            require_picklable(handler)
+        require_fitting(concurrency, handler)
         self.statistics = WorkStatistics()
         self._consumer = consumer
         self._handler = handler
@@ -139,29 +102,28 @@ class Worker:
         self._max_attempts = max_attempts
         self._backoff_s = retry_backoff_ms / 1000
         self._backoff_max_s = retry_backoff_max_ms / 1000
-        self._dead_letter_topic = dead_letter_topic
-        self._own_producer: Producer | None = None
-        if dead_letter_topic is not None and producer is None:
-            producer = Producer(bootstrap_servers=consumer.bootstrap_servers)
-            self._own_producer = producer
-        self._producer = producer
+        self._dead_letters: DeadLetters | None = None
+        if dead_letter_topic is not None:
+            self._dead_letters = DeadLetters(dead_letter_topic, consumer, producer)
         self._handler_timeout_s = handler_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._commit_interval_s = commit_interval_ms / 1000
         self._random = random or Random()
-        self._ledger = WorkLedger(
-            slots, max_in_flight, by_partition=isinstance(concurrency, Inline)
-        )
-        self._runner: _Runner | None = None
+        lanes_are_partitions = isinstance(concurrency, Inline)
+        slots += ahead_of(concurrency)
+        self._ledger = WorkLedger(slots, max_in_flight, by_partition=lanes_are_partitions)
+        self._commits = WorkCommits(consumer, self._ledger, self._stop_with)
+        self._runner: Runner | None = None
         self._news: Signal
         self._paused: set[TopicPartition] = set()
         self._until: Until | None = None
         self._is_stopping = True
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
         self._is_draining = False
         self._failure: BaseException | None = None
         self._commit_at_s = 0.0
         self._look_at_s = 0.0
-        self._committing: asyncio.Task[None] | None = None
         self._burials: set[asyncio.Task[None]] = set()
         consumer.hand_over(_Listener(self._give_up))
 
@@ -172,25 +134,27 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._news = Signal(loop)
         try:
-            if self._own_producer is not None:
-                await self._own_producer.start()
+            if self._dead_letters is not None:
+                await self._dead_letters.start()
             await self._consumer.start()
         except BaseException:
             await self.close()
             raise
-        self._runner = _make_runner(
+        self._runner = make_runner(
             self._concurrency, self._handler, self._handler_timeout_s, self._finished
         )
         return self
 
     async def close(self) -> None:
-        """Close all that was started; handlers that are still at work go unheard."""
+        """Let `run` come to its end, and close all; handlers still at work then go unheard."""
+        self.stop()
+        await self._at_rest.wait()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.close()
         await self._consumer.close()
-        if self._own_producer is not None:
-            await self._own_producer.close()
+        if self._dead_letters is not None:
+            await self._dead_letters.close()
 
     async def __aenter__(self) -> "Worker":
         """Start."""
@@ -217,12 +181,16 @@ class Worker:
         self._until = until
         self._failure = None
         self._is_stopping = False
+        self._at_rest.clear()
         try:
             while not self._is_stopping:
                 await self._turn()
         finally:
             self._is_stopping = True
-            await self._come_to_rest()
+            try:
+                await self._come_to_rest()
+            finally:
+                self._at_rest.set()
         if self._failure is not None:
             raise self._failure
 
@@ -248,7 +216,7 @@ class Worker:
         """Take records as far as there is room; if there is little, wait until there is more."""
         now_s = time.perf_counter()
         if now_s >= self._commit_at_s:
-            self._commit_in_background()
+            self._commits.begin()
             self._commit_at_s = now_s + self._commit_interval_s
         if now_s >= self._look_at_s:
             self._look_for_overdue(now_s)
@@ -286,22 +254,19 @@ class Worker:
         """Begin what may be begun."""
         if self._is_stopping or self._runner is None:
             return
-        now_s = time.perf_counter()
-        self._ledger.make_due(now_s)
-        while (work := self._ledger.take(now_s)) is not None:
+        self._ledger.make_due(time.perf_counter())
+        while (work := self._ledger.take()) is not None:
             self._runner.run(work)
 
-    def _finished(
-        self, work: Work, began_s: float, ended_s: float, error: BaseException | None
-    ) -> None:
+    def _finished(self, work: Work, ended_s: float, error: BaseException | None) -> None:
         """A handler has come back."""
         statistics = self.statistics
         if not self._ledger.owns(work):
             self._ledger.done(work)  # given up meanwhile: whoever has it now handles it again
         else:
             if not work.failures:
-                statistics.wait.add(began_s - work.admitted_s)
-            statistics.work.add(ended_s - began_s)
+                statistics.wait.add(work.began_s - work.admitted_s)
+            statistics.work.add(ended_s - work.began_s)
             if error is None:
                 self._ledger.done(work)
                 statistics.done += 1
@@ -333,15 +298,17 @@ class Worker:
         if isinstance(error, HandlerTimeout) and not work.is_overdue:
             self.statistics.overdue += 1
         attempts = work.failures + 1
-        if attempts < self._max_attempts and not isinstance(error, CannotStartHandler):
+        if isinstance(error, CannotStartHandler):
+            self._stop_at(work, error)
+        elif attempts < self._max_attempts:
             self.statistics.retried += 1
             delay_s = self._delay_s(work.failures)
             log.info("%s: attempt %d failed: %s", work, attempts, describe(error))
             self._ledger.retry(work, time.perf_counter() + delay_s)
             asyncio.get_running_loop().call_later(delay_s, self._dispatch)
-        elif self._producer is not None and self._dead_letter_topic is not None:
+        elif self._dead_letters is not None:
             self._ledger.leave_slot(work)
-            burial = asyncio.create_task(self._bury(work, error, self._producer))
+            burial = asyncio.create_task(self._bury(work, error, self._dead_letters))
             self._burials.add(burial)
             burial.add_done_callback(self._burials.discard)
         else:
@@ -352,13 +319,11 @@ class Worker:
         longest_s = min(self._backoff_s * 2.0 ** min(failures, 30), self._backoff_max_s)
         return longest_s * (0.5 + self._random.random() / 2)
 
-    async def _bury(self, work: Work, error: BaseException, producer: Producer) -> None:
+    async def _bury(self, work: Work, error: BaseException, dead_letters: DeadLetters) -> None:
         """Put a record aside; if that cannot be done, it is not done."""
         attempts = work.failures + 1
-        letter = dead_letter(work.record, describe(error), attempts)
-        topic = self._dead_letter_topic or ""
         try:
-            await producer.send_and_wait(topic, *letter)
+            await dead_letters.send(work.record, describe(error), attempts)
         except (KafkaError, TypeError, ValueError) as refusal:
             self._stop_at(work, refusal)
         else:
@@ -383,42 +348,22 @@ class Worker:
         """Name the handlers that take too long: commits of their partitions wait for them."""
         limit_s = self._handler_timeout_s or OVERDUE_S
         for work in self._ledger.running:
-            if not work.is_overdue and now_s - work.taken_s > limit_s:
+            if work.began_s and not work.is_overdue and now_s - work.began_s > limit_s:
                 work.is_overdue = True
                 self.statistics.overdue += 1
                 log.warning("%s: its handler has been at work for more than %s s", work, limit_s)
 
-    def _commit_in_background(self) -> None:
-        """Begin to commit: a group that rebalances may have to be polled before it is done."""
-        if self._committing is None or self._committing.done():
-            offsets = self._ledger.committable()
-            if offsets:
-                self._committing = asyncio.create_task(self._commit(offsets))
-
-    async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
-        """Commit; a refusal that passes is made good by a later commit."""
-        if self._consumer.group_id is None or not offsets:
-            return
-        try:
-            await self._consumer.commit(offsets)
-        except KafkaError as error:
-            if error.retriable or error.code in _NO_PLACE:
-                log.warning("commit: %s", error)
-            else:
-                self._stop_with(error)
-        else:
-            self._ledger.committed(offsets)
-
-    async def _end_commit(self) -> None:
-        """End the commit in the background, so that it cannot undo a later one."""
-        if self._committing is not None:
-            self._committing.cancel()
-            await asyncio.gather(self._committing, return_exceptions=True)
+    def _take_back(self, names: Collection[TopicPartition]) -> None:
+        """Begin nothing more of these partitions; go on with others."""
+        if self._runner is not None:
+            self._ledger.put_back(self._runner.take_back())
+        self._ledger.hand_back(names)
+        self._dispatch()
 
     async def _drain(self, names: Collection[TopicPartition]) -> None:
         """Wait for what runs of these partitions, for a while, and commit what is done."""
         ledger = self._ledger
-        ledger.hand_back(names)
+        self._take_back(names)
         deadline_ms = int((asyncio.get_running_loop().time() + self._stop_timeout_s) * 1000)
         self._is_draining = True
         while (left := ledger.unfinished(names)) and await self._news.wait(deadline_ms):
@@ -431,14 +376,13 @@ class Worker:
                 self._stop_timeout_s,
                 left[0],
             )
-        await self._end_commit()
-        news = ledger.committable()
-        await self._commit({name: news[name] for name in names if name in news})
+        await self._commits.finish(names)
 
     async def _give_up(self, names: Collection[TopicPartition], is_lost: bool) -> None:
         """These partitions go to somebody else, or are there already."""
         if is_lost:
-            await self._end_commit()
+            self._take_back(names)
+            await self._commits.cancel()
         else:
             await self._drain(names)
         self._forget(names)
@@ -470,31 +414,3 @@ class _Listener(RebalanceListener):
 
     async def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
         await self._give_up(lost, True)
-
-
-def _make_runner(
-    concurrency: Concurrency, handler: Handler, timeout_s: float | None, finished: Finished
-) -> _Runner:
-    """What runs the handler; within the running loop."""
-
-    def call() -> HandlerCall:
-        return HandlerCall(handler)
-
-    match concurrency:
-        case Inline():
-            return TaskRunner(handler, 1, timeout_s, finished)
-        case Tasks(count):
-            return TaskRunner(handler, count, timeout_s, finished)
-        case Threads(count):
-            return ThreadRunner(call, count, count, finished)
-        case Pool(least, most):
-            return ThreadRunner(call, least, most, finished)
-        case ThreadPerRecord(most):
-            return ThreadRunner(call, 0, most, finished, is_thread_per_record=True)
-        case Processes(count):
-            from .handler_process import HandlerProcess
-
-            def child() -> HandlerProcess:
-                return HandlerProcess(handler, timeout_s)
-
-            return ThreadRunner(child, count, count, finished)

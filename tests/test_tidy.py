@@ -50,6 +50,7 @@ TESTED_ELSEWHERE = {
     "client/new_topic": "tests/client/test_admin.py",
     "client/outcome": "tests/client/test_admin.py",
     "client/questions": "tests/client/test_admin.py",
+    "client/runner": "tests/client/test_worker.py",
     "client/views": "tests/client/test_cluster.py",
     "protocol/batch": "tests/protocol/test_records.py",
     "protocol/compiler": "tests/protocol/test_api_oracle.py",

@@ -23,8 +23,8 @@ async def errors_of(handler: Handler, count: int, timeout_s: float | None = None
     errors: list[Any] = []
     done = asyncio.Event()
 
-    def finished(work: Work, began_s: float, ended_s: float, error: BaseException | None) -> None:
-        assert began_s <= ended_s
+    def finished(work: Work, ended_s: float, error: BaseException | None) -> None:
+        assert 0 < work.began_s <= ended_s
         errors.append(error)
         if len(errors) == count:
             done.set()

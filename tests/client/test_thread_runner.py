@@ -39,8 +39,8 @@ class Calls:
     def close(self) -> None:
         self.closed += 1
 
-    def take_back(self, work: Work, began_s: float, ended_s: float, error: Any) -> None:
-        assert began_s <= ended_s
+    def take_back(self, work: Work, ended_s: float, error: Any) -> None:
+        assert 0 < work.began_s <= ended_s
         self.finished.append((work, error))
 
 
@@ -111,3 +111,18 @@ async def test_a_handler_that_hangs_does_not_hold_up_the_close():
     assert calls.threads[0].daemon
     calls.go.set()
     calls.threads[0].join(DEADLINE_S)
+
+
+async def test_what_has_not_begun_can_be_taken_back():
+    calls = Calls()
+    runner = ThreadRunner(calls.make, 0, 2, calls.take_back)
+    works = [work() for _ in range(5)]
+    for each in works:
+        runner.run(each)
+    await until(lambda: len(calls.threads) == 2)
+    assert runner.take_back() == works[2:]
+    assert runner.take_back() == []
+    calls.go.set()
+    await until(lambda: len(calls.finished) == 2)
+    await runner.close()
+    assert calls.made == calls.closed == 2

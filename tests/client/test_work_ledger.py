@@ -43,7 +43,7 @@ class Script:
             self.ledger.admit(P0, [record(int(offset), None if key == "-" else key)], self.now_s)
 
     def take(self):
-        while (work := self.ledger.take(self.now_s)) is not None:
+        while (work := self.ledger.take()) is not None:
             self.works[work.record.offset] = work
 
     def done(self, offset):
@@ -55,6 +55,9 @@ class Script:
     def wait(self, until_s):
         self.now_s = float(until_s)
         self.ledger.make_due(self.now_s)
+
+    def unbegun(self, *offsets):
+        self.ledger.put_back([self.works.pop(int(offset)) for offset in offsets])
 
     def back(self):
         self.ledger.hand_back([P0])
@@ -149,6 +152,18 @@ def test_what_is_handed_back_is_read_again_and_what_runs_goes_on():
     """)
 
 
+def test_what_was_taken_and_not_begun_is_the_first_to_be_taken_again():
+    Script(slots=2).play("""
+        admit 1:a 2:b 3:a 4:c
+        take            => runs 1 2, commit -
+        unbegun 1 2     => runs -, commit -
+        take            => runs 1 2, commit -
+        unbegun 2
+        back            => runs 1, commit -
+        done 1          => runs -, commit 2
+    """)
+
+
 def test_a_record_that_is_read_again_while_it_runs_is_not_taken_twice():
     Script(slots=3).play("""
         admit 1:a 2:b
@@ -176,15 +191,15 @@ def test_to_seek_back_takes_the_commit_back():
 def test_a_lost_partition_moves_no_offset_but_holds_slot_and_key():
     ledger = WorkLedger(2, 100)
     ledger.admit(P0, [record(1, "a"), record(2, "a")], 0)
-    old = ledger.take(0)
+    old = ledger.take()
     assert ledger.forget([P0]) == {P0: 1}
     assert not ledger.owns(old)
     assert ledger.in_flight == 1
     ledger.admit(P0, [record(1, "a")], 0)
-    assert ledger.take(0) is None
+    assert ledger.take() is None
     ledger.done(old)
     assert ledger.committable() == {}
-    new = ledger.take(0)
+    new = ledger.take()
     assert new.record.offset == 1
     ledger.done(new)
     assert ledger.committable() == {P0: 2}
@@ -194,18 +209,18 @@ def test_a_lost_partition_moves_no_offset_but_holds_slot_and_key():
 def test_a_failure_in_a_lost_partition_is_somebody_elses():
     ledger = WorkLedger(1, 100)
     ledger.admit(P0, [record(1, "a")], 0)
-    work = ledger.take(0)
+    work = ledger.take()
     ledger.forget([P0])
     ledger.retry(work, 5)
     assert ledger.in_flight == 0
     assert ledger.make_due(10) is None
-    assert ledger.take(10) is None
+    assert ledger.take() is None
 
 
 def test_to_forget_what_is_done_asks_for_nothing_again():
     ledger = WorkLedger(1, 100)
     ledger.admit(P0, [record(1)], 0)
-    ledger.done(ledger.take(0))
+    ledger.done(ledger.take())
     assert ledger.forget([P0, P1]) == {}
 
 
@@ -213,15 +228,15 @@ def test_keys_are_those_of_their_partition():
     ledger = WorkLedger(2, 100)
     ledger.admit(P0, [record(1, "a", 0)], 0)
     ledger.admit(P1, [record(1, "a", 1)], 0)
-    assert ledger.take(0)
-    assert ledger.take(0)
+    assert ledger.take()
+    assert ledger.take()
 
 
 def test_keys_that_cannot_be_hashed_are_keys_as_well():
     ledger = WorkLedger(3, 100)
     ledger.admit(P0, [record(1, {"k": [1]}), record(2, {"k": [1]}), record(3, {"k": [2]})], 0)
-    assert [ledger.take(0).record.offset, ledger.take(0).record.offset] == [1, 3]
-    assert ledger.take(0) is None
+    assert [ledger.take().record.offset, ledger.take().record.offset] == [1, 3]
+    assert ledger.take() is None
 
 
 def test_a_partition_with_its_share_of_the_room_is_crowded():
@@ -236,11 +251,11 @@ def test_a_partition_with_its_share_of_the_room_is_crowded():
 def test_a_partition_far_ahead_of_its_slowest_record_is_crowded():
     ledger = WorkLedger(2, 100)
     ledger.admit(P0, [record(0)], 0)
-    slow = ledger.take(0)
+    slow = ledger.take()
     for offset in range(1, MAX_UNCOMMITTED):
         assert ledger.crowded(1) == set()
         ledger.admit(P0, [record(offset)], 0)
-        ledger.done(ledger.take(0))
+        ledger.done(ledger.take())
     assert ledger.crowded(1) == {P0}
     ledger.done(slow)
     assert ledger.crowded(1) == set()
@@ -292,7 +307,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def take(self):
-        work = self.ledger.take(self.now_s)
+        work = self.ledger.take()
         if work is not None and self.ledger.owns(work) and work.record.key is not None:
             name, offset = work.partition.name, work.record.offset
             earlier = {
@@ -317,6 +332,11 @@ class LedgerMachine(RuleBasedStateMachine):
             case "bury":
                 self.ledger.leave_slot(work)
                 self.burying.append(work)
+
+    @precondition(lambda self: self.ledger.running)
+    @rule(data=st.data())
+    def put_back(self, data):
+        self.ledger.put_back([self.some(data, self.ledger.running)])
 
     @precondition(lambda self: self.burying)
     @rule()

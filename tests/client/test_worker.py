@@ -341,6 +341,20 @@ async def test_stop_waits_for_what_runs_and_hands_back_what_waits(
     assert firsts.by_key() == IN_ORDER
 
 
+async def test_to_close_a_worker_that_runs_lets_it_come_to_its_end(
+    shared_broker: NodeProcess, topic: str
+):
+    seen = Seen()
+    async with Worker(
+        consumer_of(shared_broker, topic), seen.plain, concurrency=Threads(2)
+    ) as worker:
+        running = asyncio.create_task(worker.run())
+        await until(lambda: len(seen.values) >= 5)
+    assert running.done()
+    assert sum((await committed(shared_broker, topic)).values()) <= len(seen.values) < COUNT
+    assert not any(seen.running.values())
+
+
 async def test_a_handler_that_hangs_is_named_and_holds_up_no_other_partition(
     shared_broker: NodeProcess, topic: str, caplog: pytest.LogCaptureFixture
 ):
@@ -391,15 +405,21 @@ async def test_a_full_worker_takes_no_more_than_it_may(shared_broker: NodeProces
     assert 3 <= most <= 20
 
 
+@pytest.mark.parametrize("strategy", ["range", "cooperative-sticky"])
 async def test_partitions_that_move_are_finished_and_committed_first(
-    shared_broker: NodeProcess, topic: str
+    shared_broker: NodeProcess, topic: str, strategy: str
 ):
     """A second worker comes and goes while the first one works; nothing is handled twice."""
     seen, total = Seen(), 4 * COUNT
 
     def worker_of() -> Worker:
         return Worker(
-            consumer_of(shared_broker, topic, heartbeat_interval_ms=50),
+            consumer_of(
+                shared_broker,
+                topic,
+                heartbeat_interval_ms=50,
+                partition_assignment_strategy=strategy,
+            ),
             seen.waiting,
             concurrency=Tasks(4),
             commit_interval_ms=20,
@@ -424,21 +444,35 @@ async def test_partitions_that_move_are_finished_and_committed_first(
     assert await committed(shared_broker, topic) == await ends(shared_broker, topic)
 
 
-async def test_of_lost_partitions_nothing_is_committed(shared_broker: NodeProcess, topic: str):
-    consumer = consumer_of(shared_broker, topic)
-    async with Worker(consumer, lambda _: None, commit_interval_ms=3_600_000) as worker:
-        worker._commit_at_s = float("inf")
+async def test_what_was_at_work_when_its_partition_was_lost_is_handled_again(
+    shared_broker: NodeProcess, topic: str
+):
+    """The member is thrown out of its group in the middle of its first records, and comes back."""
+    release, seen = threading.Event(), Seen()
 
-        def lose(statistics: WorkStatistics) -> bool:
-            return statistics.done == 1
+    def handle(record: ConsumerRecord) -> None:
+        seen.begin(record)
+        release.wait(DEADLINE_S)
+        seen.end(record)
 
-        async def give_up() -> None:
-            await worker._give_up(consumer.assignment(), True)
-
-        worker._drain, drain = lambda names: give_up(), worker._drain
-        await within_deadline(worker.run(until=lose))
-        worker._drain = drain
-    assert await committed(shared_broker, topic) == {}
+    consumer = consumer_of(shared_broker, topic, heartbeat_interval_ms=50)
+    worker = Worker(consumer, handle, concurrency=Threads(3), commit_interval_ms=10, **FAST)
+    async with worker, AdminClient(bootstrap_servers=shared_broker.bootstrap) as admin:
+        run = asyncio.create_task(worker.run(until=lambda _: len(set(seen.values)) == COUNT))
+        await until(lambda: sum(seen.running.values()) == 3)
+        at_work = list(worker._ledger.running)
+        [(name, group)] = (await admin.describe_groups([consumer.group_id or ""])).items()
+        members = [member.member_id for member in group.members]
+        await admin.remove_group_members(name, member_ids=members)
+        await until(lambda: not any(worker._ledger.owns(work) for work in at_work))
+        assert await committed(shared_broker, topic) == {}
+        release.set()
+        await within_deadline(run)
+    twice = [value for value in set(seen.values) if seen.values.count(value) == 2]
+    assert len(seen.values) == COUNT + 3
+    assert len(twice) == 3
+    assert worker.statistics.done == COUNT
+    assert await committed(shared_broker, topic) == await ends(shared_broker, topic)
 
 
 async def test_the_users_listener_hears_of_partitions_when_their_work_is_committed(
@@ -501,22 +535,50 @@ async def test_what_makes_no_sense_is_a_sentence(shared_broker: NodeProcess):
             Worker(started, plain)
 
 
-async def test_run_forever_ends_in_good_order_with_sigterm(shared_broker: NodeProcess, topic: str):
-    script = (
-        "import sys, minikafka\n"
-        f"consumer = minikafka.Consumer({topic!r}, bootstrap_servers={shared_broker.bootstrap!r},"
-        f" group_id='group of {topic}', auto_offset_reset='earliest')\n"
-        "def handle(record): print(record.value.decode(), flush=True)\n"
-        "minikafka.Worker(consumer, handle, commit_interval_ms=3_600_000).run_forever()\n"
-        "print('end', flush=True)\n"
+async def test_the_program_in_the_documents_ends_in_good_order_with_sigterm(
+    shared_broker: NodeProcess, topic: str
+):
+    text = (Path(__file__).parents[2] / "docs" / "worker.md").read_text()
+    _, _, rest = text.partition("```python\n")
+    program, _, _ = rest.partition("```")
+    for old, new in {
+        "localhost:9092": shared_broker.bootstrap,
+        "orders": topic,
+        "billing": f"group of {topic}",
+        "Pool(min=5, max=10)": "Pool(min=1, max=1)",  # or lines might be mixed
+    }.items():
+        assert program.count(old) == 1
+        program = program.replace(old, new)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", f"{program}print('end')", stdout=asyncio.subprocess.PIPE
     )
-    program = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE
-    )
-    assert program.stdout is not None
-    lines = [await within_deadline(program.stdout.readline()) for _ in range(COUNT)]
+    assert process.stdout is not None
+    lines = [await within_deadline(process.stdout.readline()) for _ in range(COUNT)]
     assert sorted(map(int, lines)) == list(range(COUNT))
-    program.send_signal(signal.SIGTERM)
-    assert await within_deadline(program.stdout.read()) == b"end\n"
-    assert await program.wait() == 0
+    process.send_signal(signal.SIGTERM)
+    assert await within_deadline(process.stdout.read()) == b"end\n"
+    assert await process.wait() == 0
     assert await committed(shared_broker, topic) == await ends(shared_broker, topic)
+
+
+async def test_a_script_that_works_when_it_is_imported_is_told_so(
+    shared_broker: NodeProcess, topic: str, tmp_path: Path
+):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from minikafka import Consumer, Processes, Worker\n"
+        "def handle(record): print(record)\n"
+        f"consumer = Consumer({topic!r}, bootstrap_servers={shared_broker.bootstrap!r},\n"
+        f"    group_id='group of {topic}', auto_offset_reset='earliest')\n"
+        "worker = Worker(consumer, handle, concurrency=Processes(1), dead_letter_topic='dead')\n"
+        "worker.run_forever()\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, errors = await within_deadline(process.communicate())
+    assert process.returncode == 1
+    assert out == b""
+    assert errors.count(b"RuntimeError: this process is for a handler") >= 3
+    assert b"CannotStartHandler: a process for the handler ended 3 times" in errors
+    assert await committed(shared_broker, topic) == {}
