@@ -10,8 +10,7 @@ import os
 import threading
 import time
 
-from minikafka import Consumer, ConsumerRecord, Worker
-from minikafka.client.concurrency import Pool
+from minikafka import Consumer, ConsumerRecord, Pool, Worker
 
 BOOTSTRAP = os.environ.get("MINIKAFKA_BOOTSTRAP", "localhost:9092")
 TOPIC = "demo-orders"

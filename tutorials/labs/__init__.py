@@ -10,9 +10,11 @@ sink            what was finished, id by id,
 accounts          and both compared,
 report            a run altogether.
 
-workers         Lab 2 runs the same records through five kinds of worker:
-work              three kinds of work, each done by one thread or split over five,
-feeder            the records, by the clock.
+workers         Lab 2 sends the same records, by the clock, to
+worker_process    workers of four kinds (a process of its own, each),
+work              which do three kinds of work, whole or cut into five parts;
+journal         when which record was worked on,
+cell              and what that makes for one cell of the table.
 
 child           A process of a lab, from both sides.
 lessons, pictures   What was learned, in a sentence and drawn.

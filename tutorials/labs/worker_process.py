@@ -35,6 +35,7 @@ async def run(settings: WorkerSettings) -> None:
         child.on_stop(worker.stop)
         child.say_ready()
         await worker.run()
+    handler.close()
 
 
 if __name__ == "__main__":
