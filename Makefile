@@ -4,6 +4,7 @@
 # needs it, and brought up to date when pyproject.toml changes:
 #
 #   .venv/.runtime   minikafka and what it needs to run     (enough for `make demo`)
+#   .venv/.labs      and what the labs draw with             (`make labs`)
 #   .venv/.dev       and what its tests and checks need
 #
 # PYTHON=python3.12 chooses the interpreter; ARGS="-k fetch" goes to pytest, the demo or the
@@ -20,8 +21,8 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check format test demo kills churn fuzz crash mutants hostile bench clean check-format \
-	check-lint check-types check-imports check-tidy kcat strace
+.PHONY: help check format test demo kills churn fuzz crash mutants hostile labs bench clean \
+	check-format check-lint check-types check-imports check-tidy kcat strace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +60,10 @@ mutants: $(VENV)/.dev ## make mistakes on purpose, each in a copy of the code: d
 hostile: $(VENV)/.dev ## 300 s of hostile clients: does the node live, and do good clients notice?
 	MINIKAFKA_HOSTILE_SECONDS=300 $(BIN)/pytest -s tests/hostile $(ARGS)
 
+labs: $(VENV)/.labs ## the original experiments, measured here (ARGS="--scale 0.1" makes them short)
+	$(BIN)/minikafka lab load-levelling $(ARGS)
+	$(BIN)/minikafka lab workers $(ARGS)
+
 bench: $(VENV)/.dev ## measure this broker, and others beside it (ARGS goes to benchmarks)
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -91,6 +96,11 @@ $(VENV)/.runtime: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) .
 	@touch $@
+
+$(VENV)/.labs: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) '.[labs]'
+	@touch $(VENV)/.runtime $@
 
 $(VENV)/.dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

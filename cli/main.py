@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "config": "config",
     "doctor": "doctor",
     "bench": "bench",
+    "lab": "lab",
 }
 """A command's name, and its module here, which holds it under the module's own name."""
 

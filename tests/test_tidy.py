@@ -24,7 +24,7 @@ import pytest
 from grimp import build_graph
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("protocol", "transport", "broker", "client", "cli")
+PACKAGES = ("protocol", "transport", "broker", "client", "cli", "tutorials")
 OTHER_CODE = ("tests", "benchmarks", "tutorials")
 
 MAX_FILE_LINES = 500
@@ -77,14 +77,15 @@ def sources() -> Iterator[Path]:
     """Every Python file that is installed."""
     yield from sorted(ROOT.glob("*.py"))
     for package in PACKAGES:
-        yield from under(package, "py")
+        for path in under(package, "py"):
+            if (path.parent / "__init__.py").exists():  # demos are scripts, and stay here
+                yield path
 
 
 def all_code() -> Iterator[Path]:
     """Every Python file."""
-    yield from sources()
-    for directory in OTHER_CODE:
-        yield from under(directory, "py")
+    others = (path for directory in OTHER_CODE for path in under(directory, "py"))
+    yield from dict.fromkeys((*sources(), *others))
 
 
 def under(directory: str, suffix: str) -> list[Path]:
@@ -382,8 +383,9 @@ def headings(document: Path) -> set[str]:
 
 
 def test_whatever_is_imported_is_required():
-    runtime, everything = required()
+    runtime, for_labs, everything = required()
     installed = dict.fromkeys(sources(), runtime)
+    installed |= dict.fromkeys(under("tutorials/labs", "py"), runtime | for_labs)
     none_of(
         f"{name(path)}:{line}: imports {module}, which pyproject.toml does not require"
         for path in all_code()
@@ -406,19 +408,21 @@ def packages_of_distributions() -> Mapping[str, list[str]]:
     return packages_distributions()
 
 
-def required() -> tuple[set[str], set[str]]:
-    """The names of the distributions needed to run, and of those needed for anything."""
+def required() -> tuple[set[str], set[str], set[str]]:
+    """The names of the distributions needed to run, for the labs' pictures, and for anything."""
     table: dict[str, Any] = project()["project"]
-    groups: list[list[str]] = [table["dependencies"], *table["optional-dependencies"].values()]
-    names = [{re.split(r"[^\w.-]", each)[0] for each in group} for group in groups]
-    return names[0], set[str]().union(*names)
+    groups: dict[str, list[str]] = {"": table["dependencies"], **table["optional-dependencies"]}
+    names = {
+        name: {re.split(r"[^\w.-]", each)[0] for each in group} for name, group in groups.items()
+    }
+    return names[""], names["labs"], set[str]().union(*names.values())
 
 
 def test_every_dependency_has_a_decision():
     decided = "".join(text(path) for path in (ROOT / "docs/decisions").glob("*.md"))
     none_of(
         f"pyproject.toml:1: no decision in docs/decisions/ names `{package}`"
-        for package in sorted(required()[1])
+        for package in sorted(required()[-1])
         if f"`{package}`" not in decided
     )
 

@@ -1,0 +1,1 @@
+"""What teaches: `labs` to measure, `demos` to read and run."""
