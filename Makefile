@@ -11,6 +11,7 @@
 # benchmarks.
 
 PYTHON ?= python3
+ROUNDS ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 # A plain `pip install .` leaves build/ behind, which would shadow the sources in an editable one.
@@ -20,8 +21,8 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check format test demo kills fuzz crash mutants hostile labs bench clean check-format \
-	check-lint check-types check-imports check-tidy kcat strace
+.PHONY: help check format test demo kills churn fuzz crash mutants hostile labs bench clean \
+	check-format check-lint check-types check-imports check-tidy kcat strace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +41,9 @@ format: $(VENV)/.dev ## format the code and mend what the linter can mend
 
 kills: $(VENV)/.dev ## kill -9 a node a hundred times under load, workers twenty: is a record lost?
 	MINIKAFKA_KILLS=100 MINIKAFKA_WORKER_KILLS=20 $(BIN)/pytest -s tests/chaos $(ARGS)
+
+churn: $(VENV)/.dev ## groups of all clients, killed and paused for 20 rounds (ROUNDS=3): is a record lost?
+	MINIKAFKA_CHURN=100000 MINIKAFKA_ROUNDS=$(ROUNDS) $(BIN)/pytest -s tests/compat/test_churn.py $(ARGS)
 
 fuzz: $(VENV)/.dev ## a million hostile inputs a target (ARGS="--seconds 30 requests" goes to it)
 	@$(BIN)/pip install --quiet --disable-pip-version-check '.[fuzz]' 2> /dev/null \

@@ -13,24 +13,38 @@ if TYPE_CHECKING:
     from .client.committed_offsets import OffsetAndMetadata
     from .client.concurrency import Inline, Pool, Processes, Tasks, ThreadPerRecord, Threads
     from .client.consumer import Consumer
+    from .client.delivery import Delivery
+    from .client.errors import (
+        CannotConnect,
+        ClientNotRunning,
+        KafkaTimeout,
+        NoOffset,
+        UnsupportedByCluster,
+    )
     from .client.metadata import TopicPartition
     from .client.producer import Producer
     from .client.rebalance_listener import RebalanceListener
     from .client.record import ConsumerRecord, RecordMetadata
     from .client.worker import Worker
-    from .protocol.errors import KafkaError
+    from .protocol.errors import ErrorCode, KafkaError
 
 __all__ = [
     "AdminClient",
+    "CannotConnect",
+    "ClientNotRunning",
     "Cluster",
     "ConfigChange",
     "ConfigResource",
     "Consumer",
     "ConsumerRecord",
+    "Delivery",
+    "ErrorCode",
     "Inline",
     "KafkaError",
+    "KafkaTimeout",
     "NewPartitions",
     "NewTopic",
+    "NoOffset",
     "OffsetAndMetadata",
     "Pool",
     "Processes",
@@ -41,20 +55,27 @@ __all__ = [
     "ThreadPerRecord",
     "Threads",
     "TopicPartition",
+    "UnsupportedByCluster",
     "Worker",
 ]
 
 _HOMES = {
     "AdminClient": "client.admin",
+    "CannotConnect": "client.errors",
+    "ClientNotRunning": "client.errors",
     "Cluster": "client.cluster",
     "ConfigChange": "client.configs",
     "ConfigResource": "client.configs",
     "Consumer": "client.consumer",
     "ConsumerRecord": "client.record",
+    "Delivery": "client.delivery",
+    "ErrorCode": "protocol.errors",
     "Inline": "client.concurrency",
     "KafkaError": "protocol.errors",
+    "KafkaTimeout": "client.errors",
     "NewPartitions": "client.new_topic",
     "NewTopic": "client.new_topic",
+    "NoOffset": "client.errors",
     "OffsetAndMetadata": "client.committed_offsets",
     "Pool": "client.concurrency",
     "Processes": "client.concurrency",
@@ -65,6 +86,7 @@ _HOMES = {
     "ThreadPerRecord": "client.concurrency",
     "Threads": "client.concurrency",
     "TopicPartition": "client.metadata",
+    "UnsupportedByCluster": "client.errors",
     "Worker": "client.worker",
 }
 

@@ -3,19 +3,22 @@
 producer        send() checks the record and asks
 partitioner       where it goes, if nobody said;
 accumulator     puts it into the batch of its partition
-producer_batch    (a batch: its records, futures, number and state),
+producer_batch    (a batch: its records, number and state),
 sender          which goes to the partition's leader, until it is there or too old,
 network         over one connection per broker
 channel           (one connection, opened again when it breaks),
-metadata        which are found by asking who leads what.
+metadata        which are found by asking who leads what;
+delivery        what send() returned tells where the record is,
+batch_delivery    (as its batch was told).
 
 consumer        getone(), getmany(), async for take records
+consumer_options  (its options that are words)
 reading         of the topics and partitions that were chosen
 topic_selection   (by name or by a pattern),
 fetcher         from what was fetched ahead by long polls,
 subscription      (each partition's buffer, and the position in it)
 aborted           (transactions that do not count)
-record_decoder  decoded when they are taken;
+record_decoder  decoded when they are taken, some hundred at a time;
 positions       each partition begins where its group has committed,
 offsets           or where its log begins or ends.
 
@@ -60,5 +63,11 @@ views           brokers, topics and partitions as the metadata has them now, and
 control_plane   segments and events, from the nodes' control planes,
 control_link    over one connection to each that was asked.
 
+sync            the blocking face: each class again, for callers that do not await;
+sync_cluster    the cluster and its views again;
+blocking        how a method becomes one that blocks,
+background_loop in the thread in which all of them run.
+serializers     bytes of values, and back, for who wants no functions of their own.
+java_names      options by the names that Java's clients know them by.
 record, errors, settings, keywords, wakeup     what all of them share.
 """

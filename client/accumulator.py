@@ -24,14 +24,15 @@ broker refuses all that comes behind it. Then the producer starts anew:
 So no record is written twice, unless it was reported as failed and sent again by the user. The cost
 is that a partition without a leader can hold up the others, for as long as a new start is pending.
 
-Invariants: a partition's batches leave in the order of their records; nothing is held beyond
-`buffer_memory_bytes`; `append` never waits, it says that there is no room.
+Invariants: a partition's batches leave in the order of their records; `append` never waits, it says
+that there is no room; the records held take no more than `buffer_memory_bytes` as encoded. Beside
+them are eight bytes a record, and an eighth of all for growth.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from ..protocol.batch import MAX_SEQUENCE
 from ..protocol.records import RecordHeader
@@ -41,6 +42,11 @@ from .producer_batch import BatchState, ProducerBatch
 MAX_IN_FLIGHT: Final = 5  # as many as a broker remembers per producer and partition
 RECORD_OVERHEAD_BYTES: Final = 25  # lengths, deltas, attributes and header count at their longest
 HEADER_OVERHEAD_BYTES: Final = 10
+
+# To read a member of an enum takes as long as to call a function.
+OPEN: Final = BatchState.OPEN
+WAITING: Final = BatchState.WAITING
+IN_FLIGHT: Final = BatchState.IN_FLIGHT
 
 NO_ROOM: Final = 0
 ADDED: Final = 1
@@ -97,57 +103,57 @@ class Accumulator:
         key: bytes | None,
         value: bytes | None,
         headers: Sequence[RecordHeader],
-        future: Any,
-        now_ms: int,
-    ) -> int:
-        """Add a record; NO_ROOM, ADDED, BATCH_OPENED, BATCH_FULL or TOO_LARGE is what came of it.
+        now_ms: Callable[[], int],
+    ) -> tuple[int, ProducerBatch | None]:
+        """Add a record to the end of the batch that is returned, and say what came of it:
 
-        `future` is kept beside the record. This is called for every record and is kept flat.
-        Raises TypeError for a key, value or headers of the wrong type; nothing is added then.
+        ADDED, BATCH_OPENED or BATCH_FULL; without a batch NO_ROOM or TOO_LARGE. This is called for
+        every record and is kept flat; the clock is looked at when a batch is opened. Raises
+        TypeError for a key, value or headers of the wrong type, OverflowError for a timestamp
+        of more than 64 bits; nothing is added then.
         """
         room = RECORD_OVERHEAD_BYTES + (len(key) if key else 0) + (len(value) if value else 0)
         if headers:
             room += _headers_bytes(headers)
         settings = self.settings
         if room > settings.max_record_bytes:
-            return TOO_LARGE
+            return TOO_LARGE, None
         if self.buffered_bytes + room > settings.buffer_memory_bytes and self.buffered_bytes:
             self.close_open()
-            return NO_ROOM
+            return NO_ROOM, None
         queue = self._queues.get((topic, partition))
         if queue is None:
             queue = self._queues[topic, partition] = _Queue()
         result = ADDED
-        batch = queue.batches[-1] if queue.batches else None
-        if batch is None or batch.state is not BatchState.OPEN:
-            batch = self._open(queue, topic, partition, now_ms)
+        batches = queue.batches
+        if not batches or (batch := batches[-1]).state is not OPEN:
+            batch = self._open(queue, topic, partition, now_ms())
             result = BATCH_OPENED
         elif batch.size_bytes + room > settings.batch_size_bytes:
-            batch.state = BatchState.WAITING
-            batch = self._open(queue, topic, partition, now_ms)
+            batch.state = WAITING
+            batch = self._open(queue, topic, partition, now_ms())
             result = BATCH_FULL
-        builder = batch.builder
+        timestamps = batch.delivery.timestamps
         try:
-            builder.append(timestamp, key, value, headers)
+            timestamps.append(timestamp)
+            size_bytes = batch.builder.append(timestamp, key, value, headers)
         except BaseException:
-            if not batch.futures:
-                queue.batches.pop()
+            del timestamps[batch.record_count :]
+            if not timestamps:
+                batches.pop()
             raise
-        size_bytes = builder.size_bytes
         self.buffered_bytes += size_bytes - batch.size_bytes
         batch.size_bytes = size_bytes
-        batch.futures.append(future)
-        batch.timestamps.append(timestamp)
         if size_bytes >= settings.batch_size_bytes:
-            batch.state = BatchState.WAITING
+            batch.state = WAITING
             result = BATCH_FULL
-        return result
+        return result, batch
 
     def close_open(self) -> None:
         """Make every open batch ready: somebody flushes, or waits for room."""
         for queue in self._queues.values():
-            if queue.batches and queue.batches[-1].state is BatchState.OPEN:
-                queue.batches[-1].state = BatchState.WAITING
+            if queue.batches and queue.batches[-1].state is OPEN:
+                queue.batches[-1].state = WAITING
 
     def batches(self) -> Iterable[ProducerBatch]:
         """Every batch that is not delivered."""
@@ -194,7 +200,7 @@ class Accumulator:
             queue.next_sequence = (queue.next_sequence + batch.record_count) & MAX_SEQUENCE
             batch.ordinal = queue.numbered
             queue.numbered += 1
-        batch.state = BatchState.IN_FLIGHT
+        batch.state = IN_FLIGHT
         batch.attempts += 1
         queue.in_flight += 1
         return batch
@@ -264,7 +270,7 @@ class Accumulator:
         batch = self._next_batch(queue)
         if batch is None or not self._may_leave(queue, batch):
             return NEVER_MS
-        if batch.state is BatchState.OPEN:
+        if batch.state is OPEN:
             return batch.created_ms + self.settings.linger_ms
         return batch.retry_at_ms
 
@@ -288,9 +294,9 @@ class Accumulator:
     def _land(self, batch: ProducerBatch) -> _Queue:
         """The batch is no longer in flight."""
         queue = self._queues[batch.topic, batch.partition]
-        if batch.state is BatchState.IN_FLIGHT:
+        if batch.state is IN_FLIGHT:
             queue.in_flight -= 1
-        batch.state = BatchState.WAITING
+        batch.state = WAITING
         return queue
 
     def _remove(self, batch: ProducerBatch) -> None:
@@ -300,7 +306,6 @@ class Accumulator:
         self.buffered_bytes -= batch.size_bytes
 
 
-IN_FLIGHT: Final = BatchState.IN_FLIGHT
 NEVER_MS: Final = 2**63
 
 

@@ -37,6 +37,7 @@ from .configs import ConfigChange, ConfigEntry, ConfigResource
 from .coordinator import Coordinator
 from .errors import ClientNotRunning
 from .groups import GroupDescription, GroupListing, GroupMember
+from .java_names import options_of
 from .keywords import suggest_keywords
 from .log_dirs import LogDirInfo, log_dirs_of
 from .metadata import BrokerAddress, PartitionInfo, TopicInfo, TopicPartition, brokers_of, topic_of
@@ -105,6 +106,14 @@ class AdminClient:
         )
         self._network: Network | None = None
         self._not_running = "has not been started: use `async with` or await start()"
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> "AdminClient":
+        """An admin client with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(**options_of(cls, config))
 
     async def start(self) -> "AdminClient":
         """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""
@@ -183,7 +192,7 @@ class AdminClient:
     async def delete_topics(self, names: Sequence[str], *, timeout_ms: int | None = None) -> None:
         """Delete topics with all their records."""
         request = DeleteTopicsRequest(
-            topic_names=list(names), timeout_ms=self._or_default(timeout_ms)
+            topic_names=_listed(names), timeout_ms=self._or_default(timeout_ms)
         )
 
         async def ask(connection: Connection, left_ms: int) -> list[Outcome]:
@@ -205,6 +214,7 @@ class AdminClient:
         watermark; other partitions may have been shortened then.
         """
         network = self._require_running()
+        offsets = {TopicPartition(*each): offset for each, offset in offsets.items()}
         return await record_deletion.delete_records(network, offsets, self._or_default(timeout_ms))
 
     async def list_offsets(
@@ -348,7 +358,8 @@ class AdminClient:
         """These groups with their members, by name; raises GROUP_ID_NOT_FOUND for one not there."""
         network = self._require_running()
         found = {
-            name: await groups.describe_group(network, name, self._timeout_ms) for name in names
+            name: await groups.describe_group(network, name, self._timeout_ms)
+            for name in _listed(names)
         }
         raise_first(outcome for _, outcome in found.values())
         return {name: each for name, (each, _) in found.items() if each is not None}
@@ -356,6 +367,7 @@ class AdminClient:
     async def delete_groups(self, names: Sequence[str]) -> None:
         """Delete groups without members, with all that they have committed (KIP-229)."""
         network = self._require_running()
+        names = _listed(names)
         raise_first([await groups.delete_group(network, name, self._timeout_ms) for name in names])
 
     async def remove_group_members(
@@ -400,7 +412,9 @@ class AdminClient:
 
     async def _ask_metadata(self, names: Sequence[str] | None) -> MetadataResponse:
         """Metadata of these topics, or of all."""
-        topics = None if names is None else [MetadataRequestTopic(name=name) for name in names]
+        topics = None
+        if names is not None:
+            topics = [MetadataRequestTopic(name=name) for name in _listed(names)]
         request = MetadataRequest(topics=topics, allow_auto_topic_creation=False)
         network = self._require_running()
         return await questions.ask(network, request, MetadataResponse, self._timeout_ms)
@@ -432,6 +446,13 @@ class AdminClient:
         if self._network is None:
             raise ClientNotRunning(f"this admin client {self._not_running}")
         return self._network
+
+
+def _listed(names: Sequence[str]) -> list[str]:
+    """The names as a list; TypeError for a lone string, which is a sequence of letters."""
+    if isinstance(names, str):
+        raise TypeError(f"a list of names is needed, not the name {names!r} alone")
+    return list(names)
 
 
 def _topic_outcome(name: str, error_code: int, message: str | None) -> Outcome:

@@ -11,7 +11,7 @@ What is told without `await` comes from the client's metadata, which is asked fo
 minikafka's own, and UnsupportedByCluster elsewhere.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from random import Random
 from types import TracebackType
 
@@ -21,6 +21,7 @@ from ..protocol.primitives import ProtocolError
 from . import questions
 from .control_plane import ControlPlane
 from .errors import CannotConnect, ClientNotRunning
+from .java_names import options_of
 from .keywords import suggest_keywords
 from .network import Network
 from .settings import NetworkSettings, parse_servers
@@ -73,6 +74,14 @@ class Cluster:
         )
         self._running: Running | None = None
         self._not_running = "has not been started: use `async with` or await start()"
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> "Cluster":
+        """A cluster with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(**options_of(cls, config))
 
     async def start(self) -> "Cluster":
         """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""

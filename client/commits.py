@@ -1,13 +1,14 @@
 """Up to where this consumer has read, told to the coordinator of its group.
 
 A committed offset is that of the next record to read. Commits of one consumer go one after the
-other, so that an older one never undoes a newer.
+other, in the order in which they were asked for, so that an older one never undoes a newer.
 
     commit(offsets)     until the coordinator has them, or says why not
     begin_auto_commit   the positions, in the background; a failure is logged and made good later
 
 A commit carries the member's generation at the time when it is sent: who has lost its place in the
-group is refused, and whoever owns the partition now is not disturbed.
+group is refused, and whoever owns the partition now is not disturbed. A cooperative member keeps
+its partitions while the generation passes, and commits again in the name of the next.
 """
 
 import asyncio
@@ -60,9 +61,12 @@ class Commits:
         coordinator: Coordinator,
         subscription: Subscription,
         identity: Callable[[], Identity],
-        on_refused: Callable[[ErrorCode, int], None],
+        on_refused: Callable[[ErrorCode, Identity, Offsets], bool],
     ) -> None:
-        """`on_refused` hears of a code that says something of the membership, and a generation."""
+        """`on_refused` hears of a code that says something of the membership, and in whose name.
+
+        It says whether the same may be committed later, in the name of the next generation.
+        """
         self._network = network
         self._coordinator = coordinator
         self._subscription = subscription
@@ -72,11 +76,11 @@ class Commits:
         self._background: asyncio.Task[None] | None = None
 
     def positions(self) -> dict[TopicPartition, OffsetAndMetadata]:
-        """What was handed out and not yet committed, of all that is assigned."""
+        """Up to where records were handed out, of all that is assigned."""
         return {
             state.name: OffsetAndMetadata(state.position)
             for state in self._subscription.partitions.values()
-            if state.position is not None and state.position != state.committed
+            if state.position is not None
         }
 
     async def commit(self, offsets: Offsets, timeout_ms: int) -> None:
@@ -84,17 +88,56 @@ class Commits:
 
         A group that rebalances is waited for, as long as this member keeps the partitions.
         """
+        deadline_ms = self._network.now_ms() + timeout_ms
+        await self._let_background_go_first(timeout_ms)
+        await self._commit(offsets, deadline_ms)
+
+    def begin_auto_commit(self, timeout_ms: int) -> None:
+        """Commit the positions in the background, unless that is going on."""
+        offsets = self._news()
+        if offsets and (self._background is None or self._background.done()):
+            deadline_ms = self._network.now_ms() + timeout_ms
+            work = self._commit_quietly(offsets, deadline_ms)
+            self._background = self._network.loop.create_task(work)
+
+    async def commit_quietly(self, timeout_ms: int) -> None:
+        """Commit the positions, for nobody who could do anything about a failure: it is logged."""
+        deadline_ms = self._network.now_ms() + timeout_ms
+        await self._let_background_go_first(timeout_ms)
+        await self._commit_quietly(self._news(), deadline_ms)
+
+    async def close(self) -> None:
+        """Give up what goes on in the background."""
+        if self._background is not None:
+            self._background.cancel()
+            await asyncio.gather(self._background, return_exceptions=True)
+
+    def _news(self) -> dict[TopicPartition, OffsetAndMetadata]:
+        """The positions that differ from what is committed."""
+        partitions = self._subscription.partitions
+        return {
+            name: position
+            for name, position in self.positions().items()
+            if position.offset != partitions[name].committed
+        }
+
+    async def _let_background_go_first(self, timeout_ms: int) -> None:
+        """It is of older positions, even if it has not come to begin."""
+        if self._background is not None:
+            await asyncio.wait((self._background,), timeout=timeout_ms / 1000)
+
+    async def _commit_quietly(self, offsets: Offsets, deadline_ms: int) -> None:
+        try:
+            await self._commit(offsets, deadline_ms)
+        except KafkaError as error:
+            log.warning("auto-commit: %s", error)
+
+    async def _commit(self, offsets: Offsets, deadline_ms: int) -> None:
         if not offsets:
             return
-        deadline_ms = self._network.now_ms() + timeout_ms
         async with self._turn:
-            while True:
-                left_ms = max(deadline_ms - self._network.now_ms(), 1)
-                error = await self._commit_once(offsets, left_ms)
-                if error is None:
-                    break
-                is_passing = error.code is ErrorCode.REBALANCE_IN_PROGRESS
-                if not is_passing or self._network.now_ms() >= deadline_ms:
+            while (error := await self._commit_once(offsets, deadline_ms)) is not None:
+                if self._network.now_ms() >= deadline_ms:
                     raise error
                 pause_ms = self._network.settings.retry_backoff_ms
                 until_ms = min(deadline_ms, self._network.now_ms() + pause_ms)
@@ -104,47 +147,38 @@ class Commits:
             if state is not None:
                 state.committed = committed.offset
 
-    def begin_auto_commit(self, timeout_ms: int) -> None:
-        """Commit the positions in the background, unless that is going on."""
-        offsets = self.positions()
-        if offsets and (self._background is None or self._background.done()):
-            work = self._commit_quietly(offsets, timeout_ms)
-            self._background = self._network.loop.create_task(work)
-
-    async def commit_quietly(self, timeout_ms: int) -> None:
-        """Commit the positions, for nobody who could do anything about a failure: it is logged."""
-        await self._commit_quietly(self.positions(), timeout_ms)
-
-    async def close(self) -> None:
-        """Give up what goes on in the background."""
-        if self._background is not None:
-            self._background.cancel()
-            await asyncio.gather(self._background, return_exceptions=True)
-
-    async def _commit_quietly(self, offsets: Offsets, timeout_ms: int) -> None:
+    async def _commit_once(self, offsets: Offsets, deadline_ms: int) -> KafkaError | None:
+        """Commit in the name of who we are now; returns an error that passes with a rebalance."""
+        left_ms = max(deadline_ms - self._network.now_ms(), 1)
         try:
-            await self.commit(offsets, timeout_ms)
+            identity = self._identity()
+
+            def request_of(version: int) -> OffsetCommitRequest:
+                return self._request(offsets, identity, version)
+
+            answer = await self._coordinator.request(
+                request_of,
+                OffsetCommitResponse,
+                left_ms,
+                _code_of,
+                _LAST_VERSION_BY_NAME,
+            )
         except KafkaError as error:
-            log.warning("auto-commit: %s", error)
-
-    async def _commit_once(self, offsets: Offsets, timeout_ms: int) -> KafkaError | None:
-        """Commit in the name of who we are now; returns what the coordinator has against it."""
-        identity = self._identity()
-
-        def request_of(version: int) -> OffsetCommitRequest:
-            return self._request(offsets, identity, version)
-
-        answer = await self._coordinator.request(
-            request_of, OffsetCommitResponse, timeout_ms, _code_of, _LAST_VERSION_BY_NAME
-        )
-        for topic in answer.topics:
-            for each in topic.partitions:
-                code = error_code_of(each.error_code)
-                if code:
-                    if code in _LOST_PLACE:
-                        self._on_refused(code, identity.generation)
-                    where = f"{topic.name}-{each.partition_index}"
-                    return KafkaError.of(code, self._sentence(where, code))
+            raise type(error)(f"{_named(offsets)} not committed: {error}") from error
+        codes = {
+            TopicPartition(topic.name, each.partition_index): error_code_of(each.error_code)
+            for topic in answer.topics
+            for each in topic.partitions
+        }
+        for name in offsets:
+            # A partition that the answer leaves out has not been committed, for all we know.
+            code = codes.get(name, ErrorCode.UNKNOWN_SERVER_ERROR)
+            if code:
+                error = KafkaError.of(code, self._sentence(name, code, identity))
+                has_next = code in _LOST_PLACE and self._on_refused(code, identity, offsets)
+                if not has_next and code is not ErrorCode.REBALANCE_IN_PROGRESS:
+                    raise error
+                return error
         return None
 
     def _request(self, offsets: Offsets, identity: Identity, version: int) -> OffsetCommitRequest:
@@ -169,10 +203,11 @@ class Commits:
             topics=list(topics.values()),
         )
 
-    def _sentence(self, where: str, code: ErrorCode) -> str:
+    def _sentence(self, name: TopicPartition, code: ErrorCode, identity: Identity) -> str:
+        where = f"{name.topic}-{name.partition}"
         group = f"group {self._coordinator.group_id!r}"
         match code:
-            case ErrorCode.UNKNOWN_MEMBER_ID if not self._identity().member_id:
+            case ErrorCode.UNKNOWN_MEMBER_ID if not identity.member_id:
                 return (
                     f"{where} was not committed: {group} has members, and this consumer is none: "
                     f"subscribe, or stop them"
@@ -187,6 +222,12 @@ class Commits:
                 return f"{where} was not committed: {group} rebalances; poll again, then commit"
             case _:
                 return f"{where} was not committed in {group}: {code.message}"
+
+
+def _named(offsets: Offsets) -> str:
+    first, *others = offsets
+    more = f" and {len(others)} more partitions were" if others else " was"
+    return f"{first.topic}-{first.partition}{more}"
 
 
 def _code_of(answer: OffsetCommitResponse) -> int:

@@ -123,6 +123,8 @@ def by_node(resources: Iterable[ConfigResource]) -> dict[int | None, list[Config
     """The resources by the node that has to be asked about them; None for any node."""
     nodes: dict[int | None, list[ConfigResource]] = {}
     for resource in resources:
+        if not isinstance(resource, ConfigResource):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"options belong to a ConfigResource, not to {resource!r}")
         nodes.setdefault(resource.node_id, []).append(resource)
     return nodes
 

@@ -23,23 +23,32 @@ the last record handed out; every other wait than `async for` has an end.
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from random import Random
 from types import TracebackType
-from typing import Final, Literal, TypeVar
+from typing import Final
 
-from .assignors import ASSIGNORS, Assignor
 from .committed_offsets import OffsetAndMetadata, fetch_committed
+from .consumer_options import (
+    ISOLATION,
+    RESET_TO,
+    STRATEGIES,
+    AssignorName,
+    IsolationLevel,
+    OffsetReset,
+    assignors_of,
+    one_of,
+)
 from .coordinator import Coordinator
 from .errors import ClientNotRunning, KafkaError, KafkaTimeout
 from .fetcher import FetcherSettings
 from .group_session import GroupSession, GroupSettings
+from .java_names import options_of
 from .keywords import suggest_keywords
 from .member import MemberSettings
 from .metadata import TopicPartition
 from .network import Network
 from .offsets import EARLIEST, LATEST, OffsetAndTimestamp, list_offsets
-from .positions import READ_COMMITTED, READ_UNCOMMITTED, PositionSettings
+from .positions import PositionSettings
 from .reading import Reading, ReadingSettings
 from .rebalance_listener import Listeners, RebalanceListener
 from .record import ConsumerRecord
@@ -48,22 +57,13 @@ from .settings import NetworkSettings, parse_servers
 from .subscription import PartitionState, Subscription
 from .topic_selection import TopicSelection
 
-T = TypeVar("T")
-OffsetReset = Literal["earliest", "latest", "none"]
-IsolationLevel = Literal["read_uncommitted", "read_committed"]
-AssignorName = Literal["range", "roundrobin", "sticky", "cooperative-sticky"]
 Partition = TopicPartition | tuple[str, int]
 Offsets = Mapping[TopicPartition, int | OffsetAndMetadata]
 
 FETCH_MAX_BYTES: Final = 50 << 20
 MAX_PARTITION_FETCH_BYTES: Final = 1 << 20
-STRATEGIES: Final[tuple[AssignorName, ...]] = ("range", "roundrobin")
-"""What members of every other client can follow as well."""
 RECORDS_BETWEEN_YIELDS: Final = 500
 """After so many records handed out without a wait the loop gets a turn, to fetch ahead."""
-
-_RESET_TO: Final[dict[str, int | None]] = {"earliest": EARLIEST, "latest": LATEST, "none": None}
-_ISOLATION: Final = {"read_uncommitted": READ_UNCOMMITTED, "read_committed": READ_COMMITTED}
 
 
 class Consumer:
@@ -107,8 +107,8 @@ class Consumer:
         random: Random | None = None,
     ) -> None:
         """Check the options; nothing is opened before start(). Raises ValueError or TypeError."""
-        reset_to = _one_of(_RESET_TO, "auto_offset_reset", auto_offset_reset)
-        self._isolation = isolation = _one_of(_ISOLATION, "isolation_level", isolation_level)
+        reset_to = one_of(RESET_TO, "auto_offset_reset", auto_offset_reset)
+        self._isolation = isolation = one_of(ISOLATION, "isolation_level", isolation_level)
         self._selection = TopicSelection(topics) if topics else None
         self._listener: RebalanceListener | None = None
         self._random = random or Random()
@@ -139,13 +139,21 @@ class Consumer:
             retry_backoff_ms=retry_backoff_ms,
         )
         commit_ms = auto_commit_interval_ms if enable_auto_commit else None
-        group = GroupSettings(member, _assignors(partition_assignment_strategy), commit_ms)
+        group = GroupSettings(member, assignors_of(partition_assignment_strategy), commit_ms)
         self._settings = ReadingSettings(fetcher_settings, group, default_api_timeout_ms)
         self._max_poll_records = max_poll_records
         self._subscription = Subscription()
         self._running: Reading | None = None
         self._since_yield = 0
         self._not_running = "has not been started: use `async with` or await start()"
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object], *topics: str) -> "Consumer":
+        """A consumer with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(*topics, **options_of(cls, config))
 
     @property
     def group_id(self) -> str | None:
@@ -260,8 +268,7 @@ class Consumer:
         while True:
             state = await self._wait_for_records(deadline_ms)
             if state is None:
-                names = ", ".join(sorted({name.topic for name in self.assignment()}))
-                raise KafkaTimeout(f"no record of {names or 'no topic'} within {timeout_ms} ms")
+                raise KafkaTimeout(f"{self._nothing_of()} within {timeout_ms} ms")
             for record in state.decoding or ():
                 return record
 
@@ -281,7 +288,7 @@ class Consumer:
                 records = batches.setdefault(state.name, [])
                 count = len(records)
                 # In place, so that what comes before a damaged record is not lost with it.
-                records.extend(islice(state.decoding, room))
+                state.decoding.take(records, room)
                 room -= len(records) - count
                 self._since_yield += len(records) - count
                 state = running.fetcher.next_partition()
@@ -401,26 +408,36 @@ class Consumer:
         if self._since_yield >= RECORDS_BETWEEN_YIELDS:
             self._since_yield = 0
             await asyncio.sleep(0)
-        while True:
-            running = self._require_running()
-            group = running.group
-            if group is not None:
-                await group.poll()
-            state = running.fetcher.next_partition()
-            if state is not None:
-                self._since_yield += 1
-            else:
+        try:
+            while True:
+                running = self._require_running()
+                if running.is_ending:
+                    raise ClientNotRunning("this consumer is being closed")
+                is_settled = running.group is None or await running.group.poll(deadline_ms)
+                state = running.fetcher.next_partition() if is_settled else None
+                if state is not None:
+                    self._since_yield += 1
+                    return state
                 now_ms = running.network.now_ms()
                 until_ms = (
                     now_ms + self._settings.timeout_ms if deadline_ms is None else deadline_ms
                 )
                 self._since_yield = 0
                 has_news = await running.fetcher.news.wait(until_ms)
-                if has_news or deadline_ms is None:
-                    continue
-            if group is not None:
-                group.work()
-            return state
+                if not has_news and deadline_ms is not None:
+                    return None
+        finally:
+            # Also when nothing came, or the user was told an error, or does not wait any more.
+            if self._running is not None and self._running.group is not None:
+                self._running.group.work()
+
+    def _nothing_of(self) -> str:
+        """The sentence for no records: of which topics, or why of none."""
+        names = ", ".join(sorted({name.topic for name in self.assignment()}))
+        group = self._require_running().group
+        if names or group is None:
+            return f"no record of {names or 'no topic'}"
+        return f"no record of no topic: {group.why_nothing()}"
 
     async def _offsets_at(
         self, time: int, partitions: Sequence[Partition]
@@ -444,10 +461,17 @@ class Consumer:
             self._running.fetcher.wake()
 
     async def _stop(self, *, commits: bool) -> None:
-        running, self._running = self._running, None
-        self._not_running = "is closed: make a new one"
-        if running is not None:
-            await running.close(commits=commits)
+        running = self._running
+        if running is None or running.is_ending:
+            return
+        running.is_ending = True
+        try:
+            # The listener hears of it, and may commit: so this consumer still runs.
+            await running.leave(commits=commits)
+        finally:
+            self._running = None
+            self._not_running = "is closed: make a new one"
+            await running.close()
 
     def _require_running(self) -> Reading:
         if self._running is None:
@@ -459,21 +483,6 @@ class Consumer:
         if running.group is None or running.coordinator is None:
             raise ValueError("offsets are committed for a group: give the consumer a group_id")
         return running.group, running.coordinator
-
-
-def _one_of(values: Mapping[str, T], option: str, name: str) -> T:
-    """What the name stands for; raises ValueError that lists the names."""
-    if name not in values:
-        raise ValueError(f"{option}={name!r} is none of {', '.join(values)}")
-    return values[name]
-
-
-def _assignors(names: AssignorName | Sequence[AssignorName]) -> tuple[Assignor, ...]:
-    names = [names] if isinstance(names, str) else names
-    if not names:
-        raise ValueError("partition_assignment_strategy names no strategy")
-    option = "partition_assignment_strategy"
-    return tuple(_one_of(ASSIGNORS, option, name) for name in dict.fromkeys(names))
 
 
 def _committable(offsets: Offsets | ConsumerRecord) -> dict[TopicPartition, OffsetAndMetadata]:

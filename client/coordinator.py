@@ -61,7 +61,7 @@ class Coordinator:
                     f"no coordinator of group {self.group_id!r} within {timeout_ms} ms: {problem}"
                 )
             try:
-                problem = await self._find_once(left_ms)
+                problem = await self._find_once(self._left_ms(deadline_ms))
             except KafkaError as error:
                 if not error.retriable:
                     raise
@@ -87,7 +87,7 @@ class Coordinator:
         deadline_ms = self._network.now_ms() + timeout_ms
         while True:
             try:
-                left_ms = max(deadline_ms - self._network.now_ms(), 1)
+                left_ms = self._left_ms(deadline_ms)
                 answer = await self._ask(request, response_class, left_ms, max_version)
                 code = code_of(answer)
                 if code not in NOT_YET:
@@ -111,12 +111,17 @@ class Coordinator:
         """Ask the coordinator once."""
         deadline_ms = self._network.now_ms() + timeout_ms
         node_id = await self.find(timeout_ms)
-        left_ms = max(deadline_ms - self._network.now_ms(), 1)
+        left_ms = self._left_ms(deadline_ms)
         connection = await self._network.connection(node_id, min(left_ms, CONNECT_MS))
         version = connection.version_of(response_class, max_version)
         asked = request(version) if callable(request) else request
-        left_ms = max(deadline_ms - self._network.now_ms(), 1)
+        left_ms = self._left_ms(deadline_ms)
         return await connection.request(asked, response_class, left_ms, version)
+
+    def _left_ms(self, deadline_ms: int) -> int:
+        """How long to wait for one answer: a broker that is silent must not use up all the time."""
+        left_ms = max(deadline_ms - self._network.now_ms(), 1)
+        return min(left_ms, self._network.settings.request_timeout_ms)
 
     async def _find_once(self, timeout_ms: int) -> str:
         """Ask any broker once; returns what is in the way, if something is."""

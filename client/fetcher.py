@@ -4,12 +4,14 @@
 
 Each broker has one Fetch on the way, for all partitions that it leads and that have room in the
 buffer; it parks at the broker until there is something. Batches lie in the buffer undecoded, as
-slices of the answer, and are decoded record by record when the consumer takes them: what is never
-read costs nothing.
+slices of the answer, and are decoded, some hundred records at a time, when the consumer takes them:
+what is never read costs nothing.
 
 Invariants:
 - Nothing below the wanted offset is handed out: a broker answers with whole batches, from the one
   that contains the offset.
+- A poll parks only when it asks for all partitions of its broker that are read: beside one that has
+  no room now it would be in the way when there is room again.
 - A partition is fetched while less than `max_partition_fetch_bytes` of it lies ready, and nothing
   is while more than MAX_BUFFERED_BYTES do in all.
 - An answer counts only for the position for which it was asked.
@@ -45,15 +47,17 @@ from .coordinator import Coordinator
 from .metadata import TopicPartition, error_code_of
 from .network import Lane, Network
 from .positions import Positions, PositionSettings
-from .record_decoder import Deserializer, decode_records, pass_over
+from .record_decoder import Deserializer, RecordDecoder
 from .subscription import PartitionState, Subscription
 from .wakeup import Signal, Wakeup
 
 log = logging.getLogger(__name__)
 
 MAX_BUFFERED_BYTES: Final = 64 << 20
-WAIT_BESIDE_FULL_MS: Final = 50
-"""How long a poll parks while other partitions of the broker are left out of it, being full."""
+REST_BESIDE_FULL_MS: Final = 50
+"""How long a partition that had nothing new is left alone while others of its broker are full.
+
+A poll that parks would keep those from being fetched when they have room again."""
 
 _LAST_VERSION_BY_NAME: Final = 12
 
@@ -135,22 +139,25 @@ class Fetcher:
         state = self._current
         if state is None or state.decoding is None or not state.has_records:
             state = self._current = self._next_state()
-            if state is None:
-                return None
-        if state.decoding is None:
-            view, header, is_hidden = state.batches.popleft()
-            state.buffered_bytes -= len(view)
-            if state.buffered_bytes < self._settings.max_partition_fetch_bytes:
-                self._wakeup.set()
-            settings = self._settings
-            state.decoding = (
-                pass_over(state, header)
-                if is_hidden
-                else decode_records(
-                    state, view, header, settings.key_deserializer, settings.value_deserializer
-                )
-            )
+        while state is not None and state.decoding is None:
+            self._open_batch(state)
+            if not state.has_records:
+                state = self._current = self._next_state()
         return state
+
+    def _open_batch(self, state: PartitionState) -> None:
+        """Begin to decode the partition's next batch, or pass it over if nobody is to see it."""
+        view, header, is_hidden = state.batches.popleft()
+        state.buffered_bytes -= len(view)
+        if state.buffered_bytes < self._settings.max_partition_fetch_bytes:
+            self._wakeup.set()
+        if is_hidden:
+            state.position = max(state.position or 0, header.next_offset)
+            return
+        settings = self._settings
+        state.decoding = RecordDecoder(
+            state, view, header, settings.key_deserializer, settings.value_deserializer
+        )
 
     def _next_state(self) -> PartitionState | None:
         """The next partition with records, after the current one in a circle."""
@@ -188,9 +195,10 @@ class Fetcher:
         self.news.fire()
 
     def _next_ms(self, now_ms: int) -> int | None:
-        """When a partition may be tried again after an error."""
-        retries_ms = [state.retry_at_ms for state in self._subscription.partitions.values()]
-        return min((retry_ms for retry_ms in retries_ms if retry_ms > now_ms), default=None)
+        """When a partition may be tried again after an error, or after a rest."""
+        states = [each for each in self._subscription.partitions.values() if not each.is_in_flight]
+        times_ms = [time for each in states for time in (each.retry_at_ms, each.rest_until_ms)]
+        return min((time_ms for time_ms in times_ms if time_ms > now_ms), default=None)
 
     def _poll(self, now_ms: int) -> None:
         """Send a Fetch to each leader that has none and should have one."""
@@ -208,21 +216,21 @@ class Fetcher:
         for leader, states in by_leader.items():
             limit_bytes = self._settings.max_partition_fetch_bytes
             hungry = [state for state in states if state.buffered_bytes < limit_bytes]
+            is_beside_full = len(hungry) < len(states)
+            if is_beside_full:
+                hungry = [state for state in hungry if state.rest_until_ms <= now_ms]
             connection = self._network.ready(leader, Lane.FETCHES) if hungry else None
             if connection is not None:
-                is_beside_full = len(hungry) < len(states)
-                self._fetch(leader, connection, hungry, is_beside_full)
+                self._fetch(leader, connection, hungry, parks=not is_beside_full)
 
     def _fetch(
-        self, leader: int, connection: Connection, states: list[PartitionState], is_hurried: bool
+        self, leader: int, connection: Connection, states: list[PartitionState], *, parks: bool
     ) -> None:
         """Send one Fetch for these partitions."""
         settings = self._settings
         topics = self._network.metadata.topics
         has_ids = all((topic := topics.get(s.name.topic)) and topic.has_id for s in states)
-        wait_ms = settings.fetch_max_wait_ms
-        if is_hurried:
-            wait_ms = min(wait_ms, WAIT_BESIDE_FULL_MS)
+        wait_ms = settings.fetch_max_wait_ms if parks else 0
         try:
             answer = connection.submit(
                 self._request(states, wait_ms),
@@ -309,7 +317,8 @@ class Fetcher:
         for view in iterate_batches(records):
             header = read_header(view)
             taken = True
-            is_hidden = header.is_control or aborted.hides(view, header)
+            # Control batches too: a marker ends the transaction whose batches are hidden.
+            is_hidden = aborted.hides(view, header) or header.is_control
             if header.next_offset <= state.fetch_offset:
                 continue
             if self._settings.check_crcs and not crc_matches(view, header):
@@ -317,7 +326,9 @@ class Fetcher:
             state.fetch_offset = header.next_offset
             state.batches.append((view, header, is_hidden))
             state.buffered_bytes += len(view)
-        if len(records) and not taken:
+        if not len(records):
+            state.rest_until_ms = self._network.now_ms() + REST_BESIDE_FULL_MS
+        elif not taken:
             limit_bytes = self._settings.max_partition_fetch_bytes
             message = f"a batch at offset {state.fetch_offset} is larger than {limit_bytes} bytes"
             remedy = "raise max_partition_fetch_bytes"

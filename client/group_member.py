@@ -10,8 +10,9 @@ Left out: rules; they are all in `membership`.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
 from ..protocol.api.heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -19,10 +20,10 @@ from ..protocol.api.join_group import JoinGroupRequest, JoinGroupResponse
 from ..protocol.api.leave_group import LeaveGroupRequest, LeaveGroupResponse
 from ..protocol.api.sync_group import SyncGroupRequest, SyncGroupResponse
 from ..protocol.errors import ErrorCode, KafkaError
-from .coordinator import MOVED, Coordinator
+from .coordinator import CONNECT_MS, MOVED, Coordinator
 from .member import Answer, Ask, Effect, LookUp, MemberSettings, Notify, Warn
 from .membership import Membership
-from .network import UNKNOWN_TOPIC_GRACE_MS, Lane, Network
+from .network import Lane, Network
 from .wakeup import Wakeup
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 JOIN_SLACK_MS: Final = 5000
 """How much later than the slowest member may join the coordinator may answer."""
 LEAVE_TIMEOUT_MS: Final = 5000
+LOOK_UP_TIMEOUT_MS: Final = 3000
+"""How long the others wait for numbers of partitions that nobody tells the leader."""
 
 _FIRST_VERSION_OF_MANY_LEAVERS: Final = 3
 _RESPONSES: Final[dict[type, type[Answer]]] = {
@@ -87,13 +90,16 @@ class GroupMember:
 
     async def close(self) -> None:
         """Say goodbye, wait a little until that has been heard, and stop."""
+        self._network.on_change.remove(self._count_again)
         effects = self.membership.leave()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for effect in effects:
             if isinstance(effect, Ask) and self._coordinator.node_id is not None:
-                await self._answer(effect.request, LEAVE_TIMEOUT_MS)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LEAVE_TIMEOUT_MS / 1000):
+                        await self._answer(effect.request, LEAVE_TIMEOUT_MS)
 
     async def _run(self) -> None:
         """The timer."""
@@ -119,14 +125,13 @@ class GroupMember:
         waits = isinstance(request, JoinGroupRequest | SyncGroupRequest)
         response_class = _RESPONSES[type(request)]
         try:
-            find_timeout_ms = self._network.settings.request_timeout_ms
-            node_id = await self._coordinator.find(find_timeout_ms)
+            node_id = await self._coordinator.find(self._network.settings.request_timeout_ms)
             lane = Lane.JOINS if waits else Lane.QUESTIONS
-            connection = await self._network.connection(node_id, find_timeout_ms, lane)
+            connection = await self._network.connection(node_id, CONNECT_MS, lane)
             if waits and connection.waiting_count:
                 # A join that counts no more would keep this one waiting behind it.
                 connection.abort("overtaken by another join")
-                connection = await self._network.connection(node_id, find_timeout_ms, lane)
+                connection = await self._network.connection(node_id, CONNECT_MS, lane)
             version = connection.version_of(type(request))
             answer = await connection.request(
                 _in_version(request, version), response_class, timeout_ms, version
@@ -147,15 +152,17 @@ class GroupMember:
         return min(self._settings.session_timeout_ms, self._network.settings.request_timeout_ms)
 
     async def _look_up(self, topics: tuple[str, ...]) -> None:
-        """Find the numbers of partitions; a topic that stays unknown has none."""
-        network = self._network
+        """Find the numbers of partitions; a topic that is not there has none, until it is."""
+        network, metadata = self._network, self._network.metadata
         network.want(topics)
-        network.request_refresh()
-        deadline_ms = network.now_ms() + UNKNOWN_TOPIC_GRACE_MS
-        while len(counts := self._counts(topics)) < len(topics):
+        deadline_ms = network.now_ms() + LOOK_UP_TIMEOUT_MS
+        while not all(name in metadata.topics or name in metadata.errors for name in topics):
             if not await network.changed.wait(deadline_ms):
                 break
+        # Of this generation, which may be another than the one that asked; with the newest news.
+        counts = self._counts(self.membership.wanted_counts())
         self.perform(self.membership.counted(counts, network.now_ms()))
+        self._count_again()
 
     def _count_again(self) -> None:
         """Metadata may have changed: as leader, see to it that new partitions are assigned."""
@@ -164,7 +171,7 @@ class GroupMember:
             counts = self._counts(membership.wanted_counts())
             self.perform(membership.counted_again(counts, self._network.now_ms()))
 
-    def _counts(self, topics: "set[str] | tuple[str, ...]") -> dict[str, int]:
+    def _counts(self, topics: Iterable[str]) -> dict[str, int]:
         known = self._network.metadata.topics
         return {name: len(known[name].partitions) for name in topics if name in known}
 

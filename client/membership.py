@@ -36,7 +36,7 @@ once more without it. A member does the latter if every strategy that it offers 
 Left out: the newer group protocol (KIP-848), in which the broker assigns.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from ..protocol.api.heartbeat import HeartbeatRequest
@@ -88,6 +88,8 @@ class Membership:
         """What the user has taken and not given up."""
         self.error: KafkaError | None = None
         """Why it failed."""
+        self.problem: KafkaError | None = None
+        """What has kept it out of the group so far, if it is tried again."""
         self._settings = settings
         self._group_id = settings.group_id or ""
         self._assignors = {each.name: each for each in assignors}
@@ -122,6 +124,21 @@ class Membership:
         """Whether the user has something to hear."""
         waits = self.state in (State.TAKING, State.GIVING_UP)
         return waits or self._has_lost or self.error is not None
+
+    @property
+    def has_place(self) -> bool:
+        """Whether the coordinator knows it as the owner of what it owns.
+
+        Not while the user has yet to hear, or hears, that all is lost: it may be in the next
+        generation already, but what it owned then may be another's.
+        """
+        is_losing = self._change is not None and bool(self._change[0].lost)
+        return self.generation != NO_GENERATION and not self._has_lost and not is_losing
+
+    def keeps(self, partitions: Iterable[TopicPartition], generation: int) -> bool:
+        """Whether it owns these still, while another generation follows the one given."""
+        has_moved = generation != self.generation or self._is_asking_to_join()
+        return self.has_place and has_moved and set(partitions) <= set(self.owned)
 
     def subscribe(self, topics: Sequence[str], now_ms: int) -> list[Effect]:
         """Want these topics from now on."""
@@ -224,8 +241,12 @@ class Membership:
         return {topic for member in self._members.values() for topic in member.topics}
 
     def commit_refused(self, code: ErrorCode, generation: int, now_ms: int) -> list[Effect]:
-        """A commit of this generation was refused in a way that concerns the membership."""
-        return self._heard(code, now_ms) if generation == self.generation else []
+        """A commit of this generation was refused in a way that concerns the membership.
+
+        While a join is on its way, its answer says more: the generation may just have passed.
+        """
+        is_stale = generation != self.generation or self._is_asking_to_join()
+        return [] if is_stale else self._heard(code, now_ms)
 
     def leave(self) -> list[Effect]:
         """Say goodbye; a static member does not, so that it may come back within its session."""
@@ -260,6 +281,9 @@ class Membership:
             self._heartbeat = self._next_number()
             return [Ask(self._heartbeat, self._heartbeat_request())]
         return []
+
+    def _is_asking_to_join(self) -> bool:
+        return self.state is State.JOINING and self._asked is not None
 
     def _must_join(self) -> bool:
         """Whether JoinGroup is to be sent, now or after a backoff."""
@@ -299,7 +323,7 @@ class Membership:
 
     def _joined(self, answer: JoinGroupResponse, now_ms: int) -> list[Effect]:
         code = error_code_of(answer.error_code)
-        if code is ErrorCode.MEMBER_ID_REQUIRED:
+        if code is ErrorCode.MEMBER_ID_REQUIRED and answer.member_id and not self.member_id:
             self.member_id = answer.member_id
             return self._join(now_ms)
         if code:
@@ -341,11 +365,13 @@ class Membership:
             message = f"the leader's assignment cannot be read: {error}"
             return self.fail(KafkaError.of(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, message))
         self._assigned_generation = self.generation
+        self.problem = None
         self.state = State.TAKING
         return [Notify()]
 
     def _refused(self, error: KafkaError, now_ms: int) -> list[Effect]:
         """JoinGroup or SyncGroup failed: begin again, unless that cannot help."""
+        self.problem = error
         match error.code:
             case ErrorCode.UNKNOWN_MEMBER_ID | ErrorCode.ILLEGAL_GENERATION:
                 return self._lose(error.code, now_ms)

@@ -43,6 +43,8 @@ class NewPartitions:
 
 def topic_to_create(topic: NewTopic) -> CreateTopicsRequestTopic:
     """The topic in a CreateTopics request."""
+    if not isinstance(topic, NewTopic):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"a topic to create is a NewTopic; this is {topic!r}")
     by_hand = bool(topic.replica_assignments)
     return CreateTopicsRequestTopic(
         name=topic.name,
@@ -62,6 +64,8 @@ def topic_to_create(topic: NewTopic) -> CreateTopicsRequestTopic:
 def topic_to_enlarge(name: str, wanted: NewPartitions | int) -> CreatePartitionsTopic:
     """The topic in a CreatePartitions request."""
     new = NewPartitions(wanted) if isinstance(wanted, int) else wanted
+    if not isinstance(new, NewPartitions):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"topic {name!r} takes NewPartitions or an int, not {wanted!r}")
     assignments = None
     if new.new_assignments is not None:
         assignments = [

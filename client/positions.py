@@ -81,6 +81,7 @@ class Positions:
         lacks_some = any(map(_lacks_position, self._subscription.partitions.values()))
         if lacks_some and (self._task is None or self._task.done()):
             self._task = self._network.loop.create_task(self._find_patiently())
+            self._task.add_done_callback(self._ended)
 
     async def close(self) -> None:
         """Stop looking."""
@@ -113,8 +114,8 @@ class Positions:
             return
         names = [state.name for state, _ in asked]
         timeout_ms = self._network.settings.request_timeout_ms
-        is_stable = self._settings.isolation_level == READ_COMMITTED
-        found = await fetch_committed(self._coordinator, names, timeout_ms, is_stable)
+        # Stable whatever is read: an offset in an open transaction is about to be another.
+        found = await fetch_committed(self._coordinator, names, timeout_ms, require_stable=True)
         for state, seeks in asked:
             if state.seeks != seeks or not state.wants_committed:
                 continue
@@ -130,8 +131,11 @@ class Positions:
         try:
             await self.find()
         except (KafkaError, ValueError) as error:
-            if isinstance(error, KafkaError) and error.retriable:
+            # The group deals out what its leader has seen: that may be news to us.
+            is_new = isinstance(error, ValueError) and self._coordinator is not None
+            if is_new or (isinstance(error, KafkaError) and error.retriable):
                 log.warning("no position yet: %s", error)
+                self._network.request_refresh()
                 await asyncio.sleep(self._network.settings.retry_backoff_ms / 1000)
             else:
                 self._fail(error)
@@ -139,6 +143,12 @@ class Positions:
         # Others may have come to lack a position meanwhile; and those that have one may be fetched.
         self.find_in_background()
         self._on_news()
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """The task ended: on purpose, or by a fault that nobody foresaw, which must not hang."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(KafkaError(f"the search for positions failed: {error!r}"))
+            self._on_news()
 
     def _fail(self, error: KafkaError | ValueError) -> None:
         """No position can be found: tell the consumer."""

@@ -1,7 +1,7 @@
-"""The producer: records in, a future for each, batches out in the background.
+"""The producer: records in, a delivery for each, batches out in the background.
 
     send ──> partitioner ──> accumulator ──> sender ──> broker
-      └── a future <────────────────────────────┘ RecordMetadata, or the error
+      └── a Delivery <──────────────────────────┘ RecordMetadata, or the error
 
 `await producer.send(...)` waits for nothing but room in the buffer (and, once per topic, for the
 topic's metadata); await what it returns to know that the record is written. The defaults promise
@@ -9,10 +9,13 @@ the most that Kafka can: `acks="all"` and no duplicates from retries (KIP-98).
 
 Invariants:
 - Records of one partition are written in the order of their `send` calls.
-- Every future ends within `delivery_timeout_ms` and the time of one request.
+- Every delivery ends within `delivery_timeout_ms` and the time of one request.
 - Every wait has an end, and a sentence that says what was waited for.
+- A failed record is told to who asks its delivery, and to the log if nobody ever does.
+- Memory: `buffer_memory_bytes` for records as encoded, with what the accumulator says, and per
+  broker up to five requests of `max_request_bytes` on their way to the socket.
 
-Left out: transactions; `from_config` and SASL (later steps).
+Left out: transactions; SASL (a later step).
 """
 
 import asyncio
@@ -29,16 +32,18 @@ from ..protocol.records import RecordHeader
 from .accumulator import (
     ADDED,
     BATCH_FULL,
-    NO_ROOM,
     TOO_LARGE,
     Accumulator,
     AccumulatorSettings,
 )
+from .delivery import Delivery
 from .errors import ClientNotRunning, KafkaTimeout
+from .java_names import options_of
 from .keywords import suggest_keywords
 from .metadata import TopicInfo
 from .network import Network
 from .partitioner import PartitionerName, PartitionFunction, make_partitioner
+from .producer_batch import ProducerBatch
 from .record import RecordMetadata
 from .sender import Sender, SenderSettings
 from .settings import NetworkSettings, parse_servers
@@ -47,21 +52,15 @@ Headers = Mapping[str, bytes | None] | Sequence[RecordHeader]
 CompressionName = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 Acks = Literal["all", -1, 0, 1]
 Serializer = Callable[[Any], bytes | None]
-_Record = tuple[
-    str,
-    int,
-    int,
-    bytes | None,
-    bytes | None,
-    Sequence[RecordHeader],
-    asyncio.Future[RecordMetadata],
-]
+_Record = tuple[str, int, int, bytes | None, bytes | None, Sequence[RecordHeader]]
 """The arguments of Accumulator.append but the last."""
 
 BATCH_SIZE_BYTES: Final = 64 << 10  # Kafka: 16 KiB, which halves the throughput for no latency
 BUFFER_MEMORY_BYTES: Final = 32 << 20
 MAX_REQUEST_BYTES: Final = 1 << 20  # the largest record too; brokers refuse more by default
 CLOSE_AFTER_ERROR_S: Final = 5.0
+NO_TIMESTAMP: Final = -1
+MAX_TIMESTAMP_MS: Final = 2**63 - 1
 
 
 class Producer:
@@ -134,6 +133,14 @@ class Producer:
         self._running: _Running | None = None
         self._not_running = "has not been started: use `async with` or await start()"
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> "Producer":
+        """A producer with options by their Java names, as strings or typed; see java_names.
+
+        Raises ValueError for an option that is unknown or not to be had here.
+        """
+        return cls(**options_of(cls, config))
+
     async def start(self) -> "Producer":
         """Find the cluster; raises CannotConnect or KafkaTimeout within request_timeout_ms."""
         if self._running is not None:
@@ -157,8 +164,12 @@ class Producer:
         try:
             await self.flush(timeout)
         finally:
-            running, self._running = self._running, None
-            self._not_running = "is closed: make a new one"
+            await self._stop()
+
+    async def _stop(self) -> None:
+        running, self._running = self._running, None
+        self._not_running = "is closed: make a new one"
+        if running is not None:  # unless another task was quicker
             await running.sender.close()
             await running.network.close()
 
@@ -187,8 +198,8 @@ class Producer:
         headers: Headers | None = None,
         partition: int | None = None,
         timestamp_ms: int | None = None,
-    ) -> asyncio.Future[RecordMetadata]:
-        """Put a record into the buffer and return the future of its place.
+    ) -> Delivery:
+        """Put a record into the buffer and return its delivery, to be awaited for its place.
 
         Waits for room and for metadata of a new topic, `max_block_ms` at most, then KafkaTimeout.
         Raises at once what cannot be sent: MessageTooLarge, an unknown partition (ValueError).
@@ -198,37 +209,40 @@ class Producer:
             running = self._require_running()
         known = running.topics.get(topic)
         if known is None:
+            _check_topic(topic)
             known = await running.network.topic(topic, self._max_block_ms)
         if self._serializes:
             key, value = self._serialize(key, value)
-        if partition is None:
-            count = len(known.partitions)
-            partition = self._partitioner.partition(topic, key, count, known.available)
-        elif not 0 <= partition < len(known.partitions):
-            raise _no_such_partition(known, partition)
         if timestamp_ms is None:
             timestamp_ms = int(self._wall_clock() * 1000)
-        pairs = _pairs(headers) if headers else ()
-        future: asyncio.Future[RecordMetadata] = running.create_future()
-        now_ms = int(running.time() * 1000)
+        else:
+            _check_timestamp(topic, timestamp_ms)
+        if partition is not None:
+            _check_partition(known, partition)
         try:
-            result = running.accumulator.append(
-                topic, partition, timestamp_ms, key, value, pairs, future, now_ms
+            if partition is None:
+                count = len(known.partitions)
+                partition = self._partitioner.partition(topic, key, count, known.available)
+            pairs = _pairs(headers) if headers else ()
+            result, batch = running.append(
+                topic, partition, timestamp_ms, key, value, pairs, running.now_ms
             )
-        except (TypeError, AttributeError) as error:
-            raise _wrong_type(key, value) from error
-        if result == NO_ROOM:
-            record = (topic, partition, timestamp_ms, key, value, pairs, future)
-            result = await self._append_when_there_is_room(running, record)
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise _wrong_type(topic, key, value, error) from error
+        if batch is None:
+            if result == TOO_LARGE:
+                name = f"{topic}-{partition}"
+                raise _too_large(name, key, value, self._settings.max_record_bytes)
+            record = (topic, partition, timestamp_ms, key, value, pairs)
+            result, batch = await self._append_when_there_is_room(running, record)
+        delivery = Delivery(batch.delivery, batch.builder.record_count - 1)
         if result != ADDED:
             running.sender.wake()
             if result == BATCH_FULL:
                 self._partitioner.batch_full(topic)
                 # Let the sender run: a loop of sends alone would only fill the buffer.
                 await asyncio.sleep(0)
-            elif result == TOO_LARGE:
-                raise _too_large(topic, key, value, self._settings.max_record_bytes)
-        return future
+        return delivery
 
     async def send_and_wait(
         self,
@@ -244,15 +258,15 @@ class Producer:
 
     async def send_many(
         self, topic: str, values: Iterable[Any], key: Any = None, partition: int | None = None
-    ) -> list[asyncio.Future[RecordMetadata]]:
-        """Send many values in order; their futures, in order."""
+    ) -> list[Delivery]:
+        """Send many values in order; their deliveries, in order."""
         return [await self.send(topic, value, key, None, partition) for value in values]
 
     async def flush(self, timeout: float | None = None) -> None:
         """Wait until every record sent so far is written or has failed.
 
         Without a `timeout` in seconds that is at most delivery_timeout_ms; KafkaTimeout says how
-        many records are left. Failures are in the records' futures, not here.
+        many records are left. Failures are told by the records' deliveries, not here.
         """
         running = self._require_running()
         limit_ms = self._settings.delivery_timeout_ms + self._sender_settings.request_timeout_ms
@@ -260,12 +274,12 @@ class Producer:
         deadline_ms = running.network.now_ms() + timeout_ms
         running.accumulator.close_open()
         running.sender.wake()
-        waiting = set(running.accumulator.batches())
-        while waiting:
-            if not await running.sender.progress.wait(deadline_ms):
-                left = sum(batch.record_count for batch in waiting)
-                raise KafkaTimeout(f"{left} records are not delivered after {timeout_ms} ms")
-            waiting.intersection_update(running.accumulator.batches())
+        sent = list(running.accumulator.batches())
+        for batch in sent:
+            while not batch.delivery.is_over:
+                if not await running.sender.progress.wait(deadline_ms):
+                    left = sum(each.record_count for each in sent if not each.delivery.is_over)
+                    raise KafkaTimeout(f"{left} records are not delivered after {timeout_ms} ms")
 
     async def partitions_for(self, topic: str) -> list[int]:
         """The topic's partitions; raises KafkaTimeout or the error that hides the topic."""
@@ -286,7 +300,9 @@ class Producer:
             value = self._value_serializer(value)
         return key, value
 
-    async def _append_when_there_is_room(self, running: "_Running", record: _Record) -> int:
+    async def _append_when_there_is_room(
+        self, running: "_Running", record: _Record
+    ) -> tuple[int, ProducerBatch]:
         """Append when batches have left; KafkaTimeout if none does in time."""
         network = running.network
         deadline_ms = network.now_ms() + self._max_block_ms
@@ -299,23 +315,23 @@ class Producer:
                     f"brokers are slow or away; see buffer_memory_bytes and max_block_ms"
                 )
             self._require_running()
-            result = running.accumulator.append(*record, network.now_ms())
-            if result != NO_ROOM:
-                return result
+            result, batch = running.append(*record, network.now_ms)
+            if batch is not None:
+                return result, batch
 
 
 class _Running:
     """The parts of a started producer, and what send() needs of them at hand."""
 
-    __slots__ = ("accumulator", "create_future", "network", "sender", "time", "topics")
+    __slots__ = ("accumulator", "append", "network", "now_ms", "sender", "topics")
 
     def __init__(self, network: Network, accumulator: Accumulator, sender: Sender) -> None:
         self.network = network
         self.accumulator = accumulator
         self.sender = sender
         self.topics: dict[str, TopicInfo] = network.metadata.topics
-        self.create_future = network.loop.create_future
-        self.time = network.loop.time
+        self.append = accumulator.append
+        self.now_ms = network.now_ms
 
 
 def _acks(acks: Acks) -> int:
@@ -339,20 +355,42 @@ def _pairs(headers: Headers) -> Sequence[RecordHeader]:
     return tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
 
 
-def _no_such_partition(topic: TopicInfo, partition: int) -> ValueError:
+def _check_topic(topic: Any) -> None:
+    """A name is a string, and not an empty one; what else it may not be, the broker says."""
+    if not isinstance(topic, str):
+        raise TypeError(f"a topic's name is a str; this is {topic!r}")
+    if not topic:
+        raise ValueError("a topic's name is not empty")
+
+
+def _check_partition(topic: TopicInfo, partition: Any) -> None:
+    if not isinstance(partition, int):
+        raise TypeError(f"a partition of topic {topic.name} is an int; this is {partition!r}")
     last = len(topic.partitions) - 1
-    return ValueError(f"topic {topic.name} has partitions 0 to {last}, and no {partition}")
+    if not 0 <= partition <= last:
+        raise ValueError(f"topic {topic.name} has partitions 0 to {last}, and no {partition}")
 
 
-def _too_large(topic: str, key: Any, value: Any, limit_bytes: int) -> KafkaError:
+def _check_timestamp(topic: str, timestamp_ms: Any) -> None:
+    if not isinstance(timestamp_ms, int):
+        raise TypeError(f"timestamp_ms={timestamp_ms!r} for topic {topic} is no int")
+    if not NO_TIMESTAMP <= timestamp_ms <= MAX_TIMESTAMP_MS:
+        limits = f"0 to {MAX_TIMESTAMP_MS}, in ms since 1970"
+        raise ValueError(f"timestamp_ms={timestamp_ms} for topic {topic} is not in {limits}")
+
+
+def _too_large(partition: str, key: Any, value: Any, limit_bytes: int) -> KafkaError:
     size_bytes = len(key or b"") + len(value or b"")
-    message = f"a record of {size_bytes} bytes for {topic} exceeds max_request_bytes={limit_bytes}"
+    message = (
+        f"a record of {size_bytes} bytes for {partition} exceeds max_request_bytes={limit_bytes}: "
+        f"raise it, and max.message.bytes of the topic; or send less at a time"
+    )
     return KafkaError.of(ErrorCode.MESSAGE_TOO_LARGE, message)
 
 
-def _wrong_type(key: Any, value: Any) -> TypeError:
+def _wrong_type(topic: str, key: Any, value: Any, error: Exception) -> TypeError:
     types = f"key {type(key).__name__}, value {type(value).__name__}"
     return TypeError(
-        f"key and value must be bytes or None, headers pairs of str and bytes, timestamp_ms an "
-        f"int; this has {types}: encode it, or give key_serializer and value_serializer"
+        f"a record for {topic} has {types}: key and value must be bytes or None, and headers pairs "
+        f"of str and bytes; encode them, or give key_serializer and value_serializer ({error})"
     )

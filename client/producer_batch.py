@@ -10,10 +10,11 @@ batch that the broker has surely not written may `give_up_number` and get anothe
 """
 
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 from ..protocol.batch import BatchHeader, read_header, write_header
 from ..protocol.records import BatchBuilder
+from .batch_delivery import BatchDelivery
 
 NO_SEQUENCE: Final = -1
 
@@ -28,7 +29,7 @@ class BatchState(Enum):
 
 
 class ProducerBatch:
-    """Records of one partition that travel together, with a future for each."""
+    """Records of one partition that travel together."""
 
     __slots__ = (
         "attempts",
@@ -36,15 +37,15 @@ class ProducerBatch:
         "builder",
         "created_ms",
         "deadline_ms",
+        "delivery",
         "encoded",
-        "futures",
         "is_in_doubt",
+        "last_error",
         "ordinal",
         "partition",
         "retry_at_ms",
         "size_bytes",
         "state",
-        "timestamps",
         "topic",
     )
 
@@ -57,8 +58,7 @@ class ProducerBatch:
         self.created_ms = now_ms
         self.deadline_ms = deadline_ms
         self.builder = BatchBuilder(compression)
-        self.futures: list[Any] = []
-        self.timestamps: list[int] = []
+        self.delivery = BatchDelivery(topic, partition)
         self.encoded = bytearray()
         self.size_bytes = 0
         self.state = BatchState.OPEN
@@ -67,13 +67,15 @@ class ProducerBatch:
         """The how-manieth numbered batch of its partition it is, while it has a number."""
         self.attempts = 0
         self.retry_at_ms = now_ms
+        self.last_error: str | None = None
+        """Why it has to be sent again."""
         self.is_in_doubt = False
         """Whether it was sent and nobody knows if the broker has written it."""
 
     @property
     def record_count(self) -> int:
         """How many records it holds."""
-        return len(self.futures)
+        return self.builder.record_count
 
     @property
     def has_number(self) -> bool:

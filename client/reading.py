@@ -41,6 +41,8 @@ class Reading:
         self.network = network
         self.coordinator: Coordinator | None = None
         self.group: GroupSession | None = None
+        self.is_ending = False
+        """Whether somebody is about to close it."""
         self._subscription = subscription
         self._settings = settings
         self._selection: TopicSelection | None = None
@@ -64,6 +66,7 @@ class Reading:
                 await network.topic(name, self._settings.timeout_ms)
             self.select(selection, listener)
         else:
+            network.want(name.topic for name in self._subscription.partitions)
             self._begin(self._subscription.partitions.values())
         network.on_change.append(self._follow)
         if self.group is None:
@@ -86,7 +89,12 @@ class Reading:
         self._follow()
 
     def assign(self, names: Iterable[TopicPartition]) -> None:
-        """Read exactly these."""
+        """Read exactly these, having committed what was handed out of those before."""
+        if self.group is not None:
+            self.group.begin_auto_commit()
+        self._read(names)
+
+    def _read(self, names: Iterable[TopicPartition]) -> None:
         self._selection = None
         names = list(names)
         self.network.want(name.topic for name in names)
@@ -94,22 +102,24 @@ class Reading:
 
     async def leave_group(self) -> None:
         """Read nothing any more, having committed what was handed out."""
-        self._selection = None
-        if self.group is not None:
-            await self.group.leave(commits=True)
-            self._join_group()
-        self.assign(())
-
-    async def close(self, *, commits: bool) -> None:
-        """Leave the group, stop fetching, close the connections."""
         try:
-            if self.group is not None:
-                await self.group.leave(commits=commits)
+            await self.leave(commits=True)
         finally:
-            await self.fetcher.close()
-            # Whoever waits for records in another task has to hear of it.
-            self.fetcher.news.fire()
-            await self.network.close()
+            self._join_group()
+            self._read(())
+
+    async def leave(self, *, commits: bool) -> None:
+        """Leave the group, if there is one, for good."""
+        self._selection = None  # else the next metadata would have us join once more
+        if self.group is not None:
+            await self.group.leave(commits=commits)
+
+    async def close(self) -> None:
+        """Stop fetching, close the connections."""
+        await self.fetcher.close()
+        # Whoever waits for records in another task has to hear of it.
+        self.fetcher.news.fire()
+        await self.network.close()
 
     def _join_group(self) -> None:
         """Have a new place in the group, if there is one: a member as soon as topics are told."""

@@ -7,7 +7,7 @@ from .metadata import TopicPartition
 
 
 class RebalanceListener:
-    """Told of each rebalance, in the task that asks for records, before it gets any more.
+    """Told of each rebalance, while a task asks for records, and before it gets any more.
 
     Methods may be `async def` or plain ones. While one runs, the group waits for this member: be
     brief. `seek`, `commit` and `pause` may be called in them.

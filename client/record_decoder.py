@@ -1,80 +1,115 @@
-"""From a fetched batch to consumer records, one at a time. PURE.
+"""From a fetched batch to consumer records, one at a time or many at once. PURE.
 
-The generator moves the partition's position with each record that it hands out, so that it may be
-left at any record and gone on with later.
+Whoever takes records moves the partition's position past them, so that decoding may be left at any
+record and gone on with later.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from itertools import chain, islice, repeat
 from typing import Any
 
 from ..protocol.batch import BatchHeader
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.primitives import ProtocolError
-from ..protocol.records import iterate
+from ..protocol.records import iterate_columns
 from .record import CREATE_TIME, LOG_APPEND_TIME, ConsumerRecord
 from .subscription import PartitionState
 
 Deserializer = Callable[[bytes], Any]
 
+# A named tuple's own constructor takes twice the time of the tuple's. Its type is not known.
+_make: Callable[[type[ConsumerRecord], tuple[Any, ...]], ConsumerRecord]
+_make = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
-def decode_records(
-    state: PartitionState,
-    view: memoryview,
-    header: BatchHeader,
-    key_deserializer: Deserializer | None,
-    value_deserializer: Deserializer | None,
-) -> Iterator[ConsumerRecord]:
-    """Yield the batch's records from the partition's position on.
+
+class RecordDecoder:
+    """The records of one batch, from the partition's position on.
 
     A record that cannot be decoded raises KafkaError and leaves the position at it; the error stays
     with the partition until somebody seeks past the record.
     """
-    records = _records(state, view, header)
-    if key_deserializer is not None or value_deserializer is not None:
-        records = _deserialized(state, records, key_deserializer, value_deserializer)
-    return records
+
+    __slots__ = ("_records", "_state")
+
+    def __init__(
+        self,
+        state: PartitionState,
+        view: memoryview,
+        header: BatchHeader,
+        key_deserializer: Deserializer | None,
+        value_deserializer: Deserializer | None,
+    ) -> None:
+        """Nothing is decoded before it is asked for."""
+        self._state = state
+        self._records: Iterator[ConsumerRecord]
+        self._records = chain.from_iterable(_decode(state, view, header))
+        if key_deserializer is not None or value_deserializer is not None:
+            self._records = _deserialize(state, self._records, key_deserializer, value_deserializer)
+
+    def __iter__(self) -> Iterator[ConsumerRecord]:
+        """The records that are left; the position moves with each one."""
+        state = self._state
+        for record in self._records:
+            state.position = record.offset + 1
+            yield record
+
+    def take(self, records: list[ConsumerRecord], count: int) -> None:
+        """Add up to `count` records to the list, those before a damaged one before the error."""
+        state, taken = self._state, len(records)
+        try:
+            records.extend(islice(self._records, count))
+        finally:
+            if len(records) > taken:
+                state.position = max(state.position or 0, records[-1].offset + 1)
 
 
-def pass_over(state: PartitionState, header: BatchHeader) -> Iterator[ConsumerRecord]:
-    """Hand out nothing of this batch, and go on behind it."""
-    state.position = max(state.position or 0, header.next_offset)
-    state.decoding = None
-    yield from ()
-
-
-def _records(
+def _decode(
     state: PartitionState, view: memoryview, header: BatchHeader
-) -> Iterator[ConsumerRecord]:
-    # A named tuple's own constructor takes twice the time of the tuple's. Its type is not known.
-    make: Callable[[type[ConsumerRecord], tuple[Any, ...]], ConsumerRecord]
-    make = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+) -> Iterator[Iterator[ConsumerRecord]]:
+    """Yield the records in runs, each decoded when those before it were taken."""
     (topic, partition), wanted = state.name, state.position or 0
     timestamp_type = LOG_APPEND_TIME if header.is_log_append_time else CREATE_TIME
-    epoch = header.partition_leader_epoch
+    epoch, next_offset = header.partition_leader_epoch, wanted
     try:
-        for offset, timestamp, key, value, headers in iterate(view, header):
-            if offset < wanted:
-                continue
-            state.position = offset + 1
-            yield make(
-                ConsumerRecord,
-                (topic, partition, offset, timestamp, timestamp_type, key, value, headers, epoch),
+        for columns in iterate_columns(view, header):
+            next_offset = max(next_offset, columns.offsets[-1] + 1)
+            if header.base_offset < wanted:
+                below = bisect_left(columns.offsets, wanted)
+                for column in columns:
+                    del column[:below]
+            offsets, timestamps, keys, values, headers = columns
+            yield map(
+                _make,
+                repeat(ConsumerRecord),
+                zip(
+                    repeat(topic),
+                    repeat(partition),
+                    offsets,
+                    timestamps,
+                    repeat(timestamp_type),
+                    keys,
+                    values,
+                    headers,
+                    repeat(epoch),
+                    strict=False,
+                ),
             )
     except ProtocolError as error:
-        raise _stop_at(state, state.position or 0, ErrorCode.CORRUPT_MESSAGE, error) from error
+        raise _stop_at(state, next_offset, ErrorCode.CORRUPT_MESSAGE, error) from error
     # Compaction may have removed the last records of the batch; their offsets are passed as well.
-    state.position = max(state.position or 0, header.next_offset)
+    state.position = max(next_offset, header.next_offset)
     state.decoding = None
 
 
-def _deserialized(
+def _deserialize(
     state: PartitionState,
     records: Iterator[ConsumerRecord],
     key_deserializer: Deserializer | None,
     value_deserializer: Deserializer | None,
 ) -> Iterator[ConsumerRecord]:
     for record in records:
-        key, value = record.key, record.value
+        topic, partition, offset, timestamp, timestamp_type, key, value, headers, epoch = record
         try:
             if key is not None and key_deserializer is not None:
                 key = key_deserializer(key)
@@ -82,8 +117,11 @@ def _deserialized(
                 value = value_deserializer(value)
         except Exception as error:
             # Whatever a user's function raises, the record must not be lost silently.
-            raise _stop_at(state, record.offset, ErrorCode.INVALID_RECORD, error) from error
-        yield record._replace(key=key, value=value)
+            raise _stop_at(state, offset, ErrorCode.INVALID_RECORD, error) from error
+        yield _make(
+            ConsumerRecord,
+            (topic, partition, offset, timestamp, timestamp_type, key, value, headers, epoch),
+        )
 
 
 def _stop_at(state: PartitionState, offset: int, code: ErrorCode, error: Exception) -> KafkaError:

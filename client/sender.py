@@ -36,15 +36,14 @@ from ..protocol.compression import CompressionType
 from ..protocol.errors import ErrorCode, KafkaError
 from ..transport.connection import Connection, KafkaTimeout, NetworkException
 from .accumulator import Accumulator
+from .batch_delivery import NO_OFFSET
 from .metadata import TopicPartition, error_code_of
 from .network import Network
 from .producer_batch import ProducerBatch
-from .record import RecordMetadata
 from .wakeup import Signal, Wakeup
 
 MAX_REQUESTS: Final = 5
 MAX_BACKOFF_MS: Final = 1000
-NO_OFFSET: Final = -1
 
 _LAST_VERSION_BY_NAME: Final = 12
 _FIRST_VERSION_WITH_ZSTD: Final = 7
@@ -167,7 +166,8 @@ class Sender:
             written = "perhaps written" if batch.is_in_doubt else "not written"
             message = (
                 f"{batch.record_count} records for {batch.topic}-{batch.partition} were not "
-                f"delivered within {waited_ms} ms, {written} ({where}); is it reachable?"
+                f"delivered within {waited_ms} ms, {written} ({where}); "
+                f"{batch.last_error or 'is it reachable?'}"
             )
             self._fail(batch, KafkaTimeout(message))
 
@@ -213,9 +213,9 @@ class Sender:
             answer = connection.submit(
                 request, ProduceResponse, settings.request_timeout_ms, version
             )
-        except NetworkException:
+        except NetworkException as error:
             for batch in batches:
-                self._retry(batch, in_doubt=False)
+                self._retry(batch, error, in_doubt=False)
             return
         except KafkaError as error:
             for batch in batches:
@@ -262,14 +262,15 @@ class Sender:
         self._in_flight[leader] -= 1
         self._wakeup.set()
         if answer.cancelled() or answer.exception() is not None:
+            error = None if answer.cancelled() else answer.exception()
             for batch in batches:
-                self._retry(batch, in_doubt=True)
+                self._retry(batch, error, in_doubt=True)
             return
         results = self._results(answer.result())
         for batch in batches:
             result = results.get((batch.topic, batch.partition))
             if result is None:
-                self._retry(batch, in_doubt=True)
+                self._retry(batch, "the answer says nothing of it", in_doubt=True)
             else:
                 self._settle(batch, result)
 
@@ -294,13 +295,16 @@ class Sender:
             self._accumulator.out_of_order(batch, self._retry_at_ms(batch))
         elif code.retriable:
             self._network.request_refresh()
-            self._retry(batch, in_doubt=code in _IN_DOUBT)
+            self._retry(batch, f"{code.name}: {code.message}", in_doubt=code in _IN_DOUBT)
         else:
             sentence = result.error_message or code.message
+            if code is ErrorCode.MESSAGE_TOO_LARGE:
+                sentence += "; raise the topic's max.message.bytes, or lower batch_size_bytes"
             error = KafkaError.of(code, f"{batch.topic}-{batch.partition}: {sentence}")
             self._fail_refused(batch, error)
 
-    def _retry(self, batch: ProducerBatch, *, in_doubt: bool) -> None:
+    def _retry(self, batch: ProducerBatch, why: object, *, in_doubt: bool) -> None:
+        batch.last_error = f"the last error: {why}"
         self._accumulator.retry(batch, self._retry_at_ms(batch), in_doubt=in_doubt)
         self._wakeup.set()
 
@@ -310,18 +314,8 @@ class Sender:
 
     def _deliver(self, batch: ProducerBatch, base_offset: int, append_time_ms: int) -> None:
         """Tell everybody who awaits a record of the batch where it lies."""
-        # A named tuple's own constructor takes twice the time of the tuple's.
-        make: Callable[[type[RecordMetadata], tuple[str, int, int, int]], RecordMetadata]
-        make = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         self._accumulator.acknowledge(batch)
-        topic, partition, offset = batch.topic, batch.partition, base_offset
-        step = 0 if base_offset == NO_OFFSET else 1
-        for future, timestamp_ms in zip(batch.futures, batch.timestamps, strict=True):
-            if not future.done():
-                if append_time_ms >= 0:
-                    timestamp_ms = append_time_ms
-                future.set_result(make(RecordMetadata, (topic, partition, offset, timestamp_ms)))
-            offset += step
+        batch.delivery.succeed(base_offset, append_time_ms)
         self.progress.fire()
 
     def _fail_refused(self, batch: ProducerBatch, error: KafkaError) -> None:
@@ -330,9 +324,7 @@ class Sender:
 
     def _fail(self, batch: ProducerBatch, error: KafkaError) -> None:
         """Tell everybody who awaits a record of the batch that it failed."""
-        for future in batch.futures:
-            if not future.done():
-                future.set_exception(error)
+        batch.delivery.fail(error)
         self.progress.fire()
 
     def _fail_all(self, error: KafkaError) -> None:

@@ -24,6 +24,8 @@ def parse_servers(servers: str | list[str] | tuple[str, ...]) -> tuple[tuple[str
 
     An IPv6 address stands in brackets; a host without port gets 9092.
     """
+    if not isinstance(servers, str | list | tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"bootstrap_servers={servers!r} is neither a str nor a list of them")
     texts = servers.split(",") if isinstance(servers, str) else list(servers)
     addresses: list[tuple[str, int]] = []
     for text in (text.strip() for text in texts):

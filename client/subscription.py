@@ -10,12 +10,15 @@ middle of a batch sees that it must look again.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..protocol.batch import BatchHeader
 from ..protocol.errors import KafkaError
 from .metadata import TopicPartition
-from .record import ConsumerRecord
+
+if TYPE_CHECKING:
+    from .record_decoder import RecordDecoder
 
 
 class PartitionState:
@@ -35,6 +38,7 @@ class PartitionState:
         "name",
         "position",
         "reset_to",
+        "rest_until_ms",
         "retry_at_ms",
         "seeks",
         "wants_committed",
@@ -54,12 +58,14 @@ class PartitionState:
         self.batches: deque[tuple[memoryview, BatchHeader, bool]] = deque()
         """What was fetched; with True what nobody is to see, control batches and aborted ones."""
         self.buffered_bytes = 0
-        self.decoding: Iterator[ConsumerRecord] | None = None
+        self.decoding: RecordDecoder | None = None
         self.error: KafkaError | None = None
         """What the user has to hear before this partition goes on; a seek forgets it."""
         self.is_paused = False
         self.is_in_flight = False
         self.retry_at_ms = 0
+        self.rest_until_ms = 0
+        """Its log had nothing new: others that have no room now go before it until then."""
         self.seeks = 0
         """How often the position was set: an answer to an older question does not count."""
         self.high_watermark: int | None = None
@@ -91,7 +97,7 @@ class PartitionState:
         self.buffered_bytes = 0
         self.decoding = None
         self.error = None
-        self.retry_at_ms = 0
+        self.retry_at_ms = self.rest_until_ms = 0
 
 
 class Subscription:

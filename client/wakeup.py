@@ -67,6 +67,8 @@ class Signal:
     async def wait(self, deadline_ms: int) -> bool:
         """Wait for the next change; False when the deadline passed before."""
         if deadline_ms <= self._loop.time() * 1000:
+            # Who asks again and again without a wait must not keep the others from working.
+            await asyncio.sleep(0)
             return False
         future: asyncio.Future[bool] = self._loop.create_future()
         self._waiting.append(future)

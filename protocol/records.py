@@ -1,4 +1,4 @@
-"""The records of a batch: build a batch from them, iterate them lazily.
+"""The records of a batch: build a batch from them, decode them in runs.
 
 They lie behind the header of their batch (see `batch`), compressed as one piece. Every number but
 the attributes is a zigzag varint:
@@ -14,6 +14,7 @@ This module is also the door for those who work with batches: the names of `batc
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from .batch import (
@@ -42,8 +43,10 @@ __all__ = [
     "LENGTH_END",
     "MAGIC",
     "MAX_SEQUENCE",
+    "NULL",
     "BatchBuilder",
     "BatchHeader",
+    "Columns",
     "InvalidBatch",
     "Record",
     "RecordHeader",
@@ -55,6 +58,7 @@ __all__ = [
     "encode_varint",
     "iterate",
     "iterate_batches",
+    "iterate_columns",
     "read_header",
     "stamp_log_append_time",
     "validate_batch",
@@ -62,7 +66,22 @@ __all__ = [
 
 RecordHeader: TypeAlias = tuple[str, bytes | None]
 
+NULL: Final = b"\x01"  # the length -1
+RECORDS_AT_ONCE: Final = 256
+"""Large enough that the work per run does not show, small enough to be no load on memory."""
+
 _MAX_VARINT_SHIFT: Final = 63  # ten bytes of seven bits hold 64 bits
+_NO: Final = -(1 << 14)  # more than the other part can make up for
+_ONE: Final = tuple(byte >> 1 if byte < 0x80 and not byte & 1 else _NO for byte in range(0x100))
+"""The number from 0 on which this byte is, as a varint; below 0: it is none."""
+_LOW: Final = tuple((byte & 0x7F) >> 1 if not byte & 1 else _NO for byte in range(0x100))
+_HIGH: Final = tuple(byte << 6 if byte < 0x80 else _NO for byte in range(0x100))
+"""The number from 0 on which two bytes are is the sum of both; below 0: they are none."""
+
+
+# A named tuple's own constructor takes twice the time of the tuple's. Its type is not known.
+_make: Callable[[type[Any], Iterable[Any]], Any]
+_make = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 class Record(NamedTuple):
@@ -75,13 +94,37 @@ class Record(NamedTuple):
     headers: tuple[RecordHeader, ...] = ()
 
 
+class Columns(NamedTuple):
+    """Records of a batch that follow each other: a list for each field, all of one length."""
+
+    offsets: list[int]
+    timestamps: list[int]
+    keys: list[bytes | None]
+    values: list[bytes | None]
+    headers: list[tuple[RecordHeader, ...]]
+
+    @classmethod
+    def empty(cls, count: int) -> "Columns":
+        """So many records without anything in them."""
+        nothing: list[bytes | None] = [None] * count
+        return cls([0] * count, [0] * count, nothing, nothing[:], [()] * count)
+
+
 def iterate(
     view: Buffer, header: BatchHeader | None = None, max_bytes: int = MAX_DECOMPRESSED_BYTES
 ) -> Iterator[Record]:
-    """Yield the records of one whole batch, decoded one at a time.
+    """Yield the records of one whole batch; see iterate_columns."""
+    for columns in iterate_columns(view, header, max_bytes):
+        yield from map(_make, repeat(Record), zip(*columns, strict=True))
+
+
+def iterate_columns(
+    view: Buffer, header: BatchHeader | None = None, max_bytes: int = MAX_DECOMPRESSED_BYTES
+) -> Iterator[Columns]:
+    """Yield the records of one whole batch, RECORDS_AT_ONCE at a time, decoded when asked for.
 
     The CRC is not looked at (see crc_matches); for any bytes the only error is ProtocolError, also
-    when they decompress to more than `max_bytes`.
+    when they decompress to more than `max_bytes`. What lies before the damage is yielded first.
     """
     if header is None:
         header = read_header(view)
@@ -93,57 +136,88 @@ def iterate(
     body = bytes(decompress(header.compression, memoryview(view)[HEADER_BYTES:], max_bytes))
     if not 0 <= header.record_count <= len(body) // MIN_RECORD_BYTES:
         raise ProtocolError(f"{header.record_count} records in {len(body)} bytes")
-    try:
-        yield from _iterate_body(body, header)
-    except IndexError:
-        raise ProtocolError("a record is cut", len(body)) from None
-
-
-def _iterate_body(body: bytes, header: BatchHeader) -> Iterator[Record]:
-    """Yield the records in `body`; IndexError when a number lies past its end.
-
-    Varints of one byte are decoded in line, since nearly all are: half the time of the loop.
-    Lengths are not checked one by one: a slice past the end comes out short, and then the record
-    does not end where its length says, which is checked before it is handed out.
-    """
-    # A named tuple's own constructor takes twice the time of the tuple's. Its type is not known.
-    make: Callable[[type[Record], tuple[Any, ...]], Record]
-    make = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    base_offset, base_timestamp = header.base_offset, header.base_timestamp
-    append_timestamp = header.max_timestamp if header.is_log_append_time else None
-    body_bytes = len(body)
-    position = 0
-    for _ in range(header.record_count):
-        length, position = _read_varint(body, position)
-        end = position + length
-        position += 1  # the attributes of a record: none are defined
-        if (number := body[position]) < 0x80:
-            delta_ms = (number >> 1) ^ -(number & 1)
-            position += 1
-        else:
-            delta_ms, position = _read_varint(body, position)
-        if (number := body[position]) < 0x80:
-            offset_delta = (number >> 1) ^ -(number & 1)
-            position += 1
-        else:
-            offset_delta, position = _read_varint(body, position)
-        if body[position] == 1:
-            key = None
-            position += 1
-        else:
-            key, position = _read_bytes(body, position)
-        value, position = _read_bytes(body, position)
-        if body[position] == 0:
-            headers = ()
-            position += 1
-        else:
-            headers, position = _read_record_headers(body, position)
-        if position != end or end > body_bytes:
-            raise ProtocolError("a record does not end where its length says", position)
-        timestamp = base_timestamp + delta_ms if append_timestamp is None else append_timestamp
-        yield make(Record, (base_offset + offset_delta, timestamp, key, value, headers))
-    if position != body_bytes:
+    position, left, error = 0, header.record_count, None
+    while left and error is None:
+        count = min(left, RECORDS_AT_ONCE)
+        left -= count
+        columns = Columns.empty(count)
+        position, error = _fill(columns, body, position, header)
+        if header.is_log_append_time:
+            columns.timestamps[:] = [header.max_timestamp] * len(columns.offsets)
+        if columns.offsets:
+            yield columns
+    if error is not None:
+        raise error
+    if position != len(body):
         raise ProtocolError("bytes after the last record of a batch", position)
+
+
+def _fill(
+    columns: Columns, body: bytes, position: int, header: BatchHeader
+) -> tuple[int, ProtocolError | None]:
+    """Decode as many records as the columns are long; the position after them, or what is wrong.
+
+    Numbers of one and two bytes are looked up in line, since nearly all are: half the time of the
+    loop. Lengths are not checked one by one: a slice past the end comes out short, and then the
+    record does not end where its length says, which is checked before it is kept.
+    """
+    offsets, timestamps, keys, values, headers = columns
+    base_offset, base_timestamp = header.base_offset, header.base_timestamp
+    one, low, high = _ONE, _LOW, _HIGH
+    index = 0
+    try:
+        for index in range(len(offsets)):
+            if (number := one[byte := body[position]]) >= 0:
+                position += 1
+            elif (number := low[byte] + high[body[position + 1]]) >= 0:
+                position += 2
+            else:
+                number, position = _read_varint(body, position)
+            end = position + number
+            position += 1  # the attributes of a record: none are defined
+            if (number := one[byte := body[position]]) >= 0:
+                position += 1
+            elif (number := low[byte] + high[body[position + 1]]) >= 0:
+                position += 2
+            else:
+                number, position = _read_varint(body, position)
+            timestamps[index] = base_timestamp + number
+            if (number := one[byte := body[position]]) >= 0:
+                position += 1
+            elif (number := low[byte] + high[body[position + 1]]) >= 0:
+                position += 2
+            else:
+                number, position = _read_varint(body, position)
+            offsets[index] = base_offset + number
+            if body[position] == 1:
+                position += 1
+            else:
+                keys[index], position = _read_bytes(body, position)
+            if (number := one[byte := body[position]]) >= 0:
+                start = position + 1
+                position = start + number
+                values[index] = body[start:position]
+            elif (number := low[byte] + high[body[position + 1]]) >= 0:
+                start = position + 2
+                position = start + number
+                values[index] = body[start:position]
+            else:
+                values[index], position = _read_bytes(body, position)
+            if body[position] == 0:
+                position += 1
+            else:
+                headers[index], position = _read_record_headers(body, position)
+            if position != end:
+                raise ProtocolError("a record does not end where its length says", position)
+    except IndexError:
+        error = ProtocolError("a record is cut", len(body))
+    except ProtocolError as caught:
+        error = caught
+    else:
+        return position, None
+    for column in columns:
+        del column[index:]
+    return position, error
 
 
 def _read_varint(body: bytes, position: int) -> tuple[int, int]:
@@ -196,6 +270,8 @@ def _read_record_headers(body: bytes, position: int) -> tuple[tuple[RecordHeader
             headers.append((name.decode(), value))
         except UnicodeDecodeError:
             raise ProtocolError("a record header's name is not UTF-8", position) from None
+    if position > len(body):
+        raise ProtocolError("a record header is cut", position)
     return tuple(headers), position
 
 
@@ -238,30 +314,30 @@ class BatchBuilder:
         key: bytes | None,
         value: bytes | None,
         headers: Sequence[RecordHeader] = (),
-    ) -> None:
-        """Add a record; `timestamp` in ms since 1970, -1 for none.
-
-        The client calls this for every record: numbers of one byte are looked up in line.
-        """
+    ) -> int:
+        """Add a record and return `size_bytes`; `timestamp` in ms since 1970, -1 for none."""
         count = self.record_count
         if count == 0:
             self._base_timestamp = self._max_timestamp = timestamp
-        elif timestamp > self._max_timestamp:
-            self._max_timestamp = timestamp
-        delta_ms = timestamp - self._base_timestamp
+        varint = _VARINTS
         body = b"".join(
             (
                 b"\0",  # attributes
-                _ONE_BYTE[delta_ms << 1] if 0 <= delta_ms < 64 else encode_varint(delta_ms),
-                _ONE_BYTE[count << 1] if count < 64 else encode_varint(count),
-                encode_nullable(key),
-                encode_nullable(value),
+                varint[timestamp - self._base_timestamp],
+                varint[count],
+                NULL if key is None else varint[len(key)] + key,
+                NULL if value is None else varint[len(value)],
+                value or b"",
                 encode_record_headers(headers) if headers else b"\0",
             )
         )
-        self._buffer += encode_varint(len(body))
-        self._buffer += body
+        buffer = self._buffer
+        buffer += varint[len(body)]
+        buffer += body
+        if timestamp > self._max_timestamp:
+            self._max_timestamp = timestamp
         self.record_count = count + 1
+        return len(buffer)
 
     def build(
         self,
@@ -278,6 +354,7 @@ class BatchBuilder:
         if self._compression:
             batch = bytearray(HEADER_BYTES)
             batch += compress(self._compression, memoryview(self._buffer)[HEADER_BYTES:])
+            self._buffer = batch  # the records as they were are needed no more
         header = BatchHeader(
             base_offset=base_offset,
             batch_length=len(batch) - LENGTH_END,
@@ -310,10 +387,6 @@ def build_batch(
 def encode_varint(number: int) -> bytes:
     """Return `number` (64-bit, signed) as a zigzag varint."""
     number = (number << 1) ^ (number >> 63)
-    if number < 0x80:
-        return _ONE_BYTE[number]
-    if number < 0x4000:
-        return bytes((number & 0x7F | 0x80, number >> 7))
     encoded = bytearray()
     while number >= 0x80:
         encoded.append(number & 0x7F | 0x80)
@@ -322,20 +395,27 @@ def encode_varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-_ONE_BYTE: Final = tuple(bytes((number,)) for number in range(0x80))  # varints of one byte
+class _Varints(dict[int, bytes]):
+    """Varints by their numbers; those of one and two bytes are kept once they were needed."""
+
+    def __missing__(self, number: int) -> bytes:
+        encoded = encode_varint(number)
+        if len(encoded) <= 2:
+            self[number] = encoded
+        return encoded
+
+
+_VARINTS: Final = _Varints()
 
 
 def encode_nullable(data: bytes | None) -> bytes:
     """Return nullable bytes with their length."""
-    if data is None:
-        return b"\x01"
-    length = len(data)
-    return (_ONE_BYTE[length << 1] if length < 64 else encode_varint(length)) + data
+    return NULL if data is None else _VARINTS[len(data)] + data
 
 
 def encode_record_headers(headers: Sequence[RecordHeader]) -> bytes:
     """Return the count of `headers` and the headers."""
-    chunks = [encode_varint(len(headers))]
+    chunks = [_VARINTS[len(headers)]]
     for name, value in headers:
         chunks += (encode_nullable(name.encode()), encode_nullable(value))
     return b"".join(chunks)

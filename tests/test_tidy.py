@@ -44,14 +44,17 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 TESTED_ELSEWHERE = {
     "broker/log/producer_snapshot": "tests/broker/log/test_checkpoints.py",
+    "client/blocking": "tests/client/test_sync.py",
+    "client/sync_cluster": "tests/client/test_sync.py",
     "client/control_plane": "tests/client/test_cluster.py",
     "client/leaders": "tests/client/test_offsets.py",
     "client/log_dirs": "tests/client/test_admin.py",
     "client/new_topic": "tests/client/test_admin.py",
     "client/outcome": "tests/client/test_admin.py",
     "client/questions": "tests/client/test_admin.py",
-    "client/runner": "tests/client/test_worker.py",
     "client/views": "tests/client/test_cluster.py",
+    "client/consumer_options": "tests/client/test_consumer.py",
+    "client/runner": "tests/client/test_worker.py",
     "protocol/batch": "tests/protocol/test_records.py",
     "protocol/compiler": "tests/protocol/test_api_oracle.py",
     "protocol/header": "tests/protocol/test_codec_tables.py",
@@ -72,7 +75,7 @@ def documents() -> tuple[Path, ...]:
 
 def sources() -> Iterator[Path]:
     """Every Python file that is installed."""
-    yield ROOT / "__init__.py"
+    yield from sorted(ROOT.glob("*.py"))
     for package in PACKAGES:
         for path in under(package, "py"):
             if (path.parent / "__init__.py").exists():  # demos are scripts, and stay here

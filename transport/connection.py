@@ -49,6 +49,8 @@ from .outbox import join_neighbours
 
 MAX_RESPONSE_BYTES: Final = 128 << 20
 MAX_WAITING_REQUESTS: Final = 1000
+JOINED_BELOW_BYTES: Final = 128 << 10
+"""A frame below this leaves in one system call; fresh memory above it costs page faults."""
 SOFTWARE_NAME: Final = "minikafka"
 SOFTWARE_VERSION: Final = "0.1.0"
 
@@ -129,7 +131,8 @@ class Connection(asyncio.BufferedProtocol):
         except TimeoutError as error:
             connection.abort("the handshake took too long")
             raise KafkaTimeout(f"no answer from {address} within {timeout_ms} ms") from error
-        except (OSError, NetworkException) as error:
+        except (OSError, UnicodeError, OverflowError, NetworkException) as error:
+            # No name, or no port, is a name or a port that nobody could have.
             connection.abort("the handshake failed")
             raise CannotConnect(f"cannot connect to {address}: {error}") from error
         except BaseException:
@@ -255,8 +258,11 @@ class Connection(asyncio.BufferedProtocol):
         flexible = has_flexible_request_header(request_class, version)
         chunks = encode_request(encode(request, version), start, self._client_id, flexible)
         self._next_correlation_id = (correlation_id + 1) & _MAX_CORRELATION_ID
-        for piece in join_neighbours(chunks):
-            self._transport.write(piece)
+        if sum(map(len, chunks)) < JOINED_BELOW_BYTES:
+            self._transport.write(b"".join(chunks))
+        else:
+            for piece in join_neighbours(chunks):
+                self._transport.write(piece)
         return correlation_id
 
     def _answer(self, frame: memoryview) -> None:
@@ -331,10 +337,21 @@ def _decode_answer(waiting: _Waiting, frame: memoryview) -> Any:
         if len(frame) < _RESPONSE_START.size:
             raise ProtocolError("an ApiVersions answer without an error code")
         if _RESPONSE_START.unpack_from(frame)[1] == _UNSUPPORTED_VERSION:
-            version = 0  # whatever was asked, see protocol/api/api_versions
+            return _decode_refusal(frame, position)
     elif has_flexible_response_header(waiting.response_class, version):
         try:
             position, _ = skip_tags(frame, position)
         except IndexError as error:
             raise ProtocolError("a response header is cut short", len(frame)) from error
     return decode(waiting.response_class, frame, version, position)[0]
+
+
+def _decode_refusal(frame: memoryview, position: int) -> ApiVersionsResponse:
+    """UNSUPPORTED_VERSION: version 0 whatever was asked (KIP-511), with the versions to ask for.
+
+    Some, like librdkafka's mock brokers, put them into another form: then we know none.
+    """
+    try:
+        return decode(ApiVersionsResponse, frame, 0, position)[0]
+    except ProtocolError:
+        return ApiVersionsResponse(error_code=_UNSUPPORTED_VERSION, api_keys=[])

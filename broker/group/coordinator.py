@@ -13,13 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from ...protocol.consumer_protocol import (
-    CONSUMER_PROTOCOL_TYPE,
-    ConsumerProtocolSubscription,
-    decode_versioned,
-)
+from ...protocol.consumer_protocol import CONSUMER_PROTOCOL_TYPE
 from ...protocol.errors import ErrorCode
-from ...protocol.primitives import ProtocolError
 from ..clock import WallClock
 from ..config import BrokerConfig
 from ..log.files import StorageError
@@ -28,7 +23,7 @@ from ..replica.manager import ReplicaManager
 from ..replica.partition import Partition
 from . import records
 from .group import Group, GroupLimits, State
-from .member import Effect, Identity, Join, Joined, Save, Sync, Synced
+from .member import Effect, Identity, Join, Joined, Save, Sync, Synced, topics_of
 from .offsets import CommittedOffset, TopicPartition
 from .shard import GroupState, Shard
 
@@ -236,12 +231,10 @@ class GroupCoordinator:
             return None
         topics: set[str] = set()
         for view in group.roster.views():
-            try:
-                topics.update(
-                    decode_versioned(ConsumerProtocolSubscription, view.subscription).topics
-                )
-            except ProtocolError:
+            wanted = topics_of(view.subscription)
+            if wanted is None:
                 return None
+            topics |= wanted
         return topics
 
     def expire(self) -> None:

@@ -21,8 +21,8 @@ to outlive this process is saved before members learn of it, and comes back thro
 
 Rules are Kafka's classic protocol (KIP-62, KIP-134, KIP-345, KIP-394, KIP-559, KIP-814), which
 eager and cooperative members share: to the broker subscriptions and assignments are bytes. Where we
-differ: a static member that comes back with another subscription causes a rebalance (Kafka does
-not see the change), and a join or sync which its own repetition overtakes is answered with
+differ: a static member that comes back for other topics causes a rebalance (Kafka does not see the
+change), and a join or sync which its own repetition overtakes is answered with
 REBALANCE_IN_PROGRESS instead of never.
 """
 
@@ -271,10 +271,10 @@ class Group:
         if old_id in self._unsynced:
             self._unsynced.remove(old_id)
             self._unsynced.add(member_id)
-        before = member.subscription(roster.protocol_name)
+        before = roster.wanted(member)
         member.update(join)
         self._heard_of(member, now_ms)
-        has_news = before != member.subscription(roster.protocol_name)
+        has_news = before != roster.wanted(member)
         if self.state is not State.STABLE or has_news or roster.vote() != roster.protocol_name:
             return [*effects, *self._rebalance(now_ms)]
         # A client that cannot skip the leader's work must not be told that it leads.

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
+from ...protocol.consumer_protocol import ConsumerProtocolSubscription, decode_versioned
 from ...protocol.errors import ErrorCode
+from ...protocol.primitives import ProtocolError
 
 Protocols: TypeAlias = tuple[tuple[str, bytes], ...]
 """Names of assignors with the member's subscription for each, the one it likes best first."""
@@ -187,3 +189,11 @@ def restored(saved: SavedMember, protocol_name: str, now_ms: int) -> Member:
         assignment=saved.assignment,
         is_new=False,
     )
+
+
+def topics_of(subscription: bytes) -> set[str] | None:
+    """The topics that a consumer subscribes to; None if it does not say so in Kafka's layout."""
+    try:
+        return set(decode_versioned(ConsumerProtocolSubscription, subscription).topics)
+    except ProtocolError:
+        return None

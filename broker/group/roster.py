@@ -7,8 +7,9 @@ the leader: the first that came, and when it goes, the one that has been there l
 from collections import Counter
 from collections.abc import Mapping
 
+from ...protocol.consumer_protocol import CONSUMER_PROTOCOL_TYPE
 from ...protocol.errors import ErrorCode
-from .member import Join, Member, MemberView, SavedGroup, SavedMember, restored
+from .member import Join, Member, MemberView, SavedGroup, SavedMember, restored, topics_of
 
 
 class Roster:
@@ -52,6 +53,15 @@ class Roster:
         member = self.members[member_id]
         member.member_id = member_id
         return member
+
+    def wanted(self, member: Member) -> object:
+        """What a member subscribes to, to be compared: not what it says of its past, if it can be
+        told apart, for after a restart it has none.
+        """
+        subscription = member.subscription(self.protocol_name)
+        is_consumer = self.protocol_type == CONSUMER_PROTOCOL_TYPE
+        topics = topics_of(subscription) if is_consumer else None
+        return subscription if topics is None else topics
 
     def id_of(self, instance_id: str | None) -> str | None:
         """The present id of a static member."""

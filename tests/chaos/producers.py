@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeAlias
 
+from minikafka.client.delivery import Delivery
 from minikafka.client.producer import Producer
-from minikafka.client.record import RecordMetadata
 
 from ..compat.confluent_client import confluent
 from ..compat.kafka_python_client import kafka
@@ -87,7 +87,7 @@ def produce_with_minikafka(
 ) -> None:
     """Our own producer, in an event loop of its own."""
 
-    def settle(number: int, future: asyncio.Future[RecordMetadata]) -> None:
+    def settle(number: int, future: Delivery) -> None:
         ledger.settle(number, future.exception())
 
     async def run() -> None:

@@ -1,5 +1,6 @@
 """The accumulator: golden rules, and a model of the broker under every kind of accident."""
 
+import tracemalloc
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -51,8 +52,14 @@ def make_known(**options: Any) -> Accumulator:
 
 
 def add(accumulator: Accumulator, value: bytes, now_ms: int = 0, partition: int = 0) -> int:
-    """Append a record whose future is its own value."""
-    return accumulator.append("t", partition, 1000, None, value, (), value, now_ms)
+    """Append a record."""
+    result, _ = accumulator.append("t", partition, 1000, None, value, (), lambda: now_ms)
+    return result
+
+
+def values_of(batch: ProducerBatch) -> list[bytes | None]:
+    """The values of its records, which make them known."""
+    return [record.value for record in iterate(batch.builder.build())]
 
 
 def fill(accumulator: Accumulator, *values: bytes) -> None:
@@ -110,11 +117,41 @@ def test_a_record_above_the_limit_is_refused_and_one_above_the_batch_size_travel
 def test_a_record_of_the_wrong_type_leaves_nothing_behind():
     accumulator = make()
     with pytest.raises(TypeError):
-        accumulator.append("t", 0, 1000, None, "text", (), None, 0)
+        accumulator.append("t", 0, 1000, None, "text", (), lambda: 0)
     assert list(accumulator.batches()) == []
     assert accumulator.ready(0) == []
     add(accumulator, b"good")
     assert [r.value for r in iterate(accumulator.take(T0).encoded)] == [b"good"]
+
+
+@pytest.mark.parametrize(("timestamp", "error"), [(2**63, OverflowError), ("now", TypeError)])
+def test_a_timestamp_that_is_none_leaves_nothing_behind(timestamp: Any, error: type[Exception]):
+    accumulator = make()
+    for _ in range(2):  # first in a new batch, then in one that is there
+        with pytest.raises(error):
+            accumulator.append("t", 0, timestamp, None, b"x", (), lambda: 0)
+        add(accumulator, b"good")
+    (batch,) = accumulator.batches()
+    assert (batch.record_count, list(batch.delivery.timestamps)) == (2, [1000, 1000])
+
+
+@pytest.mark.parametrize("value_bytes", [10, 100, 1000])
+def test_what_is_held_beside_the_records_is_an_eighth_and_eight_bytes_a_record(value_bytes: int):
+    limit_bytes = 4 << 20
+    accumulator = make(
+        buffer_memory_bytes=limit_bytes, batch_size_bytes=64 << 10, max_record_bytes=2000
+    )
+    value, count = b"x" * value_bytes, 0
+    add(accumulator, value)
+    tracemalloc.start()
+    try:
+        while add(accumulator, value) != NO_ROOM:
+            count += 1
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert limit_bytes - 2000 < accumulator.buffered_bytes <= limit_bytes
+    assert held_bytes < (limit_bytes + 8 * count) * 9 / 8 + (100 << 10)
 
 
 def test_a_partition_gets_one_batch_until_it_has_acknowledged_one():
@@ -218,7 +255,7 @@ def test_old_batches_expire_but_not_in_flight():
     accumulator = make(delivery_timeout_ms=100)
     fill(accumulator, b"1", b"2")
     first = accumulator.take(T0)
-    assert [batch.futures for batch in accumulator.expire(100)] == [[b"2"]]
+    assert [values_of(batch) for batch in accumulator.expire(100)] == [[b"2"]]
     accumulator.retry(first, 100, in_doubt=True)
     assert accumulator.expire(100) == [first]
     assert accumulator.needs_producer_id
@@ -288,14 +325,14 @@ def test_nothing_is_lost_doubled_or_out_of_order(
                 accumulator.retry(batch, 0, in_doubt=False)
             elif fate is Fate.REFUSED_FOR_GOOD:
                 accumulator.fail(batch)
-                failed.extend(batch.futures)
+                failed.extend(values_of(batch))
             elif not broker.append(batch.encoded):
                 accumulator.out_of_order(batch, 0)
             elif fate is Fate.WRITTEN_BUT_UNHEARD:
                 accumulator.retry(batch, 0, in_doubt=True)
             else:
                 accumulator.acknowledge(batch)
-                acknowledged.extend(batch.futures)
+                acknowledged.extend(values_of(batch))
 
     for batches, records, fates in rounds:
         for _ in range(batches):

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from minikafka import AdminClient, Consumer, KafkaError, NewTopic, Producer, TopicPartition
+from minikafka import (
+    AdminClient,
+    Consumer,
+    KafkaError,
+    NewTopic,
+    Producer,
+    RebalanceListener,
+    TopicPartition,
+)
 from minikafka.client.errors import ClientNotRunning, KafkaTimeout, NoOffset
 from minikafka.protocol.errors import ErrorCode
 
@@ -266,3 +274,26 @@ async def test_what_is_not_assigned_cannot_be_moved(shared_broker: NodeProcess, 
             consumer.seek((topic, 0), -1)
         with pytest.raises(ValueError, match="has subscribed to topics: unsubscribe, then assign"):
             consumer.assign([("other", 0)])
+
+
+class CommitsWhenRevoked(RebalanceListener):
+    """Commits what was handed out before it goes, as most programs do."""
+
+    consumer: Consumer
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Commit."""
+        await self.consumer.commit()
+
+
+async def test_a_listener_may_commit_when_its_consumer_closes(
+    shared_broker: NodeProcess, topic: str
+):
+    listener = CommitsWhenRevoked()
+    options: dict[str, Any] = {"group_id": "closing", "enable_auto_commit": False}
+    async with consumer_of(shared_broker, **options) as consumer:
+        listener.consumer = consumer
+        consumer.subscribe([topic], listener=listener)
+        await consumer.getmany(timeout_ms=10_000, max_records=7)
+    async with consumer_of(shared_broker, topic, **options) as consumer:
+        assert await consumer.committed((topic, 0)) == 7

@@ -1,11 +1,13 @@
 """The fetcher against scripted brokers: what each kind of answer does to a partition."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from minikafka import Consumer, KafkaError
+from minikafka.client import fetcher
 from minikafka.client.errors import UnsupportedByCluster
 from minikafka.protocol.api.fetch import (
     FetchRequest,
@@ -228,6 +230,54 @@ async def test_an_answer_to_a_position_that_was_left_does_not_count(broker: Scri
     broker.handlers[FETCH] = seek_meanwhile
     async with consumer:
         assert await values(consumer, 1) == [b"20"]
+
+
+async def test_a_partition_without_news_does_not_keep_the_broker_from_one_that_is_full():
+    alone = asyncio.get_running_loop().create_future()
+
+    def handle(request: FetchRequest) -> FetchResponse:
+        """Partition 0 has ever more, partition 1 nothing."""
+        asked = request.topics[0].partitions
+        if [each.partition for each in asked] == [1] and not alone.done():
+            alone.set_result(request.max_wait_ms)
+        records = batch_at(asked[0].fetch_offset, b"x" * 100)
+        partitions = [
+            FetchResponsePartition(
+                partition_index=each.partition,
+                error_code=0,
+                high_watermark=99,
+                records=b"" if each.partition else records,
+            )
+            for each in asked
+        ]
+        topic = FetchResponseTopic(topic_id=request.topics[0].topic_id, partitions=partitions)
+        return FetchResponse(responses=[topic])
+
+    async with ScriptedBroker({LIST_OFFSETS: offsets_from, FETCH: handle}) as broker:
+        Cluster(broker).leaders = {0: 1, 1: 1}
+        async with consumer_of(broker, max_partition_fetch_bytes=100) as consumer:
+            assert await asyncio.wait_for(alone, 10) == 0
+            assert broker.requests_of(FETCH)[0].max_wait_ms == 500
+            assert await values(consumer, 3) == [b"x" * 100] * 3
+
+
+async def test_nothing_is_fetched_while_the_buffer_is_full(
+    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fetcher, "MAX_BUFFERED_BYTES", 1_000)
+    offsets = iter(range(7, 10_000))
+    broker.handlers[FETCH] = lambda request: fetch_with(batch_at(next(offsets), b"x" * 100))(
+        request
+    )
+    async with consumer_of(broker) as consumer:
+        batch_bytes = len(batch_at(0, b"x" * 100))
+        enough = 1_000 // batch_bytes + 1
+        while len(broker.requests_of(FETCH)) < enough:
+            await consumer.end_offsets([("t", 0)])
+        for _ in range(10):  # enough turns of the loop for many more
+            await consumer.end_offsets([("t", 0)])
+        assert len(broker.requests_of(FETCH)) == enough
+        assert await values(consumer, 50) == [b"x" * 100] * 50
 
 
 async def test_topics_are_named_where_the_broker_knows_no_ids(broker: ScriptedBroker):

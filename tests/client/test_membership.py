@@ -283,3 +283,52 @@ def test_a_heartbeat_of_the_generation_before_says_nothing_of_this_one():
     world.settle()
     world.answer(one, number, HeartbeatResponse(error_code=ErrorCode.ILLEGAL_GENERATION))
     assert not one.machine.has_news
+
+
+def test_there_is_no_place_in_the_group_until_the_user_has_heard_of_the_loss():
+    world, one = settled("A")
+    assert one.machine.has_place
+    world.perform(
+        one,
+        one.machine.commit_refused(
+            ErrorCode.ILLEGAL_GENERATION, one.machine.generation, world.now_ms
+        ),
+    )
+    world.settle(rounds=40, but=[one])
+    assert one.machine.state is State.TAKING
+    assert not one.machine.has_place
+    assert one.machine.begin_change().lost == partitions(*range(6))
+    assert not one.machine.has_place
+    one.machine.end_change(world.now_ms)
+    assert one.machine.has_place
+
+
+def test_a_commit_of_a_generation_that_passes_while_a_join_is_on_its_way_loses_nothing():
+    world, one = settled("A", strategies=["cooperative-sticky"])
+    generation, code = one.machine.generation, ErrorCode.ILLEGAL_GENERATION
+    assert not one.machine.keeps(partitions(0), generation)
+    world.perform(one, one.machine.subscribe([TOPIC, "u"], world.now_ms))
+    assert one.machine.state is State.JOINING
+    assert one.machine.commit_refused(code, generation, world.now_ms) == []
+    assert one.machine.keeps(partitions(0), generation)
+    world.settle(rounds=40, but=[one])
+    assert one.machine.keeps(partitions(0, 5), generation)
+    assert not one.machine.keeps(partitions(0, 6), generation)
+    assert not any(change.lost for change in one.changes)
+
+
+def test_a_coordinator_that_hands_out_member_ids_without_end_fails():
+    world = World()
+    one = world.add("A")
+    for member_id in ("A-1", "A-2"):
+        (_, number, _) = world.wire.pop()
+        answer = JoinGroupResponse(
+            error_code=ErrorCode.MEMBER_ID_REQUIRED,
+            generation_id=-1,
+            leader="",
+            member_id=member_id,
+            members=[],
+        )
+        world.answer(one, number, answer)
+    assert one.machine.error.code is ErrorCode.MEMBER_ID_REQUIRED
+    assert not world.wire

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from minikafka import AdminClient, Consumer, KafkaError, NewTopic, Producer, RecordMetadata
+from minikafka import (
+    AdminClient,
+    Consumer,
+    Delivery,
+    KafkaError,
+    NewTopic,
+    Producer,
+    RecordMetadata,
+)
 from minikafka.client.errors import CannotConnect, ClientNotRunning, KafkaTimeout
 from minikafka.client.producer import CompressionName
 from minikafka.protocol.errors import ErrorCode
@@ -77,7 +85,7 @@ async def test_a_broker_killed_in_the_middle_loses_and_doubles_nothing(broker: N
     count, kills = 20_000, (5_000, 12_000)
     await create(broker, "t", 3)
     async with Producer(bootstrap_servers=broker.bootstrap, batch_size_bytes=2_000) as producer:
-        futures: list[asyncio.Future[RecordMetadata]] = []
+        futures: list[Delivery] = []
         for number in range(count):
             futures.append(await producer.send("t", b"%d" % number))
             if number in kills:

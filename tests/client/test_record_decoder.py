@@ -8,11 +8,16 @@ import pytest
 
 from minikafka.client.metadata import TopicPartition
 from minikafka.client.record import LOG_APPEND_TIME, ConsumerRecord
-from minikafka.client.record_decoder import decode_records
+from minikafka.client.record_decoder import RecordDecoder
 from minikafka.client.subscription import PartitionState
 from minikafka.protocol.batch import read_header
 from minikafka.protocol.errors import KafkaError
-from minikafka.protocol.records import Record, build_batch, stamp_log_append_time
+from minikafka.protocol.records import (
+    RECORDS_AT_ONCE,
+    Record,
+    build_batch,
+    stamp_log_append_time,
+)
 
 
 def decoder(
@@ -22,7 +27,7 @@ def decoder(
     state = PartitionState(TopicPartition("t", 3))
     state.set_position(position)
     view = memoryview(batch)
-    state.decoding = decode_records(state, view, read_header(view), None, value_deserializer)
+    state.decoding = RecordDecoder(state, view, read_header(view), None, value_deserializer)
     return state
 
 
@@ -50,8 +55,37 @@ def test_the_position_moves_with_each_record_and_the_rest_stays():
     assert (state.position, state.decoding) == (15, None)
 
 
+@pytest.mark.parametrize("count", [1, 4, RECORDS_AT_ONCE, RECORDS_AT_ONCE + 1, 2_000])
+def test_the_position_moves_past_what_is_taken(count: int):
+    state = decoder(batch_of(1_000), 10)
+    assert state.decoding is not None
+    taken: list[ConsumerRecord] = []
+    state.decoding.take(taken, count)
+    assert [record.offset for record in taken] == list(range(10, 10 + min(count, 1_000)))
+    assert state.position == taken[-1].offset + 1
+    assert (state.decoding is None) == (count > 1_000)
+
+
+def test_what_lies_before_a_damaged_record_is_taken_first():
+    batch = batch_of(1_000)
+    batch[-1] ^= 0x40  # the last byte is the last header's value: null
+    state = decoder(batch, 10)
+    assert state.decoding is not None
+    taken: list[ConsumerRecord] = []
+    with pytest.raises(KafkaError, match="t-3 offset 1009 cannot be decoded"):
+        state.decoding.take(taken, 2_000)
+    assert len(taken) == 999
+    assert (state.position, state.decoding) == (1_009, None)
+    state = decoder(batch, 10)
+    with pytest.raises(KafkaError, match="t-3 offset 1009 cannot be decoded"):
+        taken.extend(state.decoding or ())
+    assert len(taken) == 2 * 999
+
+
 def test_decoding_begins_in_the_middle():
-    assert [record.value for record in decoder(batch_of(5), 13).decoding or ()] == [b"3", b"4"]
+    first = RECORDS_AT_ONCE + 20
+    records = decoder(batch_of(300), first).decoding or ()
+    assert [record.offset for record in records] == list(range(first, 310))
 
 
 def test_a_compacted_tail_is_passed():
@@ -79,10 +113,9 @@ def test_a_failing_deserializer_leaves_the_position_at_its_record():
 
 def test_an_iterator_left_behind_by_a_seek_disturbs_nothing():
     state = decoder(batch_of(3), 10)
-    stale = state.decoding
-    assert stale is not None
+    stale = iter(state.decoding or ())
     next(stale)
     state.set_position(50)
-    fresh = state.decoding = iter(())
+    fresh = state.decoding = decoder(batch_of(1), 10).decoding
     del stale
     assert (state.position, state.decoding) == (50, fresh)

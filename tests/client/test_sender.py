@@ -72,9 +72,10 @@ async def test_an_unanswered_request_is_tried_again_on_a_new_connection(broker: 
 
 
 async def test_records_follow_a_leader_that_moves():
-    moved = ErrorCode.NOT_LEADER_OR_FOLLOWER
+    # For good: the producer may ask the old one again before it hears of the new one.
+    moved = [ErrorCode.NOT_LEADER_OR_FOLLOWER] * 1_000
     async with (
-        ScriptedBroker({PRODUCE: produce_with(moved)}) as old,
+        ScriptedBroker({PRODUCE: produce_with(*moved)}) as old,
         ScriptedBroker({PRODUCE: produce_with()}) as new,
     ):
         cluster = Cluster(old, new)
@@ -118,6 +119,21 @@ async def test_a_refused_batch_fails_and_the_next_goes_on_under_a_new_id(broker:
         await producer.send_and_wait("t", b"2")
     assert [record.value for record in iterate(batches_of(broker)[-1])] == [b"2"]
     assert read_header(batches_of(broker)[-1]).base_sequence == 0
+
+
+async def test_a_failure_of_which_nobody_asks_is_logged(
+    broker: ScriptedBroker, caplog: pytest.LogCaptureFixture
+):
+    broker.handlers[PRODUCE] = produce_with(*[ErrorCode.MESSAGE_TOO_LARGE] * 2)
+    async with producer_of(broker) as producer:
+        await producer.send_many("t", [b"1", b"2"])
+        await producer.flush()
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line.startswith("2 records of t-0 failed, and nobody asked: t-0: ")
+        caplog.clear()
+        with pytest.raises(KafkaError):
+            await producer.send_and_wait("t", b"3")
+    assert caplog.records == []
 
 
 async def test_a_batch_that_cannot_be_delivered_times_out_with_a_sentence(broker: ScriptedBroker):

@@ -59,3 +59,17 @@ async def test_who_gives_up_waiting_is_forgotten():
     await asyncio.gather(task, return_exceptions=True)
     signal.fire()
     assert task.cancelled()
+
+
+async def test_who_asks_without_waiting_lets_others_work():
+    loop = asyncio.get_running_loop()
+    signal, worked = Signal(loop), asyncio.Event()
+    task = loop.create_task(_work(worked))
+    for _ in range(3):
+        await signal.wait(0)
+    assert worked.is_set()
+    await task
+
+
+async def _work(worked: asyncio.Event) -> None:
+    worked.set()

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from ..nodes import NodeProcess
 from .aiokafka_client import AiokafkaClient
-from .clients import AdminClient, Client
+from .clients import DEADLINE_S, AdminClient, Client
 from .confluent_client import ConfluentClient
 from .kafka_python_client import KafkaPythonClient
 from .kcat_client import PROGRAM, KcatClient
@@ -97,3 +98,13 @@ def strict_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProc
     node = NodeProcess(data_dir, "-c", "auto.create.topics.enable=false").start()
     yield node
     node.kill()
+
+
+@pytest.fixture(scope="module")
+def mock_cluster() -> Iterator[str]:
+    """The addresses of three brokers that live inside librdkafka, as long as their producer."""
+    options = {"test.mock.num.brokers": 3, "bootstrap.servers": "replaced", "log_level": 0}
+    owner = Producer(options)
+    brokers = owner.list_topics(timeout=DEADLINE_S).brokers.values()
+    yield ",".join(f"{each.host}:{each.port}" for each in brokers)
+    owner.flush(DEADLINE_S)

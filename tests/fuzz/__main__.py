@@ -1,4 +1,8 @@
-"""`python -m tests.fuzz`: every target a million times, led by coverage where atheris is installed.
+"""`python -m tests.fuzz`: every target a million times, at first led by coverage (atheris).
+
+What is watched for its coverage is slow, a whole node ten times slower than else. So coverage leads
+for a minute, or as long as --lead says; what is left of the million is changed at random from the
+seeds. Without atheris all of it is.
 
     python -m tests.fuzz --executions 100000 requests responses
     python -m tests.fuzz --seconds 30
@@ -27,10 +31,10 @@ def main() -> int:
         name, path = arguments.replay
         TARGETS[name](Path(path).read_bytes())
         return 0
-    run = _run_with_atheris if importlib.util.find_spec("atheris") else _run
-    if run is _run:
+    if not importlib.util.find_spec("atheris"):
         print("atheris is not installed: inputs are changed at random, not led by coverage")
-    failed = [name for name in arguments.targets or TARGETS if not run(name, arguments)]
+        arguments.lead = 0
+    failed = [name for name in arguments.targets or TARGETS if not _run(name, arguments)]
     for name in failed:
         print(f"FAILED: {name}, see tests/fuzz/corpus/{name}")
     return 1 if failed else 0
@@ -40,38 +44,43 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], help="all unless named")
     parser.add_argument("--executions", type=int, default=1_000_000, help="per target")
-    parser.add_argument("--seconds", type=int, default=0, help="per target; 0: no limit")
+    parser.add_argument(
+        "--seconds", type=int, default=0, help="per target, all of them led; 0: --executions"
+    )
+    parser.add_argument("--lead", type=int, default=60, help="seconds led by coverage; 0: none")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the changes")
     parser.add_argument("--replay", nargs=2, metavar=("TARGET", "FILE"), help="run one input")
     return parser.parse_args()
 
 
-def _run_with_atheris(name: str, arguments: argparse.Namespace) -> bool:
-    """Run one target led by coverage, in a process of its own; whether it kept its promises."""
+def _run(name: str, arguments: argparse.Namespace) -> bool:
+    """Run one target, led and then not; whether it kept its promises."""
+    began = time.monotonic()
+    led, is_well = 0, True
+    if arguments.lead:
+        led, is_well = _run_led(name, arguments)
+    rest = arguments.executions - led
+    if is_well and rest > 0 and not (arguments.lead and arguments.seconds):
+        outcome = runner.run(name, rest, arguments.seed, arguments.seconds)
+        led += outcome.executions
+        if outcome.failure is not None:
+            stored = corpus.keep(name, outcome.failure.data)
+            print(f"{stored}: {outcome.failure.error!r}")
+            is_well = False
+    print(f"{name:18} {led:10,} executions {time.monotonic() - began:8.1f} s", flush=True)
+    return is_well
+
+
+def _run_led(name: str, arguments: argparse.Namespace) -> tuple[int, bool]:
+    """Run one target led by coverage, in a process of its own: how often, and did it go well?"""
     command = [sys.executable, "-m", "tests.fuzz.coverage", name]
     command += ["--executions", str(arguments.executions), "--seed", str(arguments.seed)]
-    command += ["--seconds", str(arguments.seconds)]
-    began = time.monotonic()
+    command += ["--seconds", str(arguments.seconds or arguments.lead)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(done.stdout[-4000:], done.stderr[-4000:])
     figures = dict(re.findall(r"stat::(\w+): +(\d+)", done.stderr))
-    _report(name, int(figures.get("number_of_executed_units", 0)), time.monotonic() - began)
-    return not done.returncode
-
-
-def _run(name: str, arguments: argparse.Namespace) -> bool:
-    outcome = runner.run(name, arguments.executions, arguments.seed, arguments.seconds)
-    _report(name, outcome.executions, outcome.cpu_s)
-    if outcome.failure is None:
-        return True
-    stored = corpus.keep(name, outcome.failure.data)
-    print(f"{stored}: {outcome.failure.error!r}")
-    return False
-
-
-def _report(name: str, executions: int, took_s: float) -> None:
-    print(f"{name:18} {executions:10,} executions {took_s:8.1f} s", flush=True)
+    return int(figures.get("number_of_executed_units", 0)), not done.returncode
 
 
 if __name__ == "__main__":

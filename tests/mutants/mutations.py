@@ -27,6 +27,8 @@ FAILED_FLUSH = (
 )
 LOG_FAULTS = "tests/sim/test_faults.py::test_a_log_survives_the_failure_of_every_call"
 FSYNC_FAILS = f"{LOG_FAULTS}[fsync-EIO-fsync]"
+RAFT = "tests/broker/controller/test_raft.py"
+RAFT_LOG = "tests/broker/controller/test_raft_log.py"
 SHORT_WRITE = f"{LOG_FAULTS}[write-ENOSPC-after 40 bytes-fsync]"
 
 
@@ -239,6 +241,84 @@ MUTATIONS = (
         "WINDOW = 5\n",
         "WINDOW = 4\n",
         "tests/broker/replica/test_producers.py",
+    ),
+    _mutation(
+        "raft: a record of an older epoch is committed",
+        "broker/controller/raft_leader.py",
+        "        if offset <= self._first_offset:\n",
+        "        if not offset:\n",
+        RAFT,
+    ),
+    _mutation(
+        "raft: half of the voters commit",
+        "broker/controller/raft_leader.py",
+        "return (len(self._matched) + 1) // 2\n",
+        "return len(self._matched) // 2\n",
+        RAFT,
+    ),
+    _mutation(
+        "raft: half of the voters elect",
+        "broker/controller/raft.py",
+        "return len(self.voters) // 2 + 1\n",
+        "return (len(self.voters) + 1) // 2\n",
+        RAFT,
+    ),
+    _mutation(
+        "raft: the vote is not saved",
+        "broker/controller/raft.py",
+        "return self._save(Vote(self.epoch, request.sender), "
+        "partial(self._support, handle, request))\n",
+        "return self._support(handle, request, now_ms)\n",
+        RAFT,
+    ),
+    _mutation(
+        "raft: a shorter log is elected",
+        "broker/controller/raft.py",
+        "            and request.end >= self.log.end\n",
+        "",
+        RAFT,
+    ),
+    _mutation(
+        "raft: an answer before the write is done",
+        "broker/controller/write_turns.py",
+        "        if self.is_writing:\n            self._waiting",
+        "        if now_ms < 0:\n            self._waiting",
+        RAFT,
+    ),
+    _mutation(
+        "raft: every fetch that is short enough is served",
+        "broker/controller/raft_leader.py",
+        "        if not self._log.contains(end):\n",
+        "        if end.offset > self._log.end.offset:\n",
+        RAFT,
+    ),
+    _mutation(
+        "raft: cut at the end of the leader's epoch only",
+        "broker/controller/raft_log.py",
+        "min(leaders.offset, self.end_of(leaders.epoch).offset)",
+        "min(leaders.offset, self.end.offset)",
+        RAFT_LOG,
+    ),
+    _mutation(
+        "raft: committed records are cut",
+        "broker/controller/raft_log.py",
+        '        if offset < self.high_watermark:\n            raise RaftError(f"to',
+        '        if offset < 0:\n            raise RaftError(f"to',
+        RAFT,
+    ),
+    _mutation(
+        "raft: whoever has a leader would vote for another",
+        "broker/controller/raft.py",
+        "is_granted and not self._has_leader(now_ms)\n",
+        "is_granted\n",
+        RAFT,
+    ),
+    _mutation(
+        "raft: a leader without followers stays",
+        "broker/controller/raft.py",
+        "return leader.tick(now_ms) if leader.has_quorum(now_ms) else self._leave(now_ms)\n",
+        "return leader.tick(now_ms)\n",
+        RAFT,
     ),
 )
 

@@ -23,6 +23,7 @@ from minikafka.protocol.crc32c import crc32c
 from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.primitives import ProtocolError
 from minikafka.protocol.records import (
+    RECORDS_AT_ONCE,
     BatchBuilder,
     InvalidBatch,
     Record,
@@ -32,6 +33,7 @@ from minikafka.protocol.records import (
     encode_varint,
     iterate,
     iterate_batches,
+    iterate_columns,
     read_header,
     stamp_log_append_time,
     validate_batch,
@@ -244,6 +246,37 @@ def test_golden_bytes_of_one_record() -> None:
 )
 def test_varints_are_zigzag(number: int, encoded: str) -> None:
     assert encode_varint(number).hex() == encoded
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 127, 128, 8191, 8192, 8193, 2**20])
+def test_lengths_around_the_widths_of_varints_come_back(size: int) -> None:
+    data = bytes(size)
+    shapes = [(data, data), (None, data), (data, None), (None, None)]
+    records = [
+        Record(0, 10**12 + delta_ms, key, value, (("h" * min(size, 100), data),))
+        for delta_ms in (0, 63, 64, -1, -64, -65, 8191, 8192, -8192, -8193, 2**40)
+        for key, value in shapes
+    ]
+    assert list(iterate(build_batch(records, 0, 7))) == _numbered(records, 7)
+
+
+@pytest.mark.parametrize("count", [1, 64, 65, RECORDS_AT_ONCE, RECORDS_AT_ONCE + 1, 9000])
+def test_runs_of_records_follow_each_other(count: int) -> None:
+    records = [Record(0, 1000, None, b"%d" % index) for index in range(count)]
+    batch = build_batch(records, 0, 7)
+    assert list(iterate(batch)) == _numbered(records, 7)
+    runs = [len(columns.offsets) for columns in iterate_columns(batch)]
+    assert runs[:-1] == [RECORDS_AT_ONCE] * (len(runs) - 1)
+    assert sum(runs) == count
+
+
+def test_records_before_a_damaged_one_are_handed_out() -> None:
+    batch = bytearray(build_batch([Record(0, 1000, None, b"v")] * 700))
+    batch[-1] = 1  # the last record says that it has a header
+    read: list[Record] = []
+    with pytest.raises(ProtocolError):
+        read.extend(iterate(batch))
+    assert len(read) == 699
 
 
 def test_builder_estimates_its_size_and_refuses_an_empty_batch() -> None:

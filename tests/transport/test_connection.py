@@ -95,6 +95,24 @@ async def test_handshake_falls_back_to_a_version_that_the_broker_lists(
         connection.close()
 
 
+async def test_handshake_falls_back_to_the_first_version_after_a_refusal_in_any_form():
+    """So that of librdkafka's mock brokers, which write its list in the form of version 3."""
+    refusal = bytes.fromhex("00000011 00000000 0023 01 0012 0000 0002 00000000")
+    seen: list[int] = []
+
+    def versions(_: Any) -> Any:
+        seen.append(broker.requests[-1][1])
+        if len(seen) == 1:
+            return refusal
+        return ApiVersionsResponse(error_code=0, api_keys=broker.versions)
+
+    async with ScriptedBroker({API_VERSIONS: versions}) as broker:
+        connection = await connect(broker)
+        assert seen == [3, 0]
+        assert connection.serves(MetadataRequest)
+        connection.close()
+
+
 async def test_an_api_without_a_common_version_is_unsupported(broker: ScriptedBroker):
     broker.versions = [ApiVersion(api_key=19, min_version=90, max_version=99)]
     connection = await connect(broker)

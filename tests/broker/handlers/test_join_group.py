@@ -4,6 +4,12 @@ import asyncio
 
 import pytest
 
+from minikafka.protocol.api.join_group import JoinGroupRequestProtocol
+from minikafka.protocol.consumer_protocol import (
+    ConsumerProtocolSubscription,
+    OwnedTopicPartitions,
+    encode_versioned,
+)
 from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import ServedNode, until
@@ -80,3 +86,40 @@ async def test_a_member_whose_connection_breaks_while_it_joins_does_not_stay(
 async def test_a_group_without_a_coordinator_is_sent_to_look_for_it(node: ServedNode) -> None:
     member = RawMember(await node.connect())
     assert (await member.join()).error_code == ErrorCode.NOT_COORDINATOR
+
+
+async def test_a_static_member_comes_back_to_its_place_although_it_has_forgotten_its_past(
+    node: ServedNode,
+) -> None:
+    # A subscription says what its member owned, and in which generation: nothing after a restart.
+    owned = OwnedTopicPartitions(topic="orders", partitions=[0])
+    before = ConsumerProtocolSubscription(
+        topics=["orders"], user_data=b"owned", owned_partitions=[owned], generation_id=4
+    )
+    after = ConsumerProtocolSubscription(topics=["orders"])
+    first = await RawMember.of(node, "s1")
+    assert (await first.join(protocols=range_protocols(before))).generation_id == 1
+    await first.sync(assignment=b"all")
+
+    again = await RawMember.of(node, "s1")
+    answer = await again.join(protocols=range_protocols(after))
+    assert (answer.generation_id, answer.skip_assignment) == (1, True)
+    assert (await again.sync()).assignment == b"all"
+
+
+async def test_a_static_member_that_comes_back_for_other_topics_makes_a_generation(
+    node: ServedNode,
+) -> None:
+    first, again = await RawMember.of(node, "s1"), await RawMember.of(node, "s1")
+    await first.join(protocols=range_protocols(ConsumerProtocolSubscription(topics=["orders"])))
+    await first.sync(assignment=b"all")
+    answer = await again.join(
+        protocols=range_protocols(ConsumerProtocolSubscription(topics=["news"]))
+    )
+    assert answer.generation_id == 2
+
+
+def range_protocols(subscription: ConsumerProtocolSubscription) -> list[JoinGroupRequestProtocol]:
+    """What a member says that knows one strategy."""
+    metadata = encode_versioned(subscription, 3)
+    return [JoinGroupRequestProtocol(name="range", metadata=metadata)]
