@@ -109,7 +109,7 @@ class WorkLedger:
         self._by_partition = by_partition
         self._ready: deque[Work] = deque()
         self._first: dict[Any, Work] = {}
-        """Of each lane: what is ready, running or backing off, also of a forgotten partition."""
+        """Of each lane: what is ready, running or backing off; of a forgotten partition, maybe."""
         self._waiting: dict[Any, deque[Work]] = {}
         """Of the lanes that have more: what waits behind the first."""
         self._backing_off: list[tuple[float, int, Work]] = []
