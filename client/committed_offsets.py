@@ -9,7 +9,7 @@ v2 to v7  all that the group has committed as well (null)
 v8, v9    the group in a list of groups; v10 names topics by id, and is not used
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ..protocol.api.offset_fetch import (
@@ -26,6 +26,7 @@ from ..protocol.errors import KafkaError
 from .coordinator import NOT_YET, Coordinator
 from .errors import UnsupportedByCluster
 from .metadata import TopicPartition
+from .record import ConsumerRecord
 
 FIRST_VERSION_OF_ALL: Final = 2
 FIRST_VERSION_OF_STABLE: Final = 7
@@ -41,6 +42,21 @@ class OffsetAndMetadata(NamedTuple):
     offset: int
     metadata: str = ""
     leader_epoch: int = -1
+
+
+Offsets = Mapping[TopicPartition, int | OffsetAndMetadata]
+"""Offsets as a user gives them: with a text beside each, or without."""
+
+
+def committable(offsets: Offsets | ConsumerRecord) -> dict[TopicPartition, OffsetAndMetadata]:
+    """What to commit: of a record, that it was read; plain numbers without a text."""
+    if isinstance(offsets, ConsumerRecord):
+        name = TopicPartition(offsets.topic, offsets.partition)
+        return {name: OffsetAndMetadata(offsets.offset + 1)}
+    return {
+        TopicPartition(*name): OffsetAndMetadata(each) if isinstance(each, int) else each
+        for name, each in offsets.items()
+    }
 
 
 async def fetch_committed(

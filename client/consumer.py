@@ -27,7 +27,7 @@ from random import Random
 from types import TracebackType
 from typing import Final
 
-from .committed_offsets import OffsetAndMetadata, fetch_committed
+from .committed_offsets import Offsets, committable, fetch_committed
 from .consumer_options import (
     ISOLATION,
     RESET_TO,
@@ -58,7 +58,6 @@ from .subscription import PartitionState, Subscription
 from .topic_selection import TopicSelection
 
 Partition = TopicPartition | tuple[str, int]
-Offsets = Mapping[TopicPartition, int | OffsetAndMetadata]
 
 FETCH_MAX_BYTES: Final = 50 << 20
 MAX_PARTITION_FETCH_BYTES: Final = 1 << 20
@@ -74,6 +73,8 @@ class Consumer:
     """
 
     _committer: RebalanceListener | None = None
+    _is_asking = False
+    """Whether the user asks for records, and so is done with those handed out."""
 
     @suggest_keywords
     def __init__(
@@ -197,8 +198,11 @@ class Consumer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close; after an error, without committing the records that it may have hit."""
-        await self._stop(commits=error is None)
+        """Close; after an error, without committing the records that it may have hit.
+
+        An error or a cancellation that came while records were waited for has hit none of them.
+        """
+        await self._stop(commits=error is None or self._is_asking)
 
     def assign(self, partitions: Sequence[Partition]) -> None:
         """Read these partitions and no others; those already read keep their position."""
@@ -331,7 +335,7 @@ class Consumer:
         IllegalGeneration, UnknownMemberId or FencedInstanceId when the place in the group is lost.
         """
         group, _ = self._require_group()
-        wanted = group.commits.positions() if offsets is None else _committable(offsets)
+        wanted = group.commits.positions() if offsets is None else committable(offsets)
         await group.commits.commit(wanted, self._settings.timeout_ms)
 
     async def committed(self, partition: Partition) -> int | None:
@@ -405,6 +409,7 @@ class Consumer:
 
     async def _wait_for_records(self, deadline_ms: int | None) -> PartitionState | None:
         """A partition with a batch being decoded; None when the deadline passed before."""
+        self._is_asking = True
         if self._since_yield >= RECORDS_BETWEEN_YIELDS:
             self._since_yield = 0
             await asyncio.sleep(0)
@@ -417,7 +422,7 @@ class Consumer:
                 state = running.fetcher.next_partition() if is_settled else None
                 if state is not None:
                     self._since_yield += 1
-                    return state
+                    break
                 now_ms = running.network.now_ms()
                 until_ms = (
                     now_ms + self._settings.timeout_ms if deadline_ms is None else deadline_ms
@@ -425,7 +430,9 @@ class Consumer:
                 self._since_yield = 0
                 has_news = await running.fetcher.news.wait(until_ms)
                 if not has_news and deadline_ms is not None:
-                    return None
+                    break
+            self._is_asking = False
+            return state
         finally:
             # Also when nothing came, or the user was told an error, or does not wait any more.
             if self._running is not None and self._running.group is not None:
@@ -483,14 +490,3 @@ class Consumer:
         if running.group is None or running.coordinator is None:
             raise ValueError("offsets are committed for a group: give the consumer a group_id")
         return running.group, running.coordinator
-
-
-def _committable(offsets: Offsets | ConsumerRecord) -> dict[TopicPartition, OffsetAndMetadata]:
-    """What to commit: of a record, that it was read; plain numbers without a text."""
-    if isinstance(offsets, ConsumerRecord):
-        name = TopicPartition(offsets.topic, offsets.partition)
-        return {name: OffsetAndMetadata(offsets.offset + 1)}
-    return {
-        TopicPartition(*name): OffsetAndMetadata(each) if isinstance(each, int) else each
-        for name, each in offsets.items()
-    }

@@ -124,6 +124,30 @@ async def test_after_an_error_nothing_is_committed_and_all_is_read_again(
         assert sorted(await take(consumer, COUNT)) == list(range(COUNT))
 
 
+async def test_who_is_cancelled_while_it_waits_has_done_what_it_was_handed(
+    shared_broker: NodeProcess, topic: str
+):
+    numbers: list[int] = []
+
+    async def read_on() -> None:
+        async with reader_of(shared_broker, topic) as consumer:
+            async for record in consumer:
+                numbers.append(int(record.value))
+                if len(numbers) == COUNT:
+                    all_read.set()
+
+    all_read = asyncio.Event()
+    reader = asyncio.create_task(read_on())
+    await asyncio.wait_for(all_read.wait(), DEADLINE_MS / 1000)
+    await asyncio.sleep(0)  # back in the loop's head, where it waits
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    async with reader_of(shared_broker, topic) as consumer:
+        assert await consumer.committed((topic, 0)) is not None
+        assert await consumer.getmany(timeout_ms=300) == {}
+
+
 async def test_auto_commit_says_nothing_of_records_that_are_worked_on(
     broker: ScriptedBroker, group: ScriptedGroup
 ):
