@@ -490,7 +490,7 @@ def test_the_machine_notices_a_mistake(monkeypatch, owner, name, mistake):
         run_state_machine_as_test(
             LedgerMachine,
             settings=settings(
-                max_examples=300,
+                max_examples=2000,
                 stateful_step_count=40,
                 database=None,
                 deadline=None,
