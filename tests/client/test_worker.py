@@ -410,7 +410,7 @@ async def test_partitions_that_move_are_finished_and_committed_first(
     shared_broker: NodeProcess, topic: str, strategy: str
 ):
     """A second worker comes and goes while the first one works; nothing is handled twice."""
-    seen, total = Seen(), 4 * COUNT
+    seen, have_gone = Seen(), asyncio.Event()
 
     def worker_of() -> Worker:
         return Worker(
@@ -426,20 +426,28 @@ async def test_partitions_that_move_are_finished_and_committed_first(
             **FAST,
         )
 
-    async def produce_more() -> None:
+    async def produce_more() -> int:
+        """Records as long as workers come and go; how many there are then."""
+        number = COUNT
         async with Producer(bootstrap_servers=shared_broker.bootstrap) as producer:
-            for number in range(COUNT, total):
+            while not have_gone.is_set():
                 await producer.send(topic, b"%d" % number, key=b"key %d" % (number % KEYS))
+                number += 1
                 if not number % 20:
                     await producer.flush()
+        return number
 
     async with worker_of() as first:
-        run = asyncio.create_task(first.run(until=lambda _: len(seen.values) >= total))
         more = asyncio.create_task(produce_more())
+        run = asyncio.create_task(
+            first.run(until=lambda _: more.done() and len(seen.values) >= more.result())
+        )
         for _ in range(3):
             async with worker_of() as second:
                 await within_deadline(second.run(until=lambda each: each.done >= 30))
+        have_gone.set()
         await within_deadline(asyncio.gather(run, more))
+    total = more.result()
     assert seen.by_key() == {key: list(range(key, total, KEYS)) for key in range(KEYS)}
     assert await committed(shared_broker, topic) == await ends(shared_broker, topic)
 

@@ -154,11 +154,12 @@ class ConfluentMember:
         self._topic = post.topic
         self._position = TopicPartition
         self._consumer = Consumer(post.properties())
+        self._next_offsets: dict[int, int] = {}
 
     async def start(self) -> None:
         self._consumer.subscribe(
             [self._topic],
-            on_assign=lambda _, names: Changes.say("assigned", names),
+            on_assign=lambda _, names: self._assigned(names),
             on_revoke=lambda _, names: Changes.say("revoked", names),
             on_lost=lambda _, names: Changes.say("lost", names),
         )
@@ -168,10 +169,20 @@ class ConfluentMember:
         for message in self._consumer.consume(BATCH, POLL_MS / 1000):
             error = message.error()
             if error is None:
-                rows.append((message.partition(), message.offset(), message.value().decode()))
+                partition, offset = message.partition(), message.offset()
+                # Of a partition that was lost and came back, librdkafka may hand out in between
+                # what it had fetched before it was paused.
+                if offset >= self._next_offsets.get(partition, 0):
+                    self._next_offsets[partition] = offset + 1
+                    rows.append((partition, offset, message.value().decode()))
             elif error.fatal():
                 raise self.error(error)
         return rows
+
+    def _assigned(self, names: Iterable[Any]) -> None:
+        for each in names:
+            self._next_offsets.pop(each.partition, None)
+        Changes.say("assigned", names)
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         wanted = [self._position(self._topic, each, offset) for each, offset in offsets.items()]
