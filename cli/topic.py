@@ -7,8 +7,8 @@ import click
 
 from ..client.admin import AdminClient, ConfigChange, ConfigResource, NewTopic
 from ..client.configs import AlterConfigOperation
-from ..client.consumer import Consumer
 from ..client.metadata import NO_LEADER, TopicInfo, TopicPartition
+from ..client.offsets import EARLIEST, LATEST, OffsetAndTimestamp
 from . import session
 from .node_options import read_pairs
 from .table import show
@@ -205,16 +205,14 @@ async def _describe_with_offsets(
     async with await session.connect(_admin(bootstrap)) as admin:
         topics = await admin.describe_topics(names)
         configs = await _configs_of(admin, topics)
-    led = [TopicPartition(each.name, index) for each in topics for index in each.available]
-    consumer = Consumer(
-        bootstrap_servers=bootstrap,
-        allow_auto_create_topics=False,
-        request_timeout_ms=session.REQUEST_TIMEOUT_MS,
-        default_api_timeout_ms=session.REQUEST_TIMEOUT_MS,
-    )
-    async with await session.connect(consumer):
-        starts, ends = await consumer.beginning_offsets(led), await consumer.end_offsets(led)
-    return configs, topics, starts, ends
+        led = [TopicPartition(each.name, index) for each in topics for index in each.available]
+        starts = await admin.list_offsets(dict.fromkeys(led, EARLIEST))
+        ends = await admin.list_offsets(dict.fromkeys(led, LATEST))
+    return configs, topics, _offsets(starts), _offsets(ends)
+
+
+def _offsets(found: Mapping[TopicPartition, OffsetAndTimestamp]) -> dict[TopicPartition, int]:
+    return {partition: each.offset for partition, each in found.items()}
 
 
 async def _configs_of(admin: AdminClient, topics: list[TopicInfo]) -> Configs:
