@@ -25,7 +25,7 @@ from .java_names import options_of
 from .keywords import suggest_keywords
 from .network import Network
 from .settings import NetworkSettings, parse_servers
-from .views import Broker, Partition, PartitionOffsets, Running, Topic, unknown_topic
+from .views import Broker, Partition, PartitionOffsets, Running, Topic, Topics
 
 __all__ = [
     "Broker",
@@ -37,14 +37,6 @@ __all__ = [
     "Topic",
     "Topics",
 ]
-
-
-class Topics(dict[str, Topic]):
-    """Topics by name, in order of name; the name of one that is not there is a KafkaError."""
-
-    def __missing__(self, name: str) -> Topic:
-        """Raise UNKNOWN_TOPIC_OR_PARTITION."""
-        raise unknown_topic(name)
 
 
 class Cluster:
@@ -125,7 +117,7 @@ class Cluster:
         return tuple(Broker(id, self._look) for id in sorted(brokers))
 
     @property
-    def topics(self) -> Topics:
+    def topics(self) -> Topics[Topic]:
         """All topics there are now, also those of the cluster's own."""
         topics = self._look().network.metadata.topics
         return Topics((name, Topic(name, self._look)) for name in sorted(topics))

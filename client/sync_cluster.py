@@ -12,7 +12,7 @@ from .background_loop import BackgroundLoop, background_loop
 from .blocking import blocking, closing, same_options, starting
 from .cluster import Event
 from .java_names import options_of
-from .views import Broker, unknown_topic
+from .views import Broker, Topics
 
 
 class Partition:
@@ -86,14 +86,6 @@ class Topic:
         return tuple(Partition(each, self._background) for each in self._view.partitions)
 
 
-class Topics(dict[str, Topic]):
-    """Topics by name, in order of name; the name of one that is not there is a KafkaError."""
-
-    def __missing__(self, name: str) -> Topic:
-        """Raise UNKNOWN_TOPIC_OR_PARTITION."""
-        raise unknown_topic(name)
-
-
 class Cluster:
     """Looks at a cluster, and changes nothing."""
 
@@ -126,7 +118,7 @@ class Cluster:
         return self.asyncio_client.brokers
 
     @property
-    def topics(self) -> Topics:
+    def topics(self) -> Topics[Topic]:
         """All topics there are now, also those of the cluster's own."""
         topics = self.asyncio_client.topics.items()
         return Topics((name, Topic(view, self.background)) for name, view in topics)

@@ -11,7 +11,7 @@ alone are values (protocol/control), told by the leader's control plane at that 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from ..protocol.control import MAX_ELEMENTS, DescribeSegments, Segment, Segments
 from ..protocol.errors import ErrorCode, KafkaError
@@ -20,6 +20,8 @@ from .errors import CannotConnect, UnsupportedByCluster
 from .metadata import NO_LEADER, BrokerAddress, PartitionInfo, TopicInfo, TopicPartition
 from .network import Network
 from .offsets import EARLIEST, LATEST, list_offsets
+
+T = TypeVar("T")
 
 MAX_PAGES: Final = 1000
 """Answers about one partition: a million segments, which is more than a directory bears."""
@@ -47,6 +49,14 @@ class PartitionOffsets(NamedTuple):
     start: int
     high_watermark: int
     end: int | None
+
+
+class Topics(dict[str, T]):
+    """Views of topics by name, in order of name; one that is not there is a KafkaError."""
+
+    def __missing__(self, name: str) -> T:
+        """Raise UNKNOWN_TOPIC_OR_PARTITION."""
+        raise _unknown_topic(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +201,11 @@ class Partition:
 def _topic_info(running: Running, name: str) -> TopicInfo:
     info = running.network.metadata.topics.get(name)
     if info is None:
-        raise unknown_topic(name)
+        raise _unknown_topic(name)
     return info
 
 
-def unknown_topic(name: str) -> KafkaError:
+def _unknown_topic(name: str) -> KafkaError:
     """The error for a topic that the cluster does not have."""
     return _unknown(f"the cluster has no topic {name!r}: create it, or refresh() if it is new")
 
