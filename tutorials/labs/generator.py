@@ -31,7 +31,6 @@ from typing import Final
 from . import child
 from .outcomes import ANSWERED, FAILED, REFUSED, TIMED_OUT, Outcomes
 
-ID_DIGITS: Final = 10
 MAX_BURST: Final = 500
 """Requests started before the answers are looked at, when there is something to catch up on."""
 
