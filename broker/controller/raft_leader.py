@@ -51,7 +51,7 @@ class Leader:
     def __init__(
         self, me: Voter, epoch: int, log: RaftLog, others: Iterable[int], now_ms: int
     ) -> None:
-        """Begin with a record of its own: only with one can it commit those of earlier epochs."""
+        """`begin` comes next."""
         self._me = me
         self._epoch = epoch
         self._log = log
@@ -61,7 +61,14 @@ class Leader:
         self._parked: dict[Voter, Parked] = {}
         self._queued: list[tuple[Any, tuple[Any, ...]]] = []
         self._pending: deque[tuple[Any, int]] = deque()
-        self.propose(None, ({"type": "ControllerElected", "controller_id": me.node_id},))
+
+    def begin(self, founding: tuple[Any, ...]) -> None:
+        """With a record of its own: only with one can it commit those of earlier epochs.
+
+        In the same batch, so that no log ever has the one without the other, the `founding` ones.
+        """
+        elected = {"type": "ControllerElected", "controller_id": self._me.node_id}
+        self.propose(None, (elected, *founding))
 
     @property
     def is_ready(self) -> bool:
