@@ -183,6 +183,8 @@ class Controller:
                 raise ControllerUnavailable("no controller is known to lead")
             if leader_id == self._me.node_id:
                 raise ControllerUnavailable("this controller is about to lead")
+            if not self.cluster_id:
+                raise ControllerUnavailable("this node has not heard of its cluster yet")
             return await self._peers.ask(leader_id, question, timeout_ms)
         try:
             async with asyncio.timeout(timeout_ms / 1000):

@@ -189,6 +189,7 @@ async def test_the_active_controller_answers_whoever_asks(tmp_path: Path) -> Non
 
     async with cluster(tmp_path) as nodes:
         leader, (follower, other) = await nodes.leader(), await others(nodes)
+        await nodes.settle()
         connections: list[object] = []
         gone: list[object] = []
         leader.controller.on_disconnected.append(gone.append)
@@ -214,6 +215,7 @@ async def test_who_is_not_active_refuses_and_without_a_leader_nobody_can_be_aske
 ) -> None:
     async with cluster(tmp_path) as nodes:
         leader, (follower, other) = await nodes.leader(), await others(nodes)
+        await nodes.settle()
         assert other.controller._peers is not None
         refused = await other.controller._peers.ask(follower.id, Heartbeat(1, 5, 0, False), 5000)
         assert isinstance(refused, Refused)
@@ -234,6 +236,7 @@ async def test_a_slow_question_holds_up_neither_others_nor_raft(tmp_path: Path) 
 
     async with cluster(tmp_path) as nodes:
         leader, (follower, other) = await nodes.leader(), await others(nodes)
+        await nodes.settle()
         leader.controller.answerers[Heartbeat] = answer
         waits = asyncio.ensure_future(follower.controller.ask(Heartbeat(1, 0, 0, False), 20_000))
         assert await other.controller.ask(Heartbeat(2, 0, 0, False), 5000) == Done(0)
