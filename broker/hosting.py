@@ -152,7 +152,7 @@ class Hosting:
             partition.lead(image, self._image.brokers, self._replicas.now_ms())
         else:
             partition.follow(image)
-        self._replicas.moved(partition)
+        self._replicas.changed_role(partition)
 
     def _do_not_serve(self, identity: PartitionIdentity, code: ErrorCode, reason: str) -> None:
         message = f"partition {directory_name(identity.log_name)} is not served: {reason}"

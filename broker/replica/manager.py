@@ -16,6 +16,7 @@ from ...protocol.errors import ErrorCode
 from ..log.files import Files, StorageFailed
 from ..log.log import FlushPoint
 from .appended import Appended
+from .in_sync import IsrAnswer, IsrProposal
 from .partition import ALL_ACKS, Partition
 from .purgatory import Purgatory, Wait
 
@@ -46,6 +47,8 @@ class ReplicaManager:
         self.unserved: dict[tuple[str, int], Unserved] = {}
         """Partitions of this node that could not be opened: damaged, or no room for them."""
         self.on_failure: Callable[[StorageFailed], None] = _stop_loudly
+        self.on_isr_proposal: Callable[[Partition], None] = _nobody_decides
+        """Told of a partition whose `isr_proposal` the controller is to be asked for."""
         self._files = files
         self._loop = loop
         self._purgatory = Purgatory()
@@ -55,6 +58,7 @@ class ReplicaManager:
         self._dirty: dict[Partition, None] = {}
         self._flushing: asyncio.Task[None] | None = None
         self._waiting_for_room: list[Callable[[], None]] = []
+        self._is_suspended = False
         self.is_full = False
         """Whether some partition has so much unflushed that appends must wait."""
 
@@ -74,6 +78,7 @@ class ReplicaManager:
     def add(self, partition: Partition) -> None:
         """Serve this partition from now on."""
         self.partitions[partition.log_name] = partition
+        partition.suspend(self._is_suspended)
         self.unserved.pop(partition.log_name, None)
 
     def remove(self, topic: str, index: int) -> Partition | None:
@@ -84,7 +89,7 @@ class ReplicaManager:
             partition.leave()
             self._staged.pop(partition, None)
             self._dirty.pop(partition, None)
-            self.moved(partition)
+            self.changed_role(partition)
         return partition
 
     def moved(self, partition: Partition) -> None:
@@ -94,6 +99,48 @@ class ReplicaManager:
             for watcher in watchers:
                 self._purgatory.notify(watcher.moved())
         self._purgatory.notify(partition)
+
+    def changed_role(self, partition: Partition) -> None:
+        """It leads, or follows, or its leader epoch is another: everybody who waits is asked."""
+        self.moved(partition)
+        self._has_grown(partition)
+
+    def follower_fetched(
+        self, partition: Partition, replica_id: int, broker_epoch: int, fetch_offset: int
+    ) -> ErrorCode:
+        """A follower has all below `fetch_offset` on disk: see `Partition.follower_fetched`."""
+        now_ms = self.now_ms()
+        error = partition.follower_fetched(replica_id, broker_epoch, fetch_offset, now_ms)
+        if not error:
+            self._propose_isr(partition)
+            self._advance(partition)
+        return error
+
+    def shrink_isrs(self) -> None:
+        """Propose to leave out who has fallen behind; for a timer (replica.lag.time.max.ms / 2).
+
+        A follower that was about to join and stopped holds up the high watermark no longer.
+        """
+        now_ms = self.now_ms()
+        for partition in list(self.partitions.values()):
+            if partition.in_sync is not None:
+                partition.shrink_isr(now_ms)
+                self._propose_isr(partition)
+                self._advance(partition)
+
+    def isr_answered(self, partition: Partition, proposal: IsrProposal, answer: IsrAnswer) -> bool:
+        """The controller has answered: with another ISR the high watermark may move."""
+        is_asked_again = partition.isr_answered(proposal, answer)
+        self._advance(partition)
+        self.moved(partition)
+        return is_asked_again
+
+    def suspend(self, is_suspended: bool) -> None:
+        """Serve nobody as leader while the controller is out of reach (its lease is over)."""
+        for partition in list(self.partitions.values()):
+            partition.suspend(is_suspended)
+            self.changed_role(partition)
+        self._is_suspended = is_suspended
 
     def append(
         self, partition: Partition, batch: memoryview, now_ms: int, acks: int = ALL_ACKS
@@ -176,6 +223,18 @@ class ReplicaManager:
             self._dirty[partition] = None
             self.is_full |= partition.log.unflushed_bytes > MAX_UNFLUSHED_BYTES
         self._advance(partition)
+        if partition.end_watchers:
+            self._has_grown(partition)
+
+    def _has_grown(self, partition: Partition) -> None:
+        """Let the followers that wait for records have them."""
+        watchers, partition.end_watchers = partition.end_watchers, {}
+        for watcher in watchers:
+            self._purgatory.notify(watcher.moved())
+
+    def _propose_isr(self, partition: Partition) -> None:
+        if partition.isr_proposal is not None:
+            self.on_isr_proposal(partition)
 
     def _advance(self, partition: Partition) -> None:
         if partition.is_alone:
@@ -219,6 +278,10 @@ class ReplicaManager:
         self._timer = None
         self._purgatory.expire(self.now_ms())
         self._arm_timer()
+
+
+def _nobody_decides(partition: Partition) -> None:
+    """Leave a proposal where it is: a lone node has no followers."""
 
 
 def _stop_loudly(error: StorageFailed) -> None:
