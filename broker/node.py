@@ -28,6 +28,7 @@ from .addresses import (
     advertised_address,
     client_address,
     control_address,
+    refuse_impossible_cluster,
     refuse_strangers,
     told_control_host,
 )
@@ -108,6 +109,7 @@ class Node:
         self._warn_of_options()
         self._server = Server(self.config, loop)
         self._control = ControlServer(loop)
+        refuse_impossible_cluster(self.config)
         refuse_strangers(self.config)
         advertised = advertised_address(self.config)
         try:
