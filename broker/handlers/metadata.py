@@ -20,9 +20,9 @@ from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ZERO_UUID
 from ..controller.decide import INTERNAL_TOPICS, NewTopic, create_topic, refuse_topic_name
 from ..controller.image import Image, PartitionImage, TopicImage
-from ..replica.manager import ReplicaManager
 from . import operations
 from .context import Context, Exchange
+from .endpoints import alive_endpoints, controller_of
 from .topics import find_topic, leader_of
 
 ALL_TOPICS_BY_EMPTY_LIST = 0
@@ -75,18 +75,15 @@ async def _create_and_describe(
 
 def _describe(exchange: Exchange, request: MetadataRequest, context: Context) -> MetadataResponse:
     image = context.controller.image
-    host, port = context.address_for(exchange)
     return MetadataResponse(
         brokers=[
-            MetadataResponseBroker(node_id=broker_id, host=host, port=port)
-            for broker_id in sorted(image.brokers)
+            MetadataResponseBroker(node_id=each.node_id, host=each.host, port=each.port)
+            for each in alive_endpoints(exchange, context)
         ],
         cluster_id=image.cluster_id,
-        controller_id=context.config.node_id,
+        controller_id=controller_of(context),
         topics=[
-            _describe_topic(topic, request, context.replicas)
-            if isinstance(topic, TopicImage)
-            else topic
+            _describe_topic(topic, request, context) if isinstance(topic, TopicImage) else topic
             for topic in _wanted_topics(exchange, request, image)
         ],
         cluster_authorized_operations=(
@@ -126,7 +123,7 @@ def _find(
 
 
 def _describe_topic(
-    topic: TopicImage, request: MetadataRequest, replicas: ReplicaManager
+    topic: TopicImage, request: MetadataRequest, context: Context
 ) -> MetadataResponseTopic:
     return MetadataResponseTopic(
         error_code=ErrorCode.NONE,
@@ -134,7 +131,7 @@ def _describe_topic(
         topic_id=topic.topic_id,
         is_internal=topic.name in INTERNAL_TOPICS,
         partitions=[
-            _describe_partition(topic.name, partition, replicas)
+            _describe_partition(topic.name, partition, context)
             for _, partition in sorted(topic.partitions.items())
         ],
         topic_authorized_operations=(
@@ -146,9 +143,9 @@ def _describe_topic(
 
 
 def _describe_partition(
-    topic: str, partition: PartitionImage, replicas: ReplicaManager
+    topic: str, partition: PartitionImage, context: Context
 ) -> MetadataResponsePartition:
-    error_code, leader, offline = leader_of(topic, partition, replicas)
+    error_code, leader, offline = leader_of(topic, partition, context)
     return MetadataResponsePartition(
         error_code=error_code,
         partition_index=partition.index,
