@@ -256,7 +256,7 @@ class Node:
             self._fail,
         )
         self._hosting.open_all()
-        self._controller.on_record = self._hosting.apply
+        self._controller.listeners.append(lambda record, _: self._hosting.apply(record))
         boot_id = files.boot_id()
         # Only now, for opening a partition may have set records aside.
         is_lossless = is_clean or last_run.load(files, data_dir).is_lossless(boot_id)

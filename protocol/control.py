@@ -24,7 +24,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from struct import Struct
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, NamedTuple, cast, get_args
 
 import msgpack
 
@@ -111,6 +111,253 @@ class Events:
     events: tuple[Event, ...]
 
 
+class Voter(NamedTuple):
+    """Who a node of the quorum is: its id, and the id of its disk.
+
+    A node that comes back with an empty disk has forgotten whom it voted for, and is not the same.
+    """
+
+    node_id: int
+    directory_id: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EpochAndOffset:
+    """A place in a log: the epoch of the record before it, and the offset of the one behind it.
+
+    Places are ordered as Raft orders logs: of two ends, the greater is more up to date. Two logs
+    that have a place in common are the same up to there (log matching).
+    """
+
+    epoch: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoteRequest:
+    """Make me the leader of `epoch`; or, before that, would you make me that of the next one?
+
+    `end` is the end of the candidate's log.
+    """
+
+    epoch: int
+    sender: Voter
+    end: EpochAndOffset
+    is_pre_vote: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VoteResponse:
+    """Yes or no. `leader_id` tells who leads already, as far as the sender knows."""
+
+    epoch: int
+    sender: Voter
+    leader_id: int
+    is_pre_vote: bool
+    is_granted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRequest:
+    """What comes after `end`? It says at the same time: up to there I have everything on disk.
+
+    The high watermark is the sender's: if the leader's is higher, that is worth an answer.
+    """
+
+    epoch: int
+    sender: Voter
+    end: EpochAndOffset
+    high_watermark: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answer to a FetchRequest: `records` are whole batches as they lie in the metadata log.
+
+    What else it may say, and when, is explained where it is decided, with Raft's own messages.
+    """
+
+    epoch: int
+    sender: Voter
+    leader_id: int
+    high_watermark: int
+    diverging: EpochAndOffset | None
+    snapshot: EpochAndOffset | None
+    records: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WhoVotes:
+    """Who are the voters? The first question on each connection between nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoterAddress:
+    """A voter, and where its control plane is."""
+
+    voter_id: int
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Voters:
+    """The voters, as node `node_id` was told; `cluster_id` is empty while there is no cluster."""
+
+    node_id: int
+    cluster_id: str
+    voters: tuple[VoterAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterBroker:
+    """A broker begins a life: it is another incarnation than any before.
+
+    `is_lossless`: whether it still has every record that it ever had.
+    """
+
+    broker_id: int
+    incarnation: str
+    host: str
+    port: int
+    control_host: str
+    control_port: int
+    is_lossless: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """It is registered, in this epoch."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A broker lives, has applied the metadata log up to this offset, and may want to stop."""
+
+    broker_id: int
+    epoch: int
+    metadata_offset: int
+    wants_to_leave: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatAnswer:
+    """What the broker is now; `may_leave` when nobody will miss it."""
+
+    is_fenced: bool
+    may_leave: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IsrMember:
+    """A replica that is in sync, by the epoch of the broker that keeps it."""
+
+    broker_id: int
+    broker_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionIsr:
+    """The in-sync replicas that a partition's leader wants to have from now on."""
+
+    topic_id: bytes
+    index: int
+    leader_epoch: int
+    partition_epoch: int
+    isr: tuple[IsrMember, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AlterPartition:
+    """A leader asks that the in-sync replicas of its partitions be changed (KIP-497, KIP-903)."""
+
+    broker_id: int
+    broker_epoch: int
+    partitions: tuple[PartitionIsr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AlteredPartition:
+    """What became of one partition: an error by its name in Kafka's table, "NONE" if there is none.
+
+    Without an error the other fields say what the partition is now.
+    """
+
+    topic_id: bytes
+    index: int
+    error: str
+    leader: int
+    leader_epoch: int
+    isr: tuple[int, ...]
+    partition_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlteredPartitions:
+    """The answer, partition by partition, in the order of the question."""
+
+    partitions: tuple[AlteredPartition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveProducerIds:
+    """A broker needs producer ids that nobody else gives out."""
+
+    broker_id: int
+    broker_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedProducerIds:
+    """`count` of them, from `first` on."""
+
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOffsetsTopic:
+    """Somebody looks for a group's coordinator: there must be `__consumer_offsets`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutoCreateTopics:
+    """Clients ask for topics that are not there, and a broker may create them."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is so, for who has applied the metadata log up to `offset`."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A client's request that only the active controller can answer (KIP-590).
+
+    `request` is its body, encoded in that version.
+    """
+
+    api_key: int
+    api_version: int
+    client_id: str
+    client_host: str
+    request: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """The body of its response, for who has applied the metadata log up to `offset`."""
+
+    response: bytes
+    offset: int
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Why there is no answer: the name of an error in Kafka's table, and a sentence."""
@@ -122,6 +369,21 @@ class Refused:
 Known = Mapping[str, type[Any]]
 REQUESTS: Final[Known] = {each.__name__: each for each in (DescribeSegments, ReadEvents)}
 ANSWERS: Final[Known] = {each.__name__: each for each in (Segments, Events, Refused)}
+NODE_REQUESTS: Final[Known] = {
+    each.__name__: each
+    for each in (
+        *(WhoVotes, VoteRequest, FetchRequest, RegisterBroker, Heartbeat, AlterPartition),
+        *(ReserveProducerIds, CreateOffsetsTopic, AutoCreateTopics, Forward),
+    )
+}
+"""What nodes ask each other; what these change, the active controller alone answers."""
+NODE_ANSWERS: Final[Known] = {
+    each.__name__: each
+    for each in (
+        *(Voters, VoteResponse, Fetched, Registered, HeartbeatAnswer, AlteredPartitions),
+        *(ReservedProducerIds, Done, Forwarded, Refused),
+    )
+}
 
 
 class UnknownMessage(ProtocolError):

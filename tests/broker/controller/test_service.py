@@ -104,10 +104,10 @@ async def test_listeners_hear_each_record_after_it_is_applied(tmp_path: Path) ->
     controller = await populated(tmp_path)
     heard: list[tuple[str, bool]] = []
 
-    def listen(record: Record) -> None:
+    def listen(record: Record, offset: int) -> None:
         heard.append((record["type"], "c" in controller.image.topics))
 
-    controller.on_record = listen
+    controller.listeners.append(listen)
     await controller.submit(creating("c", 2))
     partition = ("PartitionCreated", True)
     assert heard == [("TopicCreated", True), partition, partition]
@@ -116,7 +116,7 @@ async def test_listeners_hear_each_record_after_it_is_applied(tmp_path: Path) ->
 async def test_others_go_on_while_partitions_are_made_and_see_all_of_them(tmp_path: Path) -> None:
     controller = await populated(tmp_path)
     made: list[int] = []
-    controller.on_record = lambda record: made.append(record.get("index", -1))
+    controller.listeners.append(lambda record, _: made.append(record.get("index", -1)))
     answer = asyncio.ensure_future(controller.submit(creating("c", 50)))
     seen: set[int] = set()
     while not answer.done():
