@@ -25,6 +25,7 @@ from . import records
 from .group import Group, GroupLimits, State
 from .member import Effect, Identity, Join, Joined, Save, Sync, Synced, topics_of
 from .offsets import CommittedOffset, TopicPartition
+from .placement import partition_of
 from .shard import GroupState, Shard
 
 MEMBER_ID_BYTES = 16
@@ -382,15 +383,6 @@ def options_of(config: BrokerConfig) -> GroupOptions:
         config.offsets_retention_minutes * 60_000,
         config.offsets_retention_check_interval_ms,
     )
-
-
-def partition_of(group_id: str, partition_count: int) -> int:
-    """Which partition of `__consumer_offsets` keeps the group: Java's String.hashCode of the id."""
-    units = group_id.encode("utf-16-be", "surrogatepass")
-    value = 0
-    for index in range(0, len(units), 2):
-        value = (value * 31 + int.from_bytes(units[index : index + 2], "big")) & 0xFFFFFFFF
-    return (value & 0x7FFFFFFF) % partition_count
 
 
 def _ignore(error: ErrorCode) -> None:

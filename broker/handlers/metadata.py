@@ -2,6 +2,8 @@
 
 Both have a bound in one request. Who names too many topics is refused, since others wait while
 they are answered. Of those to be created the rest are unknown, and created when asked for again.
+One that cannot be created yet, for there is no controller or there are too few brokers, has no
+leader: LEADER_NOT_AVAILABLE.
 """
 
 from collections.abc import Coroutine
@@ -18,11 +20,12 @@ from ...protocol.api.metadata import (
 )
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ZERO_UUID
-from ..controller.decide import INTERNAL_TOPICS, NewTopic, create_topic, refuse_topic_name
+from ..controller.decide import INTERNAL_TOPICS, refuse_topic_name
 from ..controller.image import Image, PartitionImage, TopicImage
 from . import operations
 from .context import Context, Exchange
 from .endpoints import alive_endpoints, controller_of
+from .topic_creation import auto_create
 from .topics import find_topic, leader_of
 
 ALL_TOPICS_BY_EMPTY_LIST = 0
@@ -61,16 +64,12 @@ def _topics_to_create(exchange: Exchange, request: MetadataRequest, context: Con
 async def _create_and_describe(
     exchange: Exchange, request: MetadataRequest, context: Context, names: list[str]
 ) -> MetadataResponse:
-    for name in names:
-        if exchange.is_lost:
-            break
-        new = NewTopic(name)
-        await context.controller.submit(
-            lambda image, new=new: create_topic(
-                image, context.config, new, context.controller.random
-            )
-        )
-    return _describe(exchange, request, context)
+    await auto_create(names, exchange, context)
+    answer = _describe(exchange, request, context)
+    for topic in answer.topics:
+        if topic.name in names and topic.name not in context.controller.image.topics:
+            topic.error_code = ErrorCode.LEADER_NOT_AVAILABLE  # Once enough brokers are there.
+    return answer
 
 
 def _describe(exchange: Exchange, request: MetadataRequest, context: Context) -> MetadataResponse:
