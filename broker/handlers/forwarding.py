@@ -89,8 +89,7 @@ async def _received(api_key: int, version: int, answer: Forwarded, context: Cont
             await context.controller.wait_until_applied(answer.offset)
     except TimeoutError:
         pass  # It has happened: the client may know before this broker does.
-    response = response_class(api_key)
-    assert response is not None
+    response = cast(type[Any], response_class(api_key))
     return decode(response, memoryview(answer.response), version)[0]
 
 

@@ -31,10 +31,9 @@ async def auto_create(names: Sequence[str], exchange: Exchange, context: Context
     for name in names:
         if exchange.is_lost:
             break
+        new = NewTopic(name)
         await controller.submit(
-            lambda image, new=NewTopic(name): create_topic(
-                image, context.config, new, controller.random
-            )
+            lambda image, new=new: create_topic(image, context.config, new, controller.random)
         )
 
 
