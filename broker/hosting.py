@@ -25,6 +25,7 @@ from .log.files import StorageError, StorageFailed
 from .log.offset_checkpoints import directory_name
 from .log.scan import CorruptLog
 from .replica.manager import ReplicaManager, Unserved
+from .replica.partition import Partition
 from .replica.store import PartitionIdentity, PartitionStore
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Hosting:
 
     def __init__(
         self,
+        node_id: int,
         image: Image,
         live: LiveConfig,
         store: PartitionStore,
@@ -50,6 +52,7 @@ class Hosting:
     ) -> None:
         self.groups: GroupCoordinator | None = None
         """The coordinator of groups, once it was needed."""
+        self._node_id = node_id
         self._image = image
         self._live = live
         self._store = store
@@ -89,8 +92,7 @@ class Hosting:
                 changed = topic.partitions[record["index"]]
                 partition = self._replicas.find(topic.name, changed.index)
                 if partition is not None:
-                    self._store.lead(partition, changed.leader_epoch)
-                    self._replicas.moved(partition)
+                    self._take_role(partition, changed)
             case "TopicDeleted":
                 replicas = self._replicas
                 names = [
@@ -125,11 +127,10 @@ class Hosting:
 
     def _serve(self, topic: TopicImage, partition: PartitionImage, config: TopicConfig) -> None:
         """Open and serve it, or say why not."""
-        identity = PartitionIdentity(
-            topic.name, topic.topic_id, partition.index, partition.leader_epoch
-        )
+        identity = PartitionIdentity(topic.name, topic.topic_id, partition.index)
         try:
             opened = self._store.open(identity, config)
+            self._take_role(opened, partition)
         except StorageFailed:
             raise
         except (CorruptLog, CorruptCheckpoint) as error:
@@ -144,6 +145,14 @@ class Hosting:
             self._replicas.add(opened)
             if topic.name == OFFSETS_TOPIC:
                 self.start_groups().lead(opened, len(topic.partitions))
+
+    def _take_role(self, partition: Partition, image: PartitionImage) -> None:
+        """Lead or follow, as the controller has decided."""
+        if image.leader == self._node_id:
+            partition.lead(image, self._image.brokers, self._replicas.now_ms())
+        else:
+            partition.follow(image)
+        self._replicas.moved(partition)
 
     def _do_not_serve(self, identity: PartitionIdentity, code: ErrorCode, reason: str) -> None:
         message = f"partition {directory_name(identity.log_name)} is not served: {reason}"

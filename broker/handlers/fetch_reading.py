@@ -118,7 +118,7 @@ class Reading:
         if isinstance(partition, Unserved):
             return partition.error_code
         asking.watch(partition)
-        return partition.check_leader_epoch(asking.asked.current_leader_epoch) or partition
+        return partition.refuse_as_leader(asking.asked.current_leader_epoch) or partition
 
     def _slice(
         self, asking: SessionPartition, partition: Partition, max_bytes: int, at_least_one: bool

@@ -81,7 +81,7 @@ def _answer(
     if isinstance(partition, Unserved):
         answer.error_code = partition.error_code
         return answer
-    answer.error_code = partition.check_leader_epoch(wanted.current_leader_epoch)
+    answer.error_code = partition.refuse_as_leader(wanted.current_leader_epoch)
     if wanted.timestamp < 0 and not _is_known_in(version, wanted.timestamp):
         answer.error_code = ErrorCode.UNSUPPORTED_VERSION
     if not answer.error_code:

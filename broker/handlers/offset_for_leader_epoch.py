@@ -38,7 +38,7 @@ def _answer(
     if isinstance(partition, Unserved):
         answer.error_code = partition.error_code
         return answer
-    answer.error_code = partition.check_leader_epoch(wanted.current_leader_epoch)
+    answer.error_code = partition.refuse_as_leader(wanted.current_leader_epoch)
     if not answer.error_code:
         answer.leader_epoch, answer.end_offset = partition.epochs.end_offset_for(
             wanted.leader_epoch, partition.log.written_offset

@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 from ...protocol.errors import ErrorCode
 from ..log.files import Files, StorageFailed
 from ..log.log import FlushPoint
-from .partition import Appended, Partition
+from .appended import Appended
+from .partition import ALL_ACKS, Partition
 from .purgatory import Purgatory, Wait
 
 MAX_UNFLUSHED_BYTES = 64 << 20
@@ -80,7 +81,7 @@ class ReplicaManager:
         self.unserved.pop((topic, index), None)
         partition = self.partitions.pop((topic, index), None)
         if partition is not None:
-            partition.is_removed = True
+            partition.leave()
             self._staged.pop(partition, None)
             self._dirty.pop(partition, None)
             self.moved(partition)
@@ -94,9 +95,11 @@ class ReplicaManager:
                 self._purgatory.notify(watcher.moved())
         self._purgatory.notify(partition)
 
-    def append(self, partition: Partition, batch: memoryview, now_ms: int) -> Appended:
+    def append(
+        self, partition: Partition, batch: memoryview, now_ms: int, acks: int = ALL_ACKS
+    ) -> Appended:
         """Check and stage a batch; `settle` writes it."""
-        appended = partition.append(batch, now_ms)
+        appended = partition.append(batch, now_ms, acks)
         self._staged[partition] = None
         return appended
 
@@ -175,7 +178,11 @@ class ReplicaManager:
         self._advance(partition)
 
     def _advance(self, partition: Partition) -> None:
-        if partition.advance_high_watermark():
+        if partition.is_alone:
+            has_moved = partition.advance_high_watermark()
+        else:
+            has_moved = partition.advance_with_followers(self.now_ms())
+        if has_moved:
             self.moved(partition)
 
     async def _flush_rounds(self) -> None:
