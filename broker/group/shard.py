@@ -163,9 +163,7 @@ class Shard:
             self.groups[group_id] = state
         return state
 
-    def append(
-        self, entries: Sequence[KeyValue], done: Done, answer: Done | None = None
-    ) -> None:
+    def append(self, entries: Sequence[KeyValue], done: Done, answer: Done | None = None) -> None:
         """Write records; `done` is told NONE when they are safe, or why they may not be there.
 
         So is `answer` after it, but no later than COMMIT_TIMEOUT_MS.
