@@ -9,6 +9,7 @@ purgatory that this is about are asked again.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple, Protocol
 
@@ -22,6 +23,9 @@ from .purgatory import Purgatory, Wait
 
 MAX_UNFLUSHED_BYTES = 64 << 20
 """Written and not yet flushed, in one partition; above it appends wait."""
+
+
+log = logging.getLogger("minikafka.replicas")
 
 
 class ProduceWait(Wait, Protocol):
@@ -89,7 +93,8 @@ class ReplicaManager:
             partition.leave()
             self._staged.pop(partition, None)
             self._dirty.pop(partition, None)
-            self.changed_role(partition)
+            self.moved(partition)
+            self._has_grown(partition)
         return partition
 
     def moved(self, partition: Partition) -> None:
@@ -102,6 +107,9 @@ class ReplicaManager:
 
     def changed_role(self, partition: Partition) -> None:
         """It leads, or follows, or its leader epoch is another: everybody who waits is asked."""
+        if partition.log.needs_flush:
+            self._dirty[partition] = None
+            self._start_flushing()
         self.moved(partition)
         self._has_grown(partition)
 
@@ -109,10 +117,10 @@ class ReplicaManager:
         self, partition: Partition, replica_id: int, broker_epoch: int, fetch_offset: int
     ) -> ErrorCode:
         """A follower has all below `fetch_offset` on disk: see `Partition.follower_fetched`."""
-        now_ms = self.now_ms()
+        now_ms, before = self.now_ms(), partition.isr_proposal
         error = partition.follower_fetched(replica_id, broker_epoch, fetch_offset, now_ms)
         if not error:
-            self._propose_isr(partition)
+            self._propose_isr(partition, before)
             self._advance(partition)
         return error
 
@@ -124,8 +132,9 @@ class ReplicaManager:
         now_ms = self.now_ms()
         for partition in list(self.partitions.values()):
             if partition.in_sync is not None:
+                before = partition.isr_proposal
                 partition.shrink_isr(now_ms)
-                self._propose_isr(partition)
+                self._propose_isr(partition, before)
                 self._advance(partition)
 
     def isr_answered(self, partition: Partition, proposal: IsrProposal, answer: IsrAnswer) -> bool:
@@ -163,8 +172,8 @@ class ReplicaManager:
                 wait.finish()
             else:
                 self.park(wait, wait.partitions(), max(timeout_ms, 0))
-        if self._dirty and self._flushing is None:
-            self._flushing = self._loop.create_task(self._flush_rounds())
+        if self._dirty:
+            self._start_flushing()
 
     def finish_after_write(self, wait: ProduceWait, timeout_ms: int) -> None:
         """Hold a produce request until `settle` has written, and then until it has its acks."""
@@ -189,13 +198,21 @@ class ReplicaManager:
         """Answer what is parked under `key`, with what there is."""
         self._purgatory.finish(key)
 
-    async def flush(self, partition: Partition) -> None:
-        """Flush all that is written of one partition, beside the rounds."""
-        point = partition.log.begin_flush()
-        await self._files.flush(point.files)
-        if not partition.is_removed:
-            partition.flushed(point)
-            self._advance(partition)
+    async def flush(self, *partitions: Partition) -> None:
+        """Flush all that is written of these partitions, beside the rounds."""
+        points = [(partition, partition.log.begin_flush()) for partition in partitions]
+        await self._files.flush([file for _, point in points for file in point.files])
+        for partition, point in points:
+            if not partition.is_removed:
+                partition.flushed(point)
+                self._advance(partition)
+
+    def halt(self, partition: Partition, reason: str) -> None:
+        """Leave a replica as it is, and serve it no more: a human has to look at it."""
+        log.critical("%s", reason)
+        self.remove(*partition.log_name)
+        partition.log.let_go()
+        self.unserved[partition.log_name] = Unserved(ErrorCode.CORRUPT_MESSAGE, reason)
 
     def wait_for_room(self, resume: Callable[[], None]) -> None:
         """Call `resume` once, when a flush has made room."""
@@ -212,6 +229,10 @@ class ReplicaManager:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _start_flushing(self) -> None:
+        if self._flushing is None:
+            self._flushing = self._loop.create_task(self._flush_rounds())
 
     def _write(self, partition: Partition) -> None:
         try:
@@ -232,8 +253,8 @@ class ReplicaManager:
         for watcher in watchers:
             self._purgatory.notify(watcher.moved())
 
-    def _propose_isr(self, partition: Partition) -> None:
-        if partition.isr_proposal is not None:
+    def _propose_isr(self, partition: Partition, before: IsrProposal | None) -> None:
+        if partition.isr_proposal is not before:
             self.on_isr_proposal(partition)
 
     def _advance(self, partition: Partition) -> None:
