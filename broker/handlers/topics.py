@@ -2,10 +2,10 @@
 
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ZERO_UUID
-from ..controller.image import Image, PartitionImage, TopicImage
+from ..controller.image import NOBODY, Image, PartitionImage, TopicImage
 from ..log.files import StorageError
 from ..log.scan import CorruptLog
-from ..replica.manager import ReplicaManager
+from .context import Context
 
 
 def find_topic(image: Image, name: str, topic_id: bytes) -> TopicImage | ErrorCode:
@@ -15,21 +15,24 @@ def find_topic(image: Image, name: str, topic_id: bytes) -> TopicImage | ErrorCo
     return image.topics.get(name) or ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
-NO_LEADER = -1
-
-
 def leader_of(
-    topic: str, partition: PartitionImage, replicas: ReplicaManager
+    topic: str, partition: PartitionImage, context: Context
 ) -> tuple[ErrorCode, int, list[int]]:
     """Return (error, leader, offline replicas) of a partition.
 
-    One that cannot be served has no leader, as in Kafka when a replica's disk is gone. So clients
-    keep away from it: records without a key go to other partitions, and a consumer waits for this
-    one and reads the others. An error in each fetch instead would stop some consumers altogether.
+    One that this node leads and cannot serve has no leader, as in Kafka when a replica's disk is
+    gone. So clients keep away from it: records without a key go to other partitions, and a consumer
+    waits for this one and reads the others. An error in each fetch instead would stop some
+    consumers altogether.
     """
-    if (topic, partition.index) in replicas.unserved:
-        return ErrorCode.LEADER_NOT_AVAILABLE, NO_LEADER, [partition.leader]
-    return ErrorCode.NONE, partition.leader, []
+    image, leader = context.controller.image, partition.leader
+    offline = [each for each in partition.replicas if not image.is_alive(each)]
+    if (topic, partition.index) in context.replicas.unserved:
+        node_id = context.config.node_id
+        offline += [node_id] if node_id not in offline else []
+    if leader in offline or not image.is_alive(leader):
+        return ErrorCode.LEADER_NOT_AVAILABLE, NOBODY, offline
+    return ErrorCode.NONE, leader, offline
 
 
 def unreadable(error: StorageError | CorruptLog) -> ErrorCode:
