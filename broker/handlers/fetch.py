@@ -23,7 +23,7 @@ from ...protocol.errors import ErrorCode
 from ..replica.fetch_sessions import FINAL_EPOCH, INITIAL_EPOCH, NO_SESSION, FetchSession
 from ..replica.manager import ReplicaManager
 from .context import Context, Exchange
-from .fetch_reading import Reading
+from .fetch_reading import Reading, follower_of
 from .leader_hints import LeaderHints
 
 MAX_WAIT_MS = 3_600_000
@@ -80,7 +80,8 @@ class Fetch:
     def respond(self) -> FetchResponse:
         """The answer, all of it or what is news; the client is taken to know it from then on."""
         session, replicas = self._session, self._context.replicas
-        if self._is_full and self._request.session_epoch == INITIAL_EPOCH:
+        wants_session = self._is_full and self._request.session_epoch == INITIAL_EPOCH
+        if wants_session and not session.is_followers:
             self._context.fetch_sessions.keep(session, replicas.now_ms())
         topics: list[FetchResponseTopic] = []
         has_errors = False
@@ -142,7 +143,7 @@ def _open_session(
     sessions = context.fetch_sessions
     if _is_full(request):
         sessions.close(request.session_id)
-        session = FetchSession(uses_topic_ids)
+        session = FetchSession(uses_topic_ids, follower_of(request) is not None)
         session.update(request.topics)
         return session
     found = sessions.find(request.session_id, request.session_epoch, uses_topic_ids)

@@ -67,6 +67,8 @@ def take(partition: "Partition", records: memoryview, now_ms: int) -> bool:
         has_new_epoch |= epochs.assign(header.partition_leader_epoch, header.base_offset)
     if has_new_epoch:
         partition.keeper.save_epochs(partition)
+    if batches and batches[0][1].base_offset < log.log_end_offset:
+        _begin_within(partition, batches[0][1])
     for batch, header in batches:
         log.stage(batch, header)
         if header.producer_id >= 0:
@@ -114,6 +116,18 @@ def restart(partition: "Partition", offset: int) -> None:
     partition.keeper.after_truncation(partition)
 
 
+def _begin_within(partition: "Partition", header: BatchHeader) -> None:
+    """Let an empty log that starts within a batch begin where that batch does.
+
+    So the leader's does as well, where DeleteRecords has moved its start.
+    """
+    log = partition.log
+    start_offset = log.log_start_offset
+    partition.keeper.before_truncation(partition, header.base_offset)
+    log.restart_at(header.base_offset)
+    log.log_start_offset = start_offset
+
+
 def _sound_batches(
     partition: "Partition", records: memoryview
 ) -> Iterator[tuple[memoryview, BatchHeader]]:
@@ -121,7 +135,8 @@ def _sound_batches(
 
     An offset may be greater than the one before says: compaction has left it out.
     """
-    offset, epoch = partition.log.log_end_offset, partition.epochs.latest
+    log = partition.log
+    offset, epoch = log.log_end_offset, partition.epochs.latest
     position = 0
     while position + HEADER_BYTES <= len(records):
         header = read_header(records, position)
@@ -132,7 +147,8 @@ def _sound_batches(
             return
         if not crc_matches(batch, header):
             raise UnsoundBatch(f"{partition}: the CRC at offset {header.base_offset} is wrong")
-        if header.base_offset < offset or header.last_offset_delta < 0:
+        is_first = log.log_start_offset == log.log_end_offset == offset <= header.last_offset
+        if header.last_offset_delta < 0 or (header.base_offset < offset and not is_first):
             raise UnsoundBatch(f"{partition}: offset {header.base_offset} where {offset} is next")
         if not epoch <= header.partition_leader_epoch <= partition.leader_epoch:
             raise UnsoundBatch(

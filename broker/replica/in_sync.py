@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 UNKNOWN = -1
 """The end of a follower that has not fetched in this leader epoch; the epoch of no broker."""
 NEVER_MS = -(1 << 62)
+MAX_LAG_MS = 10_000
+"""The default of replica.lag.time.max.ms: Kafka's is 30 s."""
 
 _REFUSED = frozenset((ErrorCode.INELIGIBLE_REPLICA, ErrorCode.OPERATION_NOT_ATTEMPTED))
 _OUTDATED = frozenset(

@@ -32,7 +32,7 @@ from ...protocol.batch import (
     validate_batch,
 )
 from ...protocol.errors import ErrorCode
-from ...protocol.primitives import ProtocolError
+from ...protocol.primitives import ZERO_UUID, ProtocolError
 from ..config import TopicConfig
 from ..log.files import StorageError, StorageFailed
 from ..log.log import FlushMode, FlushPoint, Log, LogOptions, OffsetOutOfRange
@@ -43,7 +43,7 @@ from . import following
 from .appended import Appended, describe_sequence, refuse_batch, too_large
 from .epochs import UNDEFINED, LeaderEpochs
 from .following import Keeper
-from .in_sync import InSync, IsrAnswer, IsrProposal
+from .in_sync import MAX_LAG_MS, InSync, IsrAnswer, IsrProposal
 from .producers import Producers, SentBatch
 from .purgatory import Watcher
 
@@ -55,7 +55,6 @@ TO_HIGH_WATERMARK = -1
 ALL_ACKS = -1
 NOBODY = -1
 """In place of a leader's id, where none is known."""
-MAX_LAG_MS = 10_000
 
 
 class Partition:
@@ -78,11 +77,14 @@ class Partition:
         self.producers = producers
         self.epochs = epochs
         self.keeper = keeper
+        self.topic_id = ZERO_UUID
         self.leader_id = NOBODY
         self.leader_epoch = UNDEFINED
         self.replicas: tuple[int, ...] = ()
         self.in_sync: InSync | None = None
-        """Where this node leads and others follow: what it knows of them."""
+        """What this node knows of who follows, where it leads and somebody does."""
+        self.is_led_here = False
+        """Whether the controller has decided that this node leads."""
         self.is_leader = False
         """Whether producers and consumers are served."""
         self.is_alone = False
@@ -98,7 +100,7 @@ class Partition:
         self.end_watchers: dict[Watcher, None] = {}
         """Followers' requests, which are told when the log has grown as well."""
         self._staged: list[Appended] = []
-        self._is_led_here = self._is_suspended = self._was_unclean = False
+        self._is_suspended = self._was_unclean = False
         self._isr: tuple[int, ...] = ()
         self._electable: tuple[int, ...] = ()
         self._partition_epoch = UNDEFINED
@@ -136,7 +138,7 @@ class Partition:
 
     @property
     def partition_epoch(self) -> int:
-        """The number of the controller's decision that we go by."""
+        """The controller's decision that we go by."""
         return self.in_sync.partition_epoch if self.in_sync is not None else self._partition_epoch
 
     @property
@@ -153,7 +155,7 @@ class Partition:
         (KAFKA-7415). What was known of followers is forgotten, the high watermark is kept.
         """
         self.write()
-        if not self._is_led_here or image.leader_epoch > self.leader_epoch:
+        if not self.is_led_here or image.leader_epoch > self.leader_epoch:
             self.in_sync = None
             self._epoch_start = self.log.log_end_offset
             if self.epochs.assign(image.leader_epoch, self._epoch_start):
@@ -165,7 +167,7 @@ class Partition:
             self.in_sync = InSync(image, brokers, self._epoch_start, self.max_lag_ms, now_ms)
         else:
             self.in_sync.update(image, now_ms)
-        self._is_led_here = True
+        self.is_led_here = True
         self._was_unclean = False
         self._set_role()
         if self.is_alone:
@@ -174,10 +176,8 @@ class Partition:
     def follow(self, image: "PartitionImage") -> None:
         """Follow the leader that the controller has decided on, if there is one."""
         self.write()
-        self.in_sync = None
         self._take_image(image)
-        self._is_led_here = False
-        self._set_role()
+        self._resign()
 
     def suspend(self, is_suspended: bool) -> None:
         """Serve nobody as leader while the controller may have decided on another; or do again."""
@@ -187,9 +187,7 @@ class Partition:
     def leave(self) -> None:
         """It is no partition of this node any more: whoever waits for it must give up."""
         self.is_removed = True
-        self.in_sync = None
-        self._is_led_here = False
-        self._set_role()
+        self._resign()
 
     def _take_image(self, image: "PartitionImage") -> None:
         if image.leader != NOBODY and self._electable:
@@ -201,8 +199,13 @@ class Partition:
         self._isr = image.isr
         self._partition_epoch = image.partition_epoch
 
+    def _resign(self) -> None:
+        self.in_sync = None
+        self.is_led_here = False
+        self._set_role()
+
     def _set_role(self) -> None:
-        self.is_leader = self._is_led_here and not self._is_suspended
+        self.is_leader = self.is_led_here and not self._is_suspended
         self.is_alone = self.is_leader and self.in_sync is None
 
     def refuse_as_leader(self, known_epoch: int) -> ErrorCode:
@@ -291,8 +294,7 @@ class Partition:
     def acks_outcome(self, appended: Appended) -> ErrorCode | None:
         """What became of a batch that waits for all acks; None while it is waiting.
 
-        NOT_ENOUGH_REPLICAS_AFTER_APPEND: it is in the log of too few. NOT_LEADER_OR_FOLLOWER: the
-        leadership was lost, and nobody here knows.
+        It may be there after all with NOT_ENOUGH_REPLICAS_AFTER_APPEND or NOT_LEADER_OR_FOLLOWER.
         """
         if self.is_alone:
             return appended.error_code if self.high_watermark >= appended.next_offset else None
@@ -307,7 +309,7 @@ class Partition:
         return self._refuse_few(after_append=True)
 
     def has_all_acks(self, appended: Appended) -> bool:
-        """Whether a batch appended here is as safe as acks=all makes it, or never will be."""
+        """Whether a batch need not wait any longer, see `acks_outcome`."""
         return self.acks_outcome(appended) is not None
 
     def read(

@@ -28,11 +28,13 @@ from ..log.producer_snapshot import ProducerEntry, decode_snapshot, encode_snaps
 from ..log.recovery import Confirmed
 from ..log.scan import CorruptLog
 from .epochs import LeaderEpochs
-from .partition import MAX_LAG_MS, Partition, log_options
+from .in_sync import MAX_LAG_MS
+from .partition import Partition, log_options
 from .producers import Producers, SentBatch
 
 SNAPSHOT_ENDING = ".snapshot"
 STRAY_ENDING = "-stray"
+DAMAGED_ENDING = "-damaged"
 KEPT_SNAPSHOTS = 2
 _PARTITION_NAME = re.compile(r"[a-zA-Z0-9._-]+-\d+", re.ASCII)
 
@@ -103,6 +105,7 @@ class PartitionStore:
         )
         partition.high_watermark = max(confirmed.high_watermark, opened.log_start_offset)
         partition.cleaned_offset = confirmed.cleaned_offset
+        partition.topic_id = identity.topic_id
         partition.max_lag_ms = self._max_lag_ms
         opened.on_roll = lambda base_offset: self._save_producers(partition, base_offset)
         return partition
@@ -175,18 +178,33 @@ class PartitionStore:
             if name.endswith(DELETED_ENDING):
                 self._files.remove_directory(f"{self._data_dir}/{name}")
 
+    def set_damaged_aside(self, name: LogName) -> str:
+        """Keep a partition's directory under another name, so that it can begin anew empty."""
+        number = 0
+        while self._files.exists(self._aside(name, f".{number}{DAMAGED_ENDING}")):
+            number += 1
+        return self._set_aside(name, f".{number}{DAMAGED_ENDING}")
+
     def _set_stray_aside(self, directory: str, identity: PartitionIdentity) -> None:
         """A directory of another incarnation of the topic is kept, under another name."""
         path = f"{directory}/{checkpoints.PARTITION_METADATA}"
         found = checkpoints.load(self._files, path, checkpoints.decode_partition_metadata)
         if found is not None and found != identity.topic_id:
             ending = f".{checkpoints.encode_uuid(found)}{STRAY_ENDING}"
-            kept_name = directory_name(identity.log_name)[: MAX_NAME_BYTES - len(ending)] + ending
-            stray = f"{self._data_dir}/{kept_name}"
-            self._checkpoints.forget([identity.log_name])
+            stray = self._aside(identity.log_name, ending)
             log.error("%s belongs to another topic of that name; kept as %s", directory, stray)
-            self._files.rename(directory, stray)
-            self._files.fsync_directory(self._data_dir)
+            self._set_aside(identity.log_name, ending)
+
+    def _aside(self, name: LogName, ending: str) -> str:
+        kept_name = directory_name(name)[: MAX_NAME_BYTES - len(ending)] + ending
+        return f"{self._data_dir}/{kept_name}"
+
+    def _set_aside(self, name: LogName, ending: str) -> str:
+        aside = self._aside(name, ending)
+        self._checkpoints.forget([name])
+        self._files.rename(self.directory(name), aside)
+        self._files.fsync_directory(self._data_dir)
+        return aside
 
     def _write_identity(self, directory: str, identity: PartitionIdentity) -> None:
         path = f"{directory}/{checkpoints.PARTITION_METADATA}"
