@@ -34,6 +34,8 @@ from typing import Any, cast
 Record = Mapping[str, Any]
 NOBODY = -1
 """In place of a broker's id, where there is none."""
+ALL_BROKERS = ""
+"""The name under which options are kept that hold for every broker."""
 
 _FIELD_TYPES: Mapping[str, type] = {
     "adding": list,

@@ -31,7 +31,7 @@ from ..replica.fetch_sessions import SessionPartition
 from ..replica.manager import Unserved
 from ..replica.partition import Partition
 from .context import Context
-from .topics import find_topic, unreadable
+from .topics import find_replica, find_topic, unreadable
 
 NO_OFFSET = -1
 NO_EPOCH = -1
@@ -137,7 +137,7 @@ class Reading:
         topic = find_topic(self._context.controller.image, asking.topic, asking.topic_id)
         if isinstance(topic, ErrorCode):
             return topic
-        partition = self._context.replicas.look_up(topic.name, asking.asked.partition)
+        partition = find_replica(topic, asking.asked.partition, self._context.replicas)
         if isinstance(partition, Unserved):
             return partition.error_code
         known_epoch = asking.asked.current_leader_epoch

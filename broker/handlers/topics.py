@@ -5,6 +5,8 @@ from ...protocol.primitives import ZERO_UUID
 from ..controller.image import NOBODY, Image, PartitionImage, TopicImage
 from ..log.files import StorageError
 from ..log.scan import CorruptLog
+from ..replica.manager import ReplicaManager, Unserved
+from ..replica.partition import Partition
 from .context import Context
 
 
@@ -13,6 +15,31 @@ def find_topic(image: Image, name: str, topic_id: bytes) -> TopicImage | ErrorCo
     if topic_id != ZERO_UUID:
         return image.topic_by_id(topic_id) or ErrorCode.UNKNOWN_TOPIC_ID
     return image.topics.get(name) or ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def find_replica(
+    found: TopicImage | ErrorCode, index: int, replicas: ReplicaManager
+) -> Partition | Unserved:
+    """This node's replica of a partition, be it the leader or not, or why there is none.
+
+    Of a partition that lives on other brokers alone, or will be opened here in a moment, this node
+    is neither leader nor follower.
+    """
+    if isinstance(found, ErrorCode):
+        return Unserved(found)
+    name = found.name, index
+    replica = replicas.partitions.get(name) or replicas.unserved.get(name)
+    if replica is not None:
+        return replica
+    if index in found.partitions:
+        return Unserved(ErrorCode.NOT_LEADER_OR_FOLLOWER, f"{found.name}-{index} is not here")
+    return Unserved(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"no partition {index}")
+
+
+def look_up(topic: str, index: int, context: Context) -> Partition | Unserved:
+    """The same by the topic's name."""
+    found = find_topic(context.controller.image, topic, ZERO_UUID)
+    return find_replica(found, index, context.replicas)
 
 
 def leader_of(

@@ -16,13 +16,14 @@ from minikafka.broker.controller.decide import (
     create_cluster,
     create_topic,
     delete_topic,
-    register_broker,
     reserve_producer_ids,
 )
-from minikafka.broker.controller.image import Image, Record, UnknownRecord
+from minikafka.broker.controller.decide_brokers import register_broker
+from minikafka.broker.controller.image import Image, Record, Standing, UnknownRecord
 from minikafka.broker.controller.service import METADATA_DIRECTORY, Controller
 from minikafka.broker.log.files import Files, StorageFailed
 from minikafka.broker.log.recovery import Confirmed
+from minikafka.protocol.control import RegisterBroker
 from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.records import iterate, iterate_batches
 
@@ -46,7 +47,10 @@ async def populated(data_dir: Path, files: Files | None = None) -> Controller:
     """A controller after some commands."""
     controller = controller_of(data_dir, files)
     await controller.submit(lambda image: create_cluster("cluster", 1))
-    await controller.submit(lambda image: register_broker(image, 1, 1, True))
+    registration = RegisterBroker(1, "", "", 0, "", 0, True)
+    await controller.submit(
+        lambda image: register_broker(image, CONFIG, registration, 1, Standing.UNFENCED)
+    )
     await controller.submit(creating("a", 3))
     await controller.submit(creating("b"))
     await controller.submit(lambda image: delete_topic(image, image.topics["a"].topic_id))

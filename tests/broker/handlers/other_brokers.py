@@ -31,8 +31,9 @@ def register(node: ServedNode, broker_id: int = OTHER, standing: str = "unfenced
 
 
 def change(node: ServedNode, topic: str, index: int = 0, **changes: Any) -> None:
-    """A partition has changed in the image; a new leader comes with a new epoch."""
-    image = node.node._controller.image
+    """A partition has changed, and the node does its part; a new leader has a new epoch."""
+    controller = node.node._controller
+    image = controller.image
     partition = image.topics[topic].partitions[index]
     if "leader" in changes:
         changes.setdefault("leader_epoch", partition.leader_epoch + 1)
@@ -44,3 +45,5 @@ def change(node: ServedNode, topic: str, index: int = 0, **changes: Any) -> None
         **changes,
     }
     image.apply(record)
+    for listen in controller.listeners:
+        listen(record, controller.end_offset)
