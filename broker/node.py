@@ -254,6 +254,7 @@ class Node:
             lambda: self._live.config, files, self._replicas, self._store, self._clock
         )
         self._hosting = Hosting(
+            self.config.node_id,
             self._controller.image,
             self._live,
             self._store,

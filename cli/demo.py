@@ -134,7 +134,7 @@ class Story:
         ledger = self._ledger
         await self._in_flight.settle(in_flight_limit)
         self._book()
-        self._narrator.progress("written", ledger.acknowledged_count, ledger.record_count)
+        self._narrator.progress("records written", ledger.acknowledged_count, ledger.record_count)
         is_due = ledger.acknowledged_count * 100 >= ledger.record_count * KILL_AT_PERCENT
         if is_due and self._restart is None:
             # Beside the writing, which does not stop for it: so records are in flight.
@@ -181,7 +181,7 @@ class Story:
                     break
                 for name, records in batches.items():
                     ledger.read(name.partition, (record.value for record in records))
-                self._narrator.progress("read", ledger.read_count, total)
+                self._narrator.progress("records read", ledger.read_count, total)
         self._say_rate("Read", ledger.read_count, loop.time() - began)
 
     def _say_rate(self, what: str, count: int, seconds: float) -> None:

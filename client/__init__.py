@@ -46,7 +46,11 @@ handler_process in processes, which may die.
 
 admin           topics, options, disks and groups are changed and described:
 questions         a question is asked until it is answered, a change once;
-new_topic         topics to create and to enlarge,
+topic_changes     topics created, enlarged and deleted,
+new_topic           (as the protocol says it),
+elections         leaders of partitions elected,
+reassignments     partitions moved to other brokers,
+quorum            the controllers, and how far each is,
 configs           options and where they come from,
 record_deletion   records deleted by the leaders of their partitions,
 log_dirs          what lies on the brokers' disks,
