@@ -1,10 +1,9 @@
-"""Groups move with the leadership of their partition: nothing that was acknowledged is forgotten."""
+"""Groups move with the leadership of their partition, and keep what was acknowledged."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
 from minikafka.broker.group.coordinator import GroupCoordinator
