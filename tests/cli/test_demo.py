@@ -18,7 +18,9 @@ RECORDS = 20_000
 
 
 def test_a_killed_node_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
-    outcome = run_process("demo", "--records", str(RECORDS), "--keep", TMPDIR=str(tmp_path))
+    outcome = run_process(
+        "demo", "--nodes", "1", "--records", str(RECORDS), "--keep", TMPDIR=str(tmp_path)
+    )
     assert (outcome.status, outcome.err) == (0, "")
     killed = re.search(r"node is dead. ([\d,]+) records are acknowledged, ([\d,]+)", outcome.out)
     assert killed is not None
@@ -29,7 +31,7 @@ def test_a_killed_node_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None
     assert "Of 20,000 acknowledged records: 0 lost, 0 doubled, 0 out of order" in outcome.out
     kept = re.search(r"The data is in (\S+)\.\n", outcome.out)
     assert kept is not None
-    assert (Path(kept[1]) / "demo-0").is_dir()
+    assert (Path(kept[1]) / "node-1" / "demo-0").is_dir()
 
 
 class ForgetfulNode(ChildNode):
@@ -45,7 +47,7 @@ def test_a_disk_that_forgets_is_found_out(
     minikafka: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "ChildNode", ForgetfulNode)
-    outcome = minikafka("demo", "--records", "5000")
+    outcome = minikafka("demo", "--nodes", "1", "--records", "5000")
     lost = re.search(r"acknowledged records: ([\d,]+) lost", outcome.out)
     assert lost is not None
     assert int(lost[1].replace(",", "")) > 0
