@@ -34,6 +34,23 @@ def test_a_killed_node_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None
     assert (Path(kept[1]) / "node-1" / "demo-0").is_dir()
 
 
+def test_three_nodes_lose_nothing_when_a_leader_and_the_controller_are_killed(
+    tmp_path: Path,
+) -> None:
+    outcome = run_process("demo", "--records", str(RECORDS), TMPDIR=str(tmp_path))
+    assert (outcome.status, outcome.err) == (0, "")
+    leader = re.search(r"kill -9 of node (\d), which leads (demo-\d)", outcome.out)
+    assert leader is not None
+    successor = re.search(rf"Node (\d) leads {leader[2]}, ", outcome.out)
+    assert successor is not None
+    assert successor[1] != leader[1]
+    assert re.search(r"kill -9 of node \d, the controller", outcome.out)
+    assert re.search(r"Node \d is the controller, ", outcome.out)
+    assert outcome.out.count("It is in sync again") == 2
+    assert "Of 20,000 acknowledged records: 0 lost, 0 doubled, 0 out of order" in outcome.out
+    assert "The three copies of each partition are the same, byte for byte." in outcome.out
+
+
 class ForgetfulNode(ChildNode):
     """A node whose disk has lost half of what it wrote when it is started again."""
 
@@ -55,9 +72,12 @@ def test_a_disk_that_forgets_is_found_out(
     assert outcome.status == 1
 
 
+@pytest.mark.parametrize("nodes", ["1", "3"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_demo_and_its_node(tmp_path: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "minikafka.cli.main", "demo"]
+def test_a_signal_ends_the_demo_and_its_nodes(
+    tmp_path: Path, number: signal.Signals, nodes: str
+) -> None:
+    command = [sys.executable, "-m", "minikafka.cli.main", "demo", "--nodes", nodes]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
