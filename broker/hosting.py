@@ -17,18 +17,22 @@ from typing import TYPE_CHECKING
 from ..protocol.errors import ErrorCode
 from .config import TopicConfig
 from .controller.decide import OFFSETS_TOPIC
-from .controller.image import Image, PartitionImage, Record, TopicImage
+from .controller.image import NOBODY, Image, PartitionImage, Record, TopicImage
 from .controller.live_config import LiveConfig
 from .controller.service import METADATA_LOG
 from .log.checkpoints import CorruptCheckpoint
 from .log.files import StorageError, StorageFailed
-from .log.offset_checkpoints import directory_name
+from .log.offset_checkpoints import LogName, directory_name
 from .log.scan import CorruptLog
 from .replica.manager import ReplicaManager, Unserved
+from .replica.partition import Partition
 from .replica.store import PartitionIdentity, PartitionStore
 
 if TYPE_CHECKING:
     from .group.coordinator import GroupCoordinator
+    from .replica.fetcher import ReplicaFetcher
+
+STILL_COUNTED_ON = "it was damaged, and is still counted on: it may lead, or be in sync"
 
 log = logging.getLogger("minikafka.hosting")
 
@@ -41,6 +45,7 @@ class Hosting:
 
     def __init__(
         self,
+        node_id: int,
         image: Image,
         live: LiveConfig,
         store: PartitionStore,
@@ -50,6 +55,11 @@ class Hosting:
     ) -> None:
         self.groups: GroupCoordinator | None = None
         """The coordinator of groups, once it was needed."""
+        self.fetcher: ReplicaFetcher | None = None
+        """Fetches what this node follows; a lone node has none."""
+        self.has_damage = False
+        """Whether a replica was found damaged that others have as well."""
+        self._node_id = node_id
         self._image = image
         self._live = live
         self._store = store
@@ -63,8 +73,14 @@ class Hosting:
         for topic in topics:
             config = self._live.of_topic(topic)
             for partition in topic.partitions.values():
-                self._serve(topic, partition, config)
-        names = [(topic.name, index) for topic in topics for index in topic.partitions]
+                if self._node_id in partition.replicas:
+                    self._serve(topic, partition, config)
+        names = [
+            (topic.name, index)
+            for topic in topics
+            for index, partition in topic.partitions.items()
+            if self._node_id in partition.replicas
+        ]
         self._store.warn_of_strays([METADATA_LOG, *names])
 
     def apply(self, record: Record) -> None:
@@ -80,17 +96,9 @@ class Hosting:
         """Open, remove and configure partitions as the record says."""
         image = self._image
         match record["type"]:
-            case "PartitionCreated":
+            case "PartitionCreated" | "PartitionChanged":
                 topic = image.topics[image.topic_names[record["topic_id"]]]
-                config = self._live.of_topic(topic)
-                self._serve(topic, topic.partitions[record["index"]], config)
-            case "PartitionChanged":
-                topic = image.topics[image.topic_names[record["topic_id"]]]
-                changed = topic.partitions[record["index"]]
-                partition = self._replicas.find(topic.name, changed.index)
-                if partition is not None:
-                    self._store.lead(partition, changed.leader_epoch)
-                    self._replicas.moved(partition)
+                self._host(topic, topic.partitions[record["index"]])
             case "TopicDeleted":
                 replicas = self._replicas
                 names = [
@@ -99,9 +107,7 @@ class Hosting:
                     if name[0] not in image.topics
                 ]
                 for name in names:
-                    removed = replicas.remove(*name)
-                    if removed is not None:
-                        removed.log.let_go()
+                    self._remove(name)
                 self._store.delete(names)
                 if self.groups is not None:
                     for topic in {topic for topic, _ in names}:
@@ -123,16 +129,44 @@ class Hosting:
             if partition is not None:
                 partition.configure(config)
 
-    def _serve(self, topic: TopicImage, partition: PartitionImage, config: TopicConfig) -> None:
+    def _host(self, topic: TopicImage, image: PartitionImage) -> None:
+        """Open it, or give it another role, or let it go, as the controller has decided."""
+        partition = self._replicas.find(topic.name, image.index)
+        if self._node_id not in image.replicas:
+            self._let_go(topic, image.index)
+        elif partition is not None:
+            self._take_role(topic, partition, image)
+        else:
+            self._serve(topic, image, self._live.of_topic(topic))
+
+    def _let_go(self, topic: TopicImage, index: int) -> None:
+        """It has moved to other nodes: remove it, and what it has on disk."""
+        name = (topic.name, index)
+        if name in self._replicas.partitions or name in self._replicas.unserved:
+            self._remove(name)
+            self._store.delete([name])
+            if topic.name == OFFSETS_TOPIC and self.groups is not None:
+                self.groups.resign_partition(index)
+
+    def _remove(self, name: LogName) -> None:
+        removed = self._replicas.remove(*name)
+        if removed is not None:
+            if self.fetcher is not None:
+                self.fetcher.forget(removed)
+            removed.log.let_go()
+
+    def _serve(self, topic: TopicImage, image: PartitionImage, config: TopicConfig) -> None:
         """Open and serve it, or say why not."""
-        identity = PartitionIdentity(
-            topic.name, topic.topic_id, partition.index, partition.leader_epoch
-        )
+        identity = PartitionIdentity(topic.name, topic.topic_id, image.index)
         try:
+            self._begin_anew_if_damaged(identity, image)
             opened = self._store.open(identity, config)
+            self._replicas.add(opened)
+            self._take_role(topic, opened, image)
         except StorageFailed:
             raise
         except (CorruptLog, CorruptCheckpoint) as error:
+            self.has_damage |= len(image.replicas) > 1
             directory = self._store.directory(identity.log_name)
             remedy = f"stop the node, then look with `minikafka log repair --dry-run {directory}`"
             self._do_not_serve(identity, ErrorCode.CORRUPT_MESSAGE, f"{error}; {remedy}")
@@ -140,10 +174,31 @@ class Hosting:
             self._do_not_serve(
                 identity, ErrorCode.KAFKA_STORAGE_ERROR, f"{error}; tried again soon"
             )
+
+    def _begin_anew_if_damaged(self, identity: PartitionIdentity, image: PartitionImage) -> None:
+        """Set a damaged replica aside once nobody counts on it, to be fetched from the leader."""
+        unserved = self._replicas.unserved.get(identity.log_name)
+        if unserved is None or unserved.error_code != ErrorCode.CORRUPT_MESSAGE:
+            return
+        if self._node_id in (image.leader, *image.isr, *image.elr) or image.leader == NOBODY:
+            raise CorruptLog(self._store.directory(identity.log_name), 0, STILL_COUNTED_ON)
+        aside = self._store.set_damaged_aside(identity.log_name)
+        log.error("%s is damaged; kept as %s, and fetched anew", identity.log_name, aside)
+
+    def _take_role(self, topic: TopicImage, partition: Partition, image: PartitionImage) -> None:
+        """Lead or follow, as the controller has decided."""
+        if image.leader == self._node_id:
+            partition.lead(image, self._image.brokers, self._replicas.now_ms())
         else:
-            self._replicas.add(opened)
-            if topic.name == OFFSETS_TOPIC:
-                self.start_groups().lead(opened, len(topic.partitions))
+            partition.follow(image)
+        self._replicas.changed_role(partition)
+        if self.fetcher is not None:
+            self.fetcher.assign(partition)
+        if topic.name == OFFSETS_TOPIC:
+            if partition.is_led_here:
+                self.start_groups().lead(partition, len(topic.partitions))
+            elif self.groups is not None:
+                self.groups.resign_partition(image.index)
 
     def _do_not_serve(self, identity: PartitionIdentity, code: ErrorCode, reason: str) -> None:
         message = f"partition {directory_name(identity.log_name)} is not served: {reason}"

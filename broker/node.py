@@ -23,6 +23,7 @@ from contextlib import suppress
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, cast
 
+from ..protocol.control import RegisterBroker
 from . import descriptors
 from .addresses import (
     advertised_address,
@@ -36,8 +37,9 @@ from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, format_address
 from .control.context import ControlContext
 from .control.server import ControlServer
-from .controller.decide import create_cluster, register_broker
-from .controller.image import UnknownRecord
+from .controller.decide import create_cluster
+from .controller.decide_brokers import register_broker
+from .controller.image import Standing, UnknownRecord
 from .controller.live_config import LiveConfig
 from .controller.producer_ids import ProducerIds
 from .controller.service import METADATA_LOG, Command, Controller
@@ -248,6 +250,7 @@ class Node:
             lambda: self._live.config, files, self._replicas, self._store, self._clock
         )
         self._hosting = Hosting(
+            self.config.node_id,
             self._controller.image,
             self._live,
             self._store,
@@ -256,7 +259,7 @@ class Node:
             self._fail,
         )
         self._hosting.open_all()
-        self._controller.on_record = self._hosting.apply
+        self._controller.listeners.append(lambda record, _: self._hosting.apply(record))
         boot_id = files.boot_id()
         # Only now, for opening a partition may have set records aside.
         is_lossless = is_clean or last_run.load(files, data_dir).is_lossless(boot_id)
@@ -297,7 +300,12 @@ class Node:
             path = f"{self.data_dir}/{checkpoints.META_PROPERTIES}"
             self._files.write_atomically(path, checkpoints.encode_meta_properties(meta))
         epoch = controller.end_offset
-        await self._change(lambda image: register_broker(image, node_id, epoch, is_lossless))
+        registration = RegisterBroker(node_id, "", "", 0, "", 0, is_lossless)
+        await self._change(
+            lambda image: register_broker(
+                image, self._live.config, registration, epoch, Standing.UNFENCED
+            )
+        )
 
     async def _change(self, command: Command) -> None:
         decision = await self._controller.submit(command)

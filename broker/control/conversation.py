@@ -13,13 +13,10 @@ import asyncio
 import logging
 from typing import Any
 
-from ...protocol.control import (
+from ...protocol.control import REQUESTS, DescribeSegments, ReadEvents, Refused
+from ...protocol.control_frame import (
     MAX_REQUEST_BYTES,
-    REQUESTS,
     SIZE,
-    DescribeSegments,
-    ReadEvents,
-    Refused,
     UnknownMessage,
     decode,
     encode,

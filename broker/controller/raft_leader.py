@@ -69,6 +69,11 @@ class Leader:
         return self._log.high_watermark > self._first_offset
 
     @property
+    def has_begun(self) -> bool:
+        """Whether its own first record is in its log."""
+        return self._log.end.offset > self._first_offset
+
+    @property
     def _others_needed(self) -> int:
         """How many voters make a majority together with the leader."""
         return (len(self._matched) + 1) // 2
@@ -93,6 +98,14 @@ class Leader:
         """They are in the log, on disk."""
         self._log.append(batches)
         return [*self._advance(), *self.tick(now_ms)]
+
+    def not_appended(self) -> list[Effect]:
+        """What was to be written is not in the log: there is no room."""
+        effects: list[Effect] = []
+        while self._pending and self._pending[-1][1] > self._log.end.offset:
+            handle, _ = self._pending.pop()
+            effects.append(Proposed(handle, Outcome.NOT_WRITTEN))
+        return effects
 
     def serve(
         self, handle: Any, request: FetchRequest, is_voter: bool, now_ms: int

@@ -10,7 +10,7 @@ ones before it left.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from random import Random
 from typing import Any, cast
 
@@ -36,7 +36,15 @@ MAX_QUEUED_COMMANDS = 10_000
 READ_BYTES = 1 << 20
 
 Command = Callable[[Image], Decision]
-Listener = Callable[[Record], None]
+"""Decides on the applied image. `controller.end_offset`, read in it, is where its records begin."""
+Listener = Callable[[Record, int], None]
+"""Takes a committed record and its offset."""
+Answerer = Callable[[Any, Any], Awaitable[Any]]
+"""Takes a question of protocol/control and the connection it came over, None if from this node."""
+
+
+class ControllerUnavailable(Exception):
+    """Nobody leads, the connection to who does was lost, or no answer came in time."""
 
 
 class Controller:
@@ -45,7 +53,16 @@ class Controller:
     def __init__(self, files: Files, log: Log, clock: WallClock, random: Random) -> None:
         self.image = Image()
         self.random = random
-        self.on_record: Listener = lambda record: None
+        self.listeners: list[Listener] = []
+        """Called for each committed record, in order, when the image has taken it."""
+        self.on_activated: list[Callable[[], None]] = []
+        """Called when this node has become the active controller."""
+        self.on_resigned: list[Callable[[], None]] = []
+        """Called when it is that no longer."""
+        self.on_disconnected: list[Callable[[Any], None]] = []
+        """Called with a connection, as answerers got it, that has closed."""
+        self.answerers: dict[type, Answerer] = {}
+        """What the active controller answers, by the question's class."""
         self.on_failure: Callable[[StorageFailed], None] = _stop_loudly
         self._files = files
         self._log = log
@@ -71,6 +88,29 @@ class Controller:
             before_keeping=_refuse,
         )
         return Controller(files, log, clock, random)
+
+    async def start(self) -> None:
+        """Begin to take part in the quorum; there may be no leader yet when this returns."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether this is the controller that decides, and has applied all that others decided."""
+        return True
+
+    @property
+    def leader_id(self) -> int:
+        """Who leads the quorum, as far as this node knows; -1 for nobody."""
+        return 1
+
+    async def ask(self, question: Any, timeout_ms: int) -> Any:
+        """Have the active controller, here or elsewhere, answer a question of protocol/control.
+
+        A Refused comes back like any other answer; raises ControllerUnavailable.
+        """
+        return await self.answerers[type(question)](question, None)
+
+    async def wait_until_applied(self, offset: int) -> None:
+        """Return when the records below `offset` are applied, and the listeners have had them."""
 
     @property
     def epoch(self) -> int:
@@ -151,8 +191,10 @@ class Controller:
             return Decision([], ErrorCode.KAFKA_STORAGE_ERROR, str(error))
         for record in decision.records:
             self.image.apply(record)
-        for record in decision.records:
-            self.on_record(record)
+        first_offset = self._log.log_end_offset - len(decision.records)
+        for offset, record in enumerate(decision.records, first_offset):
+            for listen in self.listeners:
+                listen(record, offset)
             # A thousand partitions take seconds to make. Meanwhile others go on, and see the whole
             # change: what is not served yet is answered as unknown, which clients try again.
             await asyncio.sleep(0)

@@ -4,13 +4,7 @@ import msgpack
 import pytest
 
 from minikafka.broker.controller.image import Image
-from minikafka.protocol.control import (
-    MAX_ELEMENTS,
-    MAX_EVENT_BYTES,
-    Events,
-    ReadEvents,
-    Refused,
-)
+from minikafka.protocol.control import MAX_ELEMENTS, MAX_EVENT_BYTES, Events, ReadEvents, Refused
 
 from ..in_process import ServedNode
 from .peer import Peer, happen

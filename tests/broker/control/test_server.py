@@ -19,15 +19,8 @@ from minikafka.broker.control.conversation import (
 )
 from minikafka.broker.node import Node, NodeError
 from minikafka.broker.options import ConfigError
-from minikafka.protocol.control import (
-    MAX_REQUEST_BYTES,
-    SIZE,
-    DescribeSegments,
-    Events,
-    ReadEvents,
-    Refused,
-    Segments,
-)
+from minikafka.protocol.control import DescribeSegments, Events, ReadEvents, Refused, Segments
+from minikafka.protocol.control_frame import MAX_REQUEST_BYTES, SIZE
 
 from ..in_process import (
     ServedNode,

@@ -100,6 +100,7 @@ class Node:
         self.life = 0
         self.raft = None
         self.writes = []
+        self.is_full = False
         self.applied = []
         self.outcomes = {}
 
@@ -175,8 +176,10 @@ class World:
         self.law.look()
 
     def written(self, node):
-        """The write that is under way is on the disk."""
+        """The write that is under way is on the disk, or finds no room there."""
         write = node.writes.pop()
+        if node.is_full and not isinstance(write, Truncate):
+            return node.raft.not_written(self.now_ms)
         node.disk.perform(write)
         if isinstance(write, Install):
             node.applied = list(write.data)
