@@ -50,6 +50,9 @@ class Link:
     async def wait_until_applied(self, offset: int) -> None:
         self.awaited.append(offset)
 
+    def quorum_state(self) -> None:
+        return None
+
     async def submit(self, command: Callable[[Image], Decision]) -> Decision:
         del command
         return Decision([], ErrorCode.NOT_CONTROLLER)
