@@ -31,7 +31,7 @@ from minikafka.protocol.control import AlterPartition, IsrMember, PartitionIsr
 
 from .story import Story
 
-BROKERS = st.integers(1, 5)
+BROKERS = st.integers(1, 4)
 TARGETS = st.lists(BROKERS, min_size=1, max_size=4, unique=True).map(tuple)
 EXAMPLES = int(os.environ.get("MINIKAFKA_DECIDE_EXAMPLES", "100"))
 
@@ -72,6 +72,8 @@ class ClusterMachine(RuleBasedStateMachine):
         self.acknowledged: set[int] = set()
         self.next_record = 0
         self.before = self.partition
+        for each in self.brokers:
+            self.hear(each)
 
     @property
     def partition(self) -> PartitionImage:
@@ -148,6 +150,14 @@ class ClusterMachine(RuleBasedStateMachine):
         maximal = {*view.isr, *(process.proposed or ())} - {broker}
         had = [process.fetched.get(each, (0, set[int]()))[1] for each in maximal]
         self.acknowledged |= process.log.intersection(*had)
+
+    @rule(broker=BROKERS)
+    def replicate(self, broker: int) -> None:
+        """All goes well for a moment."""
+        self.append(broker)
+        for each in self.brokers:
+            self.fetch(each, broker)
+        self.acknowledge(broker)
 
     @rule(target=questions, broker=BROKERS, wanted=TARGETS)
     def propose(self, broker: int, wanted: tuple[int, ...]) -> Question | None:
