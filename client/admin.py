@@ -5,6 +5,7 @@
     elections         leaders of partitions elected
     reassignments     partitions moved to other brokers
     quorum            the controllers described, and brokers forgotten
+    producer_states   the producers that the leaders remember
     configs           options described and changed
     record_deletion   records deleted, by the leaders of their partitions
     log_dirs          what lies on the brokers' disks
@@ -35,6 +36,7 @@ from . import (
     elections,
     group_offsets,
     groups,
+    producer_states,
     questions,
     quorum,
     reassignments,
@@ -55,6 +57,7 @@ from .network import ANY_NODE, Network
 from .new_topic import NewPartitions, NewTopic
 from .offsets import OffsetAndTimestamp, list_offsets
 from .outcome import Outcome, raise_first
+from .producer_states import ProducerState
 from .quorum import QuorumInfo, QuorumReplica
 from .reassignments import PartitionReassignment
 from .settings import NetworkSettings, parse_servers
@@ -78,6 +81,7 @@ __all__ = [
     "OffsetAndTimestamp",
     "PartitionInfo",
     "PartitionReassignment",
+    "ProducerState",
     "QuorumInfo",
     "QuorumReplica",
     "TopicInfo",
@@ -248,6 +252,14 @@ class AdminClient:
         """Forget a broker that will not come back; one that is alive registers again."""
         network = self._require_running()
         raise_first(await quorum.unregister_broker(network, broker_id, self._timeout_ms))
+
+    async def describe_producers(
+        self, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, tuple[ProducerState, ...]]:
+        """The producers that each partition's leader remembers (KIP-664)."""
+        network = self._require_running()
+        partitions = [TopicPartition(*each) for each in partitions]
+        return await producer_states.describe_producers(network, partitions, self._timeout_ms)
 
     async def list_offsets(
         self, times: Mapping[TopicPartition, int]

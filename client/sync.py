@@ -263,6 +263,7 @@ class AdminClient:
     list_partition_reassignments = blocking(admin.AdminClient.list_partition_reassignments)
     describe_quorum = blocking(admin.AdminClient.describe_quorum)
     unregister_broker = blocking(admin.AdminClient.unregister_broker)
+    describe_producers = blocking(admin.AdminClient.describe_producers)
     list_offsets = blocking(admin.AdminClient.list_offsets)
     list_topics = blocking(admin.AdminClient.list_topics)
     describe_topics = blocking(admin.AdminClient.describe_topics)

@@ -54,8 +54,8 @@ class _Resource(NamedTuple):
     record: Record
 
 
-def alter_configs(image: Image, node_id: int, alteration: Alteration) -> Decision:
-    """The change of a topic's options, or of those of this broker or of all brokers."""
+def alter_configs(image: Image, alteration: Alteration) -> Decision:
+    """The change of a topic's options, or of those of one broker or of all brokers."""
     message = _refuse_changes(alteration.changes)
     if message is not None:
         return Decision([], ErrorCode.INVALID_REQUEST, message)
@@ -63,7 +63,7 @@ def alter_configs(image: Image, node_id: int, alteration: Alteration) -> Decisio
         case ConfigResourceType.TOPIC:
             resource = _find_topic(image, alteration.resource_name)
         case ConfigResourceType.BROKER:
-            resource = _find_broker(image, node_id, alteration)
+            resource = _find_broker(image, alteration)
         case other:
             message = f"resources of type {other} have no options here"
             return Decision([], ErrorCode.INVALID_REQUEST, message)
@@ -122,11 +122,11 @@ def _find_topic(image: Image, name: str) -> _Resource | Decision:
     return Decision([], ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
 
-def _find_broker(image: Image, node_id: int, alteration: Alteration) -> _Resource | Decision:
+def _find_broker(image: Image, alteration: Alteration) -> _Resource | Decision:
     name, message = alteration.resource_name, None
     rules = option_rules(BrokerConfig)
-    if name not in (ALL_BROKERS, str(node_id)):
-        message = f"this is broker {node_id}, or '' for all brokers, not {shown(name)}"
+    if name not in (ALL_BROKERS, *map(str, image.brokers)):
+        message = f"{shown(name)} is no broker; brokers are {_brokers(image)}, or '' for all"
     for change in alteration.changes:
         rule = rules.get(change.name)
         is_set = change.operation != AlterConfigOperation.DELETE
@@ -136,6 +136,10 @@ def _find_broker(image: Image, node_id: int, alteration: Alteration) -> _Resourc
         return Decision([], ErrorCode.INVALID_REQUEST, message)
     record = {"type": "BrokerConfigsChanged", "broker": name}
     return _Resource(BrokerConfig, image.broker_configs.get(name, {}), record)
+
+
+def _brokers(image: Image) -> str:
+    return ", ".join(map(str, sorted(image.brokers)))
 
 
 def _changed_texts(resource: _Resource, alteration: Alteration) -> dict[str, str | None]:

@@ -33,6 +33,7 @@ from .image import Image, Record, UnknownRecord
 from .membership import Membership
 from .metadata_log import MetadataLog, is_too_large, unpack
 from .quorum import Quorum
+from .quorum_report import QuorumReport, ReplicaProgress
 from .raft_messages import FetchRequest, Outcome, Request, Voter, VoteRequest
 from .unavailable import ControllerUnavailable
 
@@ -228,6 +229,12 @@ class Controller:
         """The cluster's id, as soon as this node has applied that there is one."""
         await self._until(lambda: bool(self.image.cluster_id))
         return self.image.cluster_id
+
+    def quorum_state(self) -> QuorumReport | None:
+        """How far each node of the quorum is; None where this node does not lead it."""
+        now_ms = self._clock.now_ms()
+        own = ReplicaProgress(self.leader_id, "", self.end_offset, now_ms, now_ms)
+        return QuorumReport(self.leader_id, self.epoch, self.committed_offset, (own,))
 
     async def close(self) -> None:
         """Finish the commands at hand if that is in this node's power, and close the log."""

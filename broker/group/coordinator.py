@@ -79,13 +79,7 @@ class GroupCoordinator:
         present = self._shards.get(partition.index)
         if present is not None and present.leader_epoch == partition.leader_epoch:
             return
-        self.resign_partition(partition.index)
-        shard = Shard(partition, self._replicas, self._clock, self._new_group, self._loop)
-        self._shards[partition.index] = shard
-        if shard.is_empty:
-            shard.is_loaded = True
-        else:
-            shard.loading = self._loop.create_task(self._load(shard, partition))
+        self._begin(partition)
         if self._expiry is None:
             self._expire_later()
 
@@ -303,14 +297,27 @@ class GroupCoordinator:
             return
         shard.append([(records.encode_key(key), None) for key in keys], appended, done)
 
+    def _begin(self, partition: Partition) -> Shard:
+        """Let the log tell what holds in this partition."""
+        self.resign_partition(partition.index)
+        shard = Shard(partition, self._replicas, self._clock, self._new_group, self._loop)
+        self._shards[partition.index] = shard
+        if shard.is_empty:
+            shard.is_loaded = True
+        else:
+            shard.loading = self._loop.create_task(self._load(shard, partition))
+        return shard
+
     def _find(self, group_id: str) -> tuple[Shard, GroupState | None] | ErrorCode:
         if not group_id:
             return ErrorCode.INVALID_GROUP_ID
         if not self._partition_count:
             return ErrorCode.NOT_COORDINATOR
         shard = self._shards.get(partition_of(group_id, self._partition_count))
-        if shard is None or not shard.is_led:
+        if shard is None or not shard.partition.is_leader:
             return ErrorCode.NOT_COORDINATOR
+        if shard.is_outdated:
+            shard = self._begin(shard.partition)
         if not shard.is_loaded:
             return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
         return shard, shard.groups.get(group_id)

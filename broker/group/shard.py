@@ -115,34 +115,31 @@ class Shard:
     ) -> None:
         self.groups: dict[str, GroupState] = {}
         self.is_loaded = False
+        self.is_outdated = False
+        """Some append may be in the log or not, so only the log can tell what holds."""
         self.is_resigned = False
         """Another leader epoch of the partition has begun: nobody is answered here any more."""
         self.leader_epoch = partition.leader_epoch
         self.loading: asyncio.Task[None] | None = None
         self._end_offset = partition.log.log_end_offset
-        self._partition = partition
+        self.partition = partition
         self._replicas = replicas
         self._clock = clock
         self._new_group = new_group
         self._loop = loop
 
     @property
-    def is_led(self) -> bool:
-        """Whether this node leads the partition, as far as it can know."""
-        return self._partition.is_leader
-
-    @property
     def is_empty(self) -> bool:
         """Whether the log held nothing when it was led first."""
-        return self._partition.log.log_start_offset == self._end_offset
+        return self.partition.log.log_start_offset == self._end_offset
 
     async def load(self) -> None:
         """Read the partition, and be what it says; raises CorruptLog and StorageError."""
         await self._wait_for_high_watermark()
         newest: dict[bytes, bytes | None] = {}
-        offset = self._partition.log.log_start_offset
+        offset = self.partition.log.log_start_offset
         while offset < self._end_offset:
-            part = self._partition.read(offset, READ_BYTES, True)
+            part = self.partition.read(offset, READ_BYTES, True)
             if part is None:
                 break
             for batch in iterate_batches(part.read()):
@@ -170,11 +167,16 @@ class Shard:
         """
         now_ms = self._clock.now_ms()
         batch = build_batch([Record(0, now_ms, key, value) for key, value in entries])
-        appended = self._replicas.append(self._partition, memoryview(batch), now_ms)
-        wait = AppendWait(self._partition, appended, done)
+        appended = self._replicas.append(self.partition, memoryview(batch), now_ms)
+
+        def known(error: ErrorCode) -> None:
+            self.is_outdated |= error is ErrorCode.NOT_COORDINATOR
+            done(error)
+
+        wait = AppendWait(self.partition, appended, known)
         self._replicas.finish_after_write(wait, NO_DEADLINE_MS)
         if answer is not None:
-            wait = AppendWait(self._partition, appended, answer)
+            wait = AppendWait(self.partition, appended, answer)
             self._replicas.finish_after_write(wait, COMMIT_TIMEOUT_MS)
         # Within a readable event this comes after its end, and finds nothing to do.
         self._loop.call_soon(self._replicas.settle)
@@ -187,9 +189,9 @@ class Shard:
 
     async def _wait_for_high_watermark(self) -> None:
         over: asyncio.Future[None] = self._loop.create_future()
-        wait = HighWatermarkWait(self._partition, self._end_offset, over)
+        wait = HighWatermarkWait(self.partition, self._end_offset, over)
         if not wait.is_ready():
-            self._replicas.park(wait, [self._partition], NO_DEADLINE_MS)
+            self._replicas.park(wait, [self.partition], NO_DEADLINE_MS)
             await over
 
     def _replay(self, key: bytes, value: bytes | None) -> None:
@@ -206,7 +208,7 @@ class Shard:
                 case None:
                     pass
         except ProtocolError as error:
-            log.error("%s holds a record that cannot be read: %s", self._partition, error)
+            log.error("%s holds a record that cannot be read: %s", self.partition, error)
 
     def _replay_group(self, group_id: str, value: bytes) -> None:
         saved, since_ms = records.decode_group(value)

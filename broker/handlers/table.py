@@ -44,10 +44,15 @@ SERVED_VERSIONS: dict[int, tuple[int, int]] = {
     35: (1, 5),  # DescribeLogDirs
     37: (0, 3),  # CreatePartitions
     42: (0, 2),  # DeleteGroups
+    43: (0, 2),  # ElectLeaders
     44: (0, 1),  # IncrementalAlterConfigs
+    45: (0, 1),  # AlterPartitionReassignments
+    46: (0, 0),  # ListPartitionReassignments
     47: (0, 0),  # OffsetDelete
+    55: (0, 2),  # DescribeQuorum
     60: (0, 2),  # DescribeCluster
     61: (0, 0),  # DescribeProducers
+    64: (0, 0),  # UnregisterBroker
     74: (0, 1),  # ListConfigResources
     75: (0, 0),  # DescribeTopicPartitions
 }
@@ -58,7 +63,12 @@ FORWARDED = frozenset(
         20,  # DeleteTopics
         33,  # AlterConfigs
         37,  # CreatePartitions
+        43,  # ElectLeaders
         44,  # IncrementalAlterConfigs
+        45,  # AlterPartitionReassignments
+        46,  # ListPartitionReassignments
+        55,  # DescribeQuorum
+        64,  # UnregisterBroker
     }
 )
 """What only the active controller can answer; other brokers hand it on (see forwarding.py)."""

@@ -34,7 +34,7 @@ class TopicPartitions:
 class ElectLeadersRequest:
     """Elect leaders for these partitions; null for all that there are."""
 
-    election_type: int = field(INT8, "1+", default=ElectionType.PREFERRED)
+    election_type: int = field(INT8, "1+", default=int(ElectionType.PREFERRED))
     topic_partitions: list[TopicPartitions] | None = field(array(TopicPartitions), nullable="0+")
     timeout_ms: int = field(INT32, default=60_000)
 

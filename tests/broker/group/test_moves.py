@@ -1,10 +1,9 @@
-"""Groups move with the leadership of their partition: nothing that was acknowledged is forgotten."""
+"""Groups move with the leadership of their partition, and keep what was acknowledged."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
 from minikafka.broker.group.coordinator import GroupCoordinator
@@ -232,6 +231,21 @@ def commit_as(node: ServedNode, member: RawMember, offset: int) -> list[ErrorCod
     commits = [("orders", 0, CommittedOffset(offset, -1, "", 0))]
     groups_of(node).commit(GROUP, identity, commits, answers.append)
     return answers
+
+
+async def test_who_was_out_of_the_controllers_reach_reads_the_log_before_it_answers_again(
+    node: ServedNode, member: RawMember
+) -> None:
+    del member
+    change(node, OFFSETS_TOPIC, INDEX, replicas=[1, OTHER], isr=[1, OTHER])
+    answers = commit(node, 7)
+    await until(lambda: offsets_partition(node).log.flushed_offset == 1)
+    node.node._replicas.suspend(True)
+    assert (answers, offset_of(node)) == ([NOT_COORDINATOR], NOT_COORDINATOR)
+    node.node._replicas.suspend(False)
+    assert offset_of(node) == LOADING
+    replicate(node)
+    await until(lambda: offset_of(node) == 7)
 
 
 async def test_a_change_within_the_leader_epoch_changes_nothing_for_groups(

@@ -15,11 +15,19 @@ from minikafka.protocol.api.alter_configs import (
     AlterConfigsRequest,
     AlterConfigsResource,
 )
+from minikafka.protocol.api.alter_partition_reassignments import (
+    AlterPartitionReassignmentsRequest,
+    ReassignablePartition,
+    ReassignableTopic,
+)
 from minikafka.protocol.api.create_partitions import CreatePartitionsRequest, CreatePartitionsTopic
 from minikafka.protocol.api.create_topics import CreateTopicsRequest, CreateTopicsRequestTopic
 from minikafka.protocol.api.delete_topics import DeleteTopicsRequest, DeleteTopicsRequestTopic
 from minikafka.protocol.api.describe_configs import ConfigResourceType
+from minikafka.protocol.api.elect_leaders import ElectLeadersRequest, TopicPartitions
+from minikafka.protocol.api.list_partition_reassignments import ListPartitionReassignmentsRequest
 from minikafka.protocol.api.metadata import MetadataRequest
+from minikafka.protocol.api.unregister_broker import UnregisterBrokerRequest
 from minikafka.protocol.codec import encode
 from minikafka.protocol.control import Forward, Refused
 from minikafka.protocol.errors import ErrorCode
@@ -119,6 +127,26 @@ async def test_while_nobody_leads_each_part_is_refused_and_can_be_tried_again(
     altered = (await node.call(AlterConfigsRequest(resources=[resource]))).responses
     answers = [*created, *deleted, *grown, *altered]
     assert [each.error_code for each in answers] == [ErrorCode.NOT_CONTROLLER] * 6
+
+
+async def test_while_nobody_leads_nothing_is_said_of_replicas(
+    node: ServedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwarding, "FORWARD_TIMEOUT_S", 0.0)
+    follow(node, None)
+    named = [TopicPartitions(topic="orders", partitions=[0])]
+    moved = ReassignableTopic(
+        name="orders", partitions=[ReassignablePartition(partition_index=0, replicas=[2])]
+    )
+    elected = await node.call(ElectLeadersRequest(topic_partitions=named))
+    answers = [
+        elected,
+        elected.replica_election_results[0].partition_result[0],
+        await node.call(AlterPartitionReassignmentsRequest(topics=[moved])),
+        await node.call(ListPartitionReassignmentsRequest(topics=None)),
+        await node.call(UnregisterBrokerRequest(broker_id=2)),
+    ]
+    assert [each.error_code for each in answers] == [ErrorCode.NOT_CONTROLLER] * 5
 
 
 async def test_what_does_not_concern_the_controller_is_not_forwarded(

@@ -3,8 +3,8 @@
 import pytest
 
 from minikafka.protocol.api.delete_records import (
-    DeleteRecordsRequestPartition,
     DeleteRecordsRequest,
+    DeleteRecordsRequestPartition,
     DeleteRecordsRequestTopic,
 )
 from minikafka.protocol.api.describe_producers import DescribeProducersRequest, TopicRequest
