@@ -1,13 +1,17 @@
 """What of the cluster lives on this node: its partitions, as the image has them, and its groups.
 
-    at the start             every partition of the image is opened
-    a record is committed    partitions are opened, given another leader epoch or other options, or
-                             removed
+    at the start             every partition of the image that names this node is opened
+    a record is committed    partitions are opened, lead or follow, get other options, or are
+                             removed: with their topic, or because they have moved elsewhere
     with each checkpoint     those are tried again for which there was no room
 
-A partition that is damaged is not served, and nothing in it is changed; the others are. One that
-only finds no room is tried again. The coordinator of groups is made, and its code read, when the
-first partition of `__consumer_offsets` is opened, or somebody asks for a group.
+A partition that is damaged is not served, and nothing in it is changed; the others are. Where
+others have it as well it is set aside and fetched anew, but not before the controller has taken it
+out of those who may be elected (`has_damage`: register as a broker that has lost something), or it
+would be elected for records that it lacks. One that only finds no room is tried again.
+
+The coordinator of groups is made, and its code read, when this node leads the first partition of
+`__consumer_offsets`, or somebody asks for a group.
 """
 
 import logging
@@ -31,8 +35,6 @@ from .replica.store import PartitionIdentity, PartitionStore
 if TYPE_CHECKING:
     from .group.coordinator import GroupCoordinator
     from .replica.fetcher import ReplicaFetcher
-
-STILL_COUNTED_ON = "it was damaged, and is still counted on: it may lead, or be in sync"
 
 log = logging.getLogger("minikafka.hosting")
 
@@ -135,7 +137,8 @@ class Hosting:
         if self._node_id not in image.replicas:
             self._let_go(topic, image.index)
         elif partition is not None:
-            self._take_role(topic, partition, image)
+            self._set_role(partition, image)
+            self._tell_role(topic, partition)
         else:
             self._serve(topic, image, self._live.of_topic(topic))
 
@@ -159,14 +162,13 @@ class Hosting:
         """Open and serve it, or say why not."""
         identity = PartitionIdentity(topic.name, topic.topic_id, image.index)
         try:
-            self._begin_anew_if_damaged(identity, image)
-            opened = self._store.open(identity, config)
-            self._replicas.add(opened)
-            self._take_role(topic, opened, image)
+            if self._is_damaged(identity.log_name) and not self._begin_anew(identity, image):
+                return
+            opened = self._open(identity, image, config)
+            self._set_role(opened, image)
         except StorageFailed:
             raise
         except (CorruptLog, CorruptCheckpoint) as error:
-            self.has_damage |= len(image.replicas) > 1
             directory = self._store.directory(identity.log_name)
             remedy = f"stop the node, then look with `minikafka log repair --dry-run {directory}`"
             self._do_not_serve(identity, ErrorCode.CORRUPT_MESSAGE, f"{error}; {remedy}")
@@ -174,23 +176,46 @@ class Hosting:
             self._do_not_serve(
                 identity, ErrorCode.KAFKA_STORAGE_ERROR, f"{error}; tried again soon"
             )
+        else:
+            self._replicas.add(opened)
+            self._tell_role(topic, opened)
 
-    def _begin_anew_if_damaged(self, identity: PartitionIdentity, image: PartitionImage) -> None:
-        """Set a damaged replica aside once nobody counts on it, to be fetched from the leader."""
-        unserved = self._replicas.unserved.get(identity.log_name)
-        if unserved is None or unserved.error_code != ErrorCode.CORRUPT_MESSAGE:
-            return
-        if self._node_id in (image.leader, *image.isr, *image.elr) or image.leader == NOBODY:
-            raise CorruptLog(self._store.directory(identity.log_name), 0, STILL_COUNTED_ON)
+    def _open(
+        self, identity: PartitionIdentity, image: PartitionImage, config: TopicConfig
+    ) -> Partition:
+        """Open it, or begin anew where it is damaged and nobody counts on it."""
+        try:
+            return self._store.open(identity, config)
+        except (CorruptLog, CorruptCheckpoint):
+            self.has_damage |= len(image.replicas) > 1
+            if not self._begin_anew(identity, image):
+                raise
+            return self._store.open(identity, config)
+
+    def _begin_anew(self, identity: PartitionIdentity, image: PartitionImage) -> bool:
+        """Set a damaged replica aside, to be fetched from its leader; False while it counts.
+
+        Who may be elected is said to have all that is acknowledged: that must be untrue first.
+        """
+        if image.leader == NOBODY or self._node_id in (image.leader, *image.isr, *image.elr):
+            return False
         aside = self._store.set_damaged_aside(identity.log_name)
-        log.error("%s is damaged; kept as %s, and fetched anew", identity.log_name, aside)
+        log.error("a damaged replica is kept as %s, and fetched anew from its leader", aside)
+        return True
 
-    def _take_role(self, topic: TopicImage, partition: Partition, image: PartitionImage) -> None:
+    def _is_damaged(self, name: LogName) -> bool:
+        unserved = self._replicas.unserved.get(name)
+        return unserved is not None and unserved.error_code is ErrorCode.CORRUPT_MESSAGE
+
+    def _set_role(self, partition: Partition, image: PartitionImage) -> None:
         """Lead or follow, as the controller has decided."""
         if image.leader == self._node_id:
             partition.lead(image, self._image.brokers, self._replicas.now_ms())
         else:
             partition.follow(image)
+
+    def _tell_role(self, topic: TopicImage, partition: Partition) -> None:
+        """Let everybody know whom a partition's role concerns."""
         self._replicas.changed_role(partition)
         if self.fetcher is not None:
             self.fetcher.assign(partition)
@@ -198,7 +223,7 @@ class Hosting:
             if partition.is_led_here:
                 self.start_groups().lead(partition, len(topic.partitions))
             elif self.groups is not None:
-                self.groups.resign_partition(image.index)
+                self.groups.resign_partition(partition.index)
 
     def _do_not_serve(self, identity: PartitionIdentity, code: ErrorCode, reason: str) -> None:
         message = f"partition {directory_name(identity.log_name)} is not served: {reason}"

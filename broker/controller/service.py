@@ -29,6 +29,7 @@ from ..log.recovery import Confirmed
 from ..log.scan import CorruptLog
 from .decide import METADATA_TOPIC, Decision
 from .image import Image, Record, UnknownRecord
+from .quorum_report import QuorumReport, ReplicaProgress
 
 METADATA_LOG = (METADATA_TOPIC, 0)
 METADATA_DIRECTORY = directory_name(METADATA_LOG)
@@ -157,6 +158,12 @@ class Controller:
         if self._working is None:
             self._working = asyncio.get_running_loop().create_task(self._work())
         return await answer
+
+    def quorum_state(self) -> QuorumReport | None:
+        """How far each node of the quorum is; None where this node does not lead it."""
+        now_ms = self._clock.now_ms()
+        own = ReplicaProgress(self.leader_id, "", self.end_offset, now_ms, now_ms)
+        return QuorumReport(self.leader_id, self.epoch, self.committed_offset, (own,))
 
     async def close(self) -> None:
         """Finish the commands at hand and close the log."""

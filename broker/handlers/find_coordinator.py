@@ -21,7 +21,7 @@ from ..controller.decide import OFFSETS_TOPIC
 from ..group.placement import partition_of
 from .context import Context, Exchange
 from .endpoints import alive_endpoint
-from .topic_creation import ensure_offsets_topic
+from .topic_creation import create_offsets_topic
 
 FIRST_VERSION_WITH_KEYS = 4
 NO_TRANSACTIONS = "this broker has no transactions"
@@ -40,7 +40,7 @@ def handle(
 async def _create_and_answer(
     exchange: Exchange, request: FindCoordinatorRequest, context: Context
 ) -> FindCoordinatorResponse:
-    await ensure_offsets_topic(context)
+    await create_offsets_topic(context)
     return _answer(exchange, request, context)
 
 

@@ -15,6 +15,7 @@ shape of its own answer; clients ask again.
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from struct import error as struct_error
 from typing import Any, cast
@@ -84,11 +85,9 @@ async def _handled(api_key: int, exchange: Exchange, request: Any, context: Cont
 
 
 async def _received(api_key: int, version: int, answer: Forwarded, context: Context) -> Any:
-    try:
-        async with asyncio.timeout(FORWARD_TIMEOUT_S):
-            await context.controller.wait_until_applied(answer.offset)
-    except TimeoutError:
-        pass  # It has happened: the client may know before this broker does.
+    with suppress(TimeoutError):  # It has happened: the client may know before this broker does.
+        applied = context.controller.wait_until_applied(answer.offset)
+        await asyncio.wait_for(applied, FORWARD_TIMEOUT_S)
     response = cast(type[Any], response_class(api_key))
     return decode(response, memoryview(answer.response), version)[0]
 

@@ -49,6 +49,7 @@ SERVED_VERSIONS: dict[int, tuple[int, int]] = {
     45: (0, 1),  # AlterPartitionReassignments
     46: (0, 0),  # ListPartitionReassignments
     47: (0, 0),  # OffsetDelete
+    55: (0, 2),  # DescribeQuorum
     60: (0, 2),  # DescribeCluster
     61: (0, 0),  # DescribeProducers
     64: (0, 0),  # UnregisterBroker
@@ -66,6 +67,7 @@ FORWARDED = frozenset(
         44,  # IncrementalAlterConfigs
         45,  # AlterPartitionReassignments
         46,  # ListPartitionReassignments
+        55,  # DescribeQuorum
         64,  # UnregisterBroker
     }
 )

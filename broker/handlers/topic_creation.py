@@ -1,50 +1,41 @@
-"""Topics that come into being because somebody asks for them, by the active controller's hand."""
+"""Topics that come into being because somebody asks for them: the active controller creates them.
 
+Where that cannot be done yet, for nobody leads or there are too few brokers, nothing happens: the
+client is told that what it asks for is not available, and asks again.
+"""
+
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 from ...protocol.control import AutoCreateTopics, CreateOffsetsTopic, Done
-from ...protocol.errors import ErrorCode
-from ..controller.decide import NewTopic, create_offsets_topic, create_topic
 from ..controller.service import ControllerUnavailable
 from .context import Context, Exchange
 
-ASK_TIMEOUT_MS = 5_000
+TIMEOUT_MS = 5_000
 
 
-async def ensure_offsets_topic(context: Context) -> bool:
-    """Have `__consumer_offsets` created; False if that cannot be done yet."""
-    controller = context.controller
-    if not controller.is_active:
-        return await _ask(CreateOffsetsTopic(), context)
-    decision = await controller.submit(
-        lambda image: create_offsets_topic(image, context.config, controller.random)
-    )
-    return decision.error_code in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS)
+async def create_offsets_topic(context: Context) -> None:
+    """Have `__consumer_offsets` created."""
+    await _ask(CreateOffsetsTopic(), context)
 
 
 async def auto_create(names: Sequence[str], exchange: Exchange, context: Context) -> None:
-    """Create topics that a client asks for, as far as that can be done and it still waits."""
-    controller = context.controller
-    if not controller.is_active:
-        await _ask(AutoCreateTopics(tuple(names)), context)
-        return
+    """Have these topics created, one by one while the client still waits."""
     for name in names:
         if exchange.is_lost:
             break
-        new = NewTopic(name)
-        await controller.submit(
-            lambda image, new=new: create_topic(image, context.config, new, controller.random)
-        )
+        await _ask(AutoCreateTopics((name,)), context)
 
 
-async def _ask(question: AutoCreateTopics | CreateOffsetsTopic, context: Context) -> bool:
-    """Whether the active controller has done it, and this broker has applied it."""
+async def _ask(question: Any, context: Context) -> None:
+    """Ask, and return when this broker knows of what was done."""
     controller = context.controller
     try:
-        answer = await controller.ask(question, ASK_TIMEOUT_MS)
+        answer = await controller.ask(question, TIMEOUT_MS)
     except ControllerUnavailable:
-        return False
-    if not isinstance(answer, Done):
-        return False
-    await controller.wait_until_applied(answer.offset)
-    return True
+        return
+    if isinstance(answer, Done):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(controller.wait_until_applied(answer.offset), TIMEOUT_MS / 1000)

@@ -8,26 +8,18 @@ leader keeps the request until there is something, `replica.fetch.wait.max.ms` a
 to follow does not wait for that: the request under way is dropped, with its connection, which costs
 less than it would save.
 
-    the answer              what follows
-    records                 appended as they are; the high watermark is the leader's
-    a diverging epoch       our log is cut, and no high watermark believed (KAFKA-14704)
-    OFFSET_OUT_OF_RANGE     begun anew, if the leader's log starts beyond our end
-    anything else           that partition waits for `replica.fetch.backoff.ms`: mostly one of us
-                            does not know yet who leads
-
-An answer counts only for a partition that is still where it was when it was asked for: the same
-leader epoch, the same end. Left out: fetch sessions (KIP-227), so each request names everything.
+What is asked and what is done with the answers is in `follower_fetch`. Left out: fetch sessions
+(KIP-227), so each request names every partition.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ...protocol.api.fetch import (
     FetchRequest,
-    FetchRequestPartition,
     FetchRequestTopic,
     FetchResponse,
     FetchResponsePartition,
@@ -37,6 +29,7 @@ from ...protocol.errors import ErrorCode, KafkaError, error_class
 from ...transport.connection import Connection
 from ..clock import WallClock
 from ..log.files import StorageError, StorageFailed
+from .follower_fetch import Asked, take
 from .following import ReplicaHalted, UnsoundBatch
 from .manager import ReplicaManager
 from .partition import NOBODY, Partition
@@ -47,8 +40,6 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_MS = 5_000
 ANSWER_TIMEOUT_MS = 30_000
 """Beyond the time that the leader may wait: Kafka's replica.socket.timeout.ms."""
-NO_DIVERGENCE = -1
-OUT_OF_RANGE = int(ErrorCode.OFFSET_OUT_OF_RANGE)
 
 BrokerNotAvailable = error_class(ErrorCode.BROKER_NOT_AVAILABLE)
 
@@ -64,14 +55,6 @@ class FetchOptions:
     max_bytes: int = 1 << 20
     response_max_bytes: int = 10 << 20
     backoff_ms: int = 100
-
-
-class Asked(NamedTuple):
-    """What a partition was when it was asked for."""
-
-    partition: Partition
-    leader_epoch: int
-    offset: int
 
 
 class ReplicaFetcher:
@@ -210,7 +193,7 @@ class LeaderFetcher:
         for topic in response.responses:
             for answer in topic.partitions:
                 found = by_name.get((topic.topic_id, answer.partition_index))
-                if found is not None and self._is_current(found):
+                if found is not None and found.is_current and found.partition in self.partitions:
                     self._take(found.partition, answer)
 
     async def _connect(self) -> Connection:
@@ -233,33 +216,22 @@ class LeaderFetcher:
             self._connection = None
 
     def _asked(self, now_s: float) -> list[Asked]:
-        """The partitions that can be asked for: not in a pause, and all that they have flushed."""
+        """The partitions that can be asked for: in no pause, and flushed."""
         return [
-            Asked(partition, partition.leader_epoch, partition.log.written_offset)
+            asked
             for partition, not_before_s in self.partitions.items()
-            if not_before_s <= now_s
-            and partition.log.flushed_offset == partition.log.written_offset
+            if not_before_s <= now_s and (asked := Asked.now(partition)) is not None
         ]
 
     def _request(self, asked: list[Asked]) -> FetchRequest:
         options = self._owner.options
         topics: dict[bytes, FetchRequestTopic] = {}
-        for partition, leader_epoch, offset in asked:
-            topic = topics.get(partition.topic_id)
+        for each in asked:
+            topic_id = each.partition.topic_id
+            topic = topics.get(topic_id)
             if topic is None:
-                topic = topics[partition.topic_id] = FetchRequestTopic(
-                    topic_id=partition.topic_id, partitions=[]
-                )
-            topic.partitions.append(
-                FetchRequestPartition(
-                    partition=partition.index,
-                    current_leader_epoch=leader_epoch,
-                    fetch_offset=offset,
-                    last_fetched_epoch=partition.epochs.latest,
-                    log_start_offset=partition.log.log_start_offset,
-                    partition_max_bytes=options.max_bytes,
-                )
-            )
+                topic = topics[topic_id] = FetchRequestTopic(topic_id=topic_id, partitions=[])
+            topic.partitions.append(each.request(options.max_bytes))
         # Who is in a pause is asked for when it is over, not when others have something.
         has_pauses = len(asked) < len(self.partitions)
         return FetchRequest(
@@ -272,40 +244,17 @@ class LeaderFetcher:
             topics=list(topics.values()),
         )
 
-    def _is_current(self, asked: Asked) -> bool:
-        partition = asked.partition
-        return (
-            partition in self.partitions
-            and partition.leader_epoch == asked.leader_epoch
-            and partition.log.log_end_offset == asked.offset
-        )
-
     def _take(self, partition: Partition, answer: FetchResponsePartition) -> None:
-        """Do what one answer asks for."""
-        diverging, error_code = answer.diverging_epoch, answer.error_code
-        is_outrun = answer.log_start_offset > partition.log.log_end_offset
+        owner = self._owner
         try:
-            if error_code == OUT_OF_RANGE and is_outrun:
-                log.warning("%s begins anew at offset %d", partition, answer.log_start_offset)
-                partition.restart_at(answer.log_start_offset)
-            elif error_code:
-                self._pause(partition)
-            elif diverging.epoch != NO_DIVERGENCE:
-                partition.truncate_to_diverging(diverging.epoch, diverging.end_offset)
-            elif not partition.append_as_follower(
-                memoryview(answer.records or b""),
-                answer.high_watermark,
-                answer.log_start_offset,
-                self._owner.clock.now_ms(),
-            ):
-                self._pause(partition)
+            goes_on = take(partition, answer, owner.clock.now_ms())
         except UnsoundBatch as error:
             log.error("what broker %d has sent is not taken: %s", self._leader_id, error)
-            self._pause(partition)
+            goes_on = False
         except ReplicaHalted as error:
-            self._owner.forget(partition)
-            self._owner.replicas.halt(partition, str(error))
-
-    def _pause(self, partition: Partition) -> None:
-        pause_s = self._owner.options.backoff_ms / 1000
-        self.partitions[partition] = self._owner.loop.time() + pause_s
+            owner.forget(partition)
+            owner.replicas.halt(partition, str(error))
+            return
+        if not goes_on:
+            pause_s = owner.options.backoff_ms / 1000
+            self.partitions[partition] = owner.loop.time() + pause_s

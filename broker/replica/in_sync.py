@@ -218,7 +218,7 @@ class InSync:
 
     def answered(self, proposal: IsrProposal, answer: IsrAnswer) -> bool:
         """Take in the controller's answer to `proposal`; True when it has to be asked again."""
-        if proposal != self.proposal or answer.error in _OUTDATED:
+        if proposal is not self.proposal or answer.error in _OUTDATED:
             return False
         if answer.error in _REFUSED:
             self.proposal = None

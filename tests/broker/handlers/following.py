@@ -42,11 +42,16 @@ class Link:
         if self.leader is None or self.lost:
             self.lost -= 1
             raise ControllerUnavailable
-        assert isinstance(question, Forward)
-        return await answer_forwarded(question, self.leader.node._server.context)
+        context = self.leader.node._server.context
+        if isinstance(question, Forward):
+            return await answer_forwarded(question, context)
+        return await context.controller.ask(question, timeout_ms)
 
     async def wait_until_applied(self, offset: int) -> None:
         self.awaited.append(offset)
+
+    def quorum_state(self) -> None:
+        return None
 
     async def submit(self, command: Callable[[Image], Decision]) -> Decision:
         del command

@@ -12,6 +12,7 @@ from minikafka.protocol.api.metadata import MetadataRequest, MetadataRequestTopi
 from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import ServedNode, batch_of, serving, until
+from .following import follow
 from .other_brokers import OTHER, OTHER_ADDRESS, change, register
 
 NOT_REQUESTED = -(2**31)
@@ -269,3 +270,20 @@ async def test_a_partition_tells_who_leads_it_and_who_is_offline(node: ServedNod
         (absent, -1, 1, [3], [3]),
         (absent, -1, 1, [3], [3]),
     ]
+
+
+async def test_a_topic_that_cannot_be_created_yet_has_no_leader(node: ServedNode) -> None:
+    link = follow(node, None)
+    (topic,) = (await node.call(asking("orders"), 12)).topics
+    assert (topic.name, topic.error_code) == ("orders", ErrorCode.LEADER_NOT_AVAILABLE)
+    assert [each.names for each in link.questions] == [("orders",)]
+
+
+async def test_a_topic_is_created_by_the_active_controller(
+    node: ServedNode, tmp_path: Path
+) -> None:
+    async with serving(tmp_path / "leader") as leader:
+        link = follow(node, leader)
+        await node.call(asking("orders"), 12)
+        assert list(leader.node._controller.image.topics) == ["orders"]
+        assert link.awaited == [leader.node._controller.committed_offset]
