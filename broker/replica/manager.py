@@ -62,7 +62,8 @@ class ReplicaManager:
         self._dirty: dict[Partition, None] = {}
         self._flushing: asyncio.Task[None] | None = None
         self._waiting_for_room: list[Callable[[], None]] = []
-        self._is_suspended = False
+        self.is_suspended = False
+        """Whether nothing is led here, since no controller answers."""
         self.is_full = False
         """Whether some partition has so much unflushed that appends must wait."""
 
@@ -82,7 +83,7 @@ class ReplicaManager:
     def add(self, partition: Partition) -> None:
         """Serve this partition from now on."""
         self.partitions[partition.log_name] = partition
-        partition.suspend(self._is_suspended)
+        partition.suspend(self.is_suspended)
         self.unserved.pop(partition.log_name, None)
 
     def remove(self, topic: str, index: int) -> Partition | None:
@@ -149,7 +150,7 @@ class ReplicaManager:
         for partition in list(self.partitions.values()):
             partition.suspend(is_suspended)
             self.changed_role(partition)
-        self._is_suspended = is_suspended
+        self.is_suspended = is_suspended
 
     def append(
         self, partition: Partition, batch: memoryview, now_ms: int, acks: int = ALL_ACKS
