@@ -7,7 +7,8 @@
     links         everything goes, late and slowly; connections break again and again
 
 No bit is flipped, though the network could: TCP has checksums, and neither Kafka's protocol nor the
-control plane guards more than record batches. Between the halves of a fault, HOLD_S pass under load, so that the cluster has to get along with it.
+control plane guards more than record batches. Between the halves of a fault, HOLD_S pass under
+load, so that the cluster has to get along with it.
 """
 
 import itertools
@@ -133,7 +134,7 @@ def slow_links(world: World) -> None:
 
 
 def break_links(world: World) -> None:
-    """Connections break in the middle of a frame, or are heard and answered no more, every second."""
+    """Connections break in the middle of a frame, or are half closed, every second."""
     for number in range(int(HOLD_S)):
         for source, destination in _pairs(world):
             if number % 2:
