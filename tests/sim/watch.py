@@ -5,6 +5,8 @@ what any node has ever had below a high watermark: it is read then, and compared
 
     whole        a leader of the newest epoch holds everything that is committed            I1
     in sync      so does each running member of the ISR and the ELR                         I2
+    superset     the maximal ISR of a partition's leader holds the ISR and the ELR, unless its
+                 own ISR is too small to acknowledge anything                               I3
     same         what two nodes have below their high watermarks is the same, byte by byte  I4, I5
     kept         what is committed stays where it is, on each node that has it; a high
                  watermark never falls while a node lives                                   I6, I9
@@ -45,6 +47,8 @@ class Replica(NamedTuple):
     high_watermark: int
     is_leader: bool
     epoch: int
+    partition: Any = None
+    """None for the metadata log."""
 
 
 class Seen:
@@ -110,6 +114,7 @@ class Watch:
         if replica.high_watermark > seen.compared:
             self._compare(where, name, replica, seen)
             self._look_at_members(name)
+            self._look_at_maximal_isr(where, name, replica)
         seen.end_offset, seen.high_watermark = replica.end_offset, replica.high_watermark
 
     def _compare(self, where: str, name: Name, replica: Replica, seen: Seen) -> None:
@@ -159,19 +164,33 @@ class Watch:
                         f"ends at {replica.end_offset}; {committed} is committed"
                     )
 
+    def _look_at_maximal_isr(self, where: str, name: Name, replica: Replica) -> None:
+        """Who counts for the high watermark is at least everybody who may be elected."""
+        in_sync, image = getattr(replica.partition, "in_sync", None), self._image(name)
+        if in_sync is None or image is None or image.leader_epoch != replica.epoch:
+            return
+        least = in_sync.effective_min_isr(replica.partition.config.min_insync_replicas)
+        missing = {*image.isr, *getattr(image, "elr", ())} - set(in_sync.maximal_isr)
+        if missing and len(in_sync.isr) >= least:
+            self._say(f"superset: {where} moves its high watermark without {sorted(missing)}")
+
     def _members(self, name: Name) -> set[int]:
-        """The ISR and the ELR as the node knows them that has applied most."""
+        """The ISR and the ELR."""
+        image = self._image(name)
+        return set() if image is None else {*image.isr, *getattr(image, "elr", ())}
+
+    def _image(self, name: Name) -> Any:
+        """A partition as the node knows it that has applied most."""
         controllers = [
             machine.node._controller
             for machine in self._machines
             if machine.node is not None and hasattr(machine.node, "_controller")
         ]
         if not controllers:
-            return set()
+            return None
         newest = max(controllers, key=lambda each: each.committed_offset)
         topic = newest.image.topics.get(name[0])
-        image = topic.partitions.get(name[1]) if topic is not None else None
-        return set() if image is None else {*image.isr, *getattr(image, "elr", ())}
+        return topic.partitions.get(name[1]) if topic is not None else None
 
     def _say(self, sentence: str) -> None:
         if sentence not in self.violations:
@@ -199,6 +218,7 @@ def replicas_of(node: Any) -> Iterator[tuple[Name, Replica]]:
                     partition.high_watermark,
                     getattr(partition, "is_leader", True),
                     partition.leader_epoch,
+                    partition,
                 ),
             )
 
