@@ -20,6 +20,7 @@ from .loop import SimulatedLoop
 from .machine import EPOCH_MS
 from .process import Process
 from .setup import Setup
+from .watch import Watch
 
 TOPIC, GROUP = "orders", "billing"
 REQUEST_TIMEOUT_MS = 3000
@@ -44,6 +45,7 @@ class Client:
         bootstrap: str,
         setup: Setup,
         history: ClusterHistory,
+        watch: Watch,
         random: Random,
     ) -> None:
         self.host = host
@@ -55,6 +57,7 @@ class Client:
         self.loop = loop
         self.setup = setup
         self.history = history
+        self.watch = watch
         self.random = random
         self._bootstrap = bootstrap
 
@@ -96,6 +99,18 @@ class Client:
 
     async def _work(self) -> None:
         """Use one client object until the end, or an error."""
+
+    def note_poll(self, client: str, batches: Batches, *, is_member: bool) -> None:
+        """Write down what was handed out."""
+        if not batches:
+            return
+        for name, batch in batches.items():
+            self.watch.told(client, (name.topic, name.partition), batch[-1].offset)
+        records = {
+            name.partition: [(record.offset, record.value) for record in batch]
+            for name, batch in batches.items()
+        }
+        self.history.polls.append(Poll(client, is_member, self.loop.now_s, records))
 
     def is_done(self) -> bool:
         """Whether there is nothing more to wait for; raises what ended it."""
@@ -144,6 +159,8 @@ class SendingClient(Client):
             send.ended_s = self.loop.now_s
             if delivery.exception() is None:
                 send.outcome, send.offset = "ok", delivery.result().offset
+                if self.is_safe:
+                    self.watch.told(self.name, (TOPIC, send.partition), send.offset)
             # Else some attempt may have been carried out.
 
         return ended
@@ -175,7 +192,7 @@ class ReadingClient(Client):
         async with consumer:
             while not self.is_over:
                 batches = await consumer.getmany(POLL_MS, MAX_POLL_RECORDS)
-                note_poll(self.history, reader, batches, self.loop.now_s, is_member=False)
+                self.note_poll(reader, batches, is_member=False)
 
 
 class MemberClient(Client):
@@ -196,7 +213,7 @@ class MemberClient(Client):
         async with consumer:
             while True:
                 batches = await consumer.getmany(POLL_MS, MAX_POLL_RECORDS)
-                note_poll(self.history, self.name, batches, self.loop.now_s, is_member=True)
+                self.note_poll(self.name, batches, is_member=True)
                 if batches and (self.is_over or self.random.random() < 0.5):
                     await self._commit(consumer, batches)
                 elif self.is_over:
@@ -209,15 +226,3 @@ class MemberClient(Client):
         self.history.commits.append(commit)
         await consumer.commit(offsets)  # type: ignore[arg-type] # a mapping of such
         commit.ended_s, commit.outcome = self.loop.now_s, "ok"
-
-
-def note_poll(
-    history: ClusterHistory, client: str, batches: Batches, now_s: float, *, is_member: bool
-) -> None:
-    """Write down what was handed out."""
-    if batches:
-        records = {
-            name.partition: [(record.offset, record.value) for record in batch]
-            for name, batch in batches.items()
-        }
-        history.polls.append(Poll(client, is_member, now_s, records))

@@ -29,6 +29,10 @@ class NothingWillHappen(Exception):
     """Everybody waits, and no timer is set."""
 
 
+class NeverEnds(Exception):
+    """There were more turns than anything here needs."""
+
+
 class SimulatedLoop(asyncio.BaseEventLoop):
     """See the module."""
 
@@ -36,6 +40,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.now_s = 0.0
         self.turns = 0
+        self.max_turns = 1 << 62
         self.trace = Trace()
         self.processes: list[Process] = []
         self.network = Network(self, random)
@@ -105,6 +110,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 ran[process] = None
                 handle._run()
         self.turns += 1
+        if self.turns > self.max_turns:
+            raise NeverEnds(f"more than {self.max_turns} turns")
         self.now_s += TURN_S
         if ran and self.after_turn is not None:
             self.after_turn(list(ran))
@@ -149,6 +156,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             process.end()
         for task in self._orphans:
             task.cancel()
+        self.max_turns = 1 << 62
         with suppress(NothingWillHappen):
             self.run_until_complete(asyncio.sleep(0))
         self.close()

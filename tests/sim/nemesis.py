@@ -14,7 +14,7 @@ from .loop import SimulatedLoop
 from .machine import Machine
 from .setup import Setup
 
-MAX_CLOCK_JUMP_MS = 3_600_000
+MAX_CLOCK_JUMP_MS = 3_300_000
 PATIENCE_S = 15.0
 """Who was told to stop and has not by then is killed."""
 
@@ -43,9 +43,9 @@ class Nemesis:
         """Let things go wrong for so long; what has begun then goes on until `heal`."""
         end_s = self._loop.now_s + seconds
         while self._setup.faults and self._loop.now_s < end_s:
-            await asyncio.sleep(self._random.expovariate(0.7))
+            await asyncio.sleep(self._random.expovariate(1.2))
             if self._random.random() < 0.25:
-                await asyncio.sleep(2)
+                await asyncio.sleep(1.5)
                 continue
             name = self._random.choice(self._setup.faults)
             task = self._loop.create_task(self._faults[name]())

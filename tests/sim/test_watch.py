@@ -199,3 +199,12 @@ def test_a_leader_counts_fewer_than_may_be_elected(
     )
     leader.high_watermark = 3
     assert cluster.look() == said
+
+
+def test_a_client_is_told_of_what_is_not_committed(cluster: Cluster) -> None:
+    cluster.nodes[0].partition.high_watermark = 2
+    cluster.look()
+    cluster.watch.told("reader", NAME, 1)
+    assert cluster.look() == []
+    cluster.watch.told("reader", NAME, 2)
+    assert cluster.look() == ["early"]

@@ -10,6 +10,7 @@ what any node has ever had below a high watermark: it is read then, and compared
     same         what two nodes have below their high watermarks is the same, byte by byte  I4, I5
     kept         what is committed stays where it is, on each node that has it; a high
                  watermark never falls while a node lives                                   I6, I9
+    early        what a client was told or given is committed                               I7
     one leader   each epoch of a partition, and of the quorum, has one leader               I9
     metadata     of the metadata log all that is said of other logs holds too               I10
 
@@ -77,6 +78,12 @@ class Watch:
         """Up to where a log is known to be committed."""
         batches = self._committed.get(name)
         return batches[-1].next_offset if batches else 0
+
+    def told(self, client: str, name: Name, offset: int) -> None:
+        """A client was told that a record is at an offset, or was given it."""
+        committed = self.committed_offset(name)
+        if offset >= committed:
+            self._say(f"early: {client} has {name[0]}-{name[1]}@{offset}, {committed} is committed")
 
     def look(self, machine: Machine) -> None:
         """Look at a node that has done something."""

@@ -11,6 +11,7 @@ differ either: `python -m tests.sim` sees to that.
 
 import asyncio
 import gc
+import traceback
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -35,7 +36,7 @@ from .clients import (
 )
 from .cluster_check import check_history
 from .cluster_history import ClusterHistory, Replica
-from .loop import NothingWillHappen, SimulatedLoop
+from .loop import SimulatedLoop
 from .machine import Machine
 from .nemesis import Nemesis
 from .process import Process
@@ -47,6 +48,7 @@ START_S = 60.0
 LIVENESS_S = 60.0
 """In virtual time, all must be well so long after the last fault is healed."""
 LOOK_AGAIN_S = 0.25
+MAX_TURNS = 5_000_000
 
 
 class NotInTime(Exception):
@@ -77,6 +79,7 @@ class World:
         self.loop = SimulatedLoop(self._dice("loop"))
         self.history = ClusterHistory()
         self.violations: list[str] = []
+        self.loop.max_turns = MAX_TURNS
         network = self.loop.network
         network.delay_s, network.jitter_s = setup.delay_s, setup.jitter_s
         network.split = setup.split
@@ -95,8 +98,10 @@ class World:
         try:
             asyncio.set_event_loop(self.loop)
             self.loop.run_until_complete(self._main())
-        except (NotInTime, NothingWillHappen) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             self.violations.append(f"{type(error).__name__}: {error}")
+            if not isinstance(error, NotInTime):
+                self.violations.append(traceback.format_exc())
         finally:
             asyncio.set_event_loop(None)
             result = self._result()
@@ -165,6 +170,7 @@ class World:
                 self.bootstrap,
                 setup,
                 self.history,
+                self.watch,
                 self._dice(f"client {number}"),
             )
             for number, kind in enumerate(kinds, 1)
