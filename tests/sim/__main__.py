@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -32,11 +33,13 @@ def report(result: Result, seconds: float, *, is_long: bool) -> None:
     setup = result.setup
     print(
         f"seed {setup.seed}: {len(result.violations)} violations, {result.operations} operations "
-        f"({result.acknowledged} sends acknowledged), {result.faults} faults, "
+        f"({result.acknowledged} sends acknowledged), {result.faults.total()} faults, "
         f"{result.leader_changes} leaders, {result.turns} turns, {result.virtual_s:.0f} s in "
         f"{seconds:.1f} s, trace {result.trace_hash}",
         flush=True,
     )
+    for doubt in result.doubts:
+        print(f"  does not count: {doubt}")
     if result.violations or is_long:
         print(f"  {setup}")
         for line in result.recent:
@@ -72,8 +75,8 @@ def main() -> int:
     options = parser.parse_args()
     seeds = list(options.seed) + (stored_seeds() if options.stored else [])
     seeds += range(options.first, options.first + options.seeds)
-    started, found = time.perf_counter(), list[int]()
-    done = operations = 0
+    started = time.perf_counter()
+    results: list[Result] = []
     with ProcessPoolExecutor(options.jobs) as pool:
         waiting = [pool.submit(look_at, seed, options.nodes) for seed in seeds]
         for each in waiting:
@@ -82,13 +85,23 @@ def main() -> int:
                 continue
             result, seconds = each.result()
             report(result, seconds, is_long=bool(options.seed))
-            done += 1
-            operations += result.operations
-            if result.violations:
-                found.append(result.setup.seed)
-    seconds = time.perf_counter() - started
-    print(f"{done} seeds, {operations} operations, {seconds:.0f} s; found by: {found or 'none'}")
-    return 1 if found else 0
+            results.append(result)
+    sum_up(results, time.perf_counter() - started)
+    return 1 if any(result.violations for result in results) else 0
+
+
+def sum_up(results: list[Result], seconds: float) -> None:
+    """What all seeds together did."""
+    faults = sum((result.faults for result in results), Counter[str]())
+    found = [result.setup.seed for result in results if result.violations]
+    doubtful = [result.setup.seed for result in results if result.doubts]
+    operations = sum(result.operations for result in results)
+    leaders = sum(result.leader_changes for result in results)
+    print(f"faults: {', '.join(f'{name} {count}' for name, count in sorted(faults.items()))}")
+    print(
+        f"{len(results)} seeds, {operations} operations, {leaders} leaders, {seconds:.0f} s; "
+        f"do not count: {doubtful or 'none'}; found something: {found or 'none'}"
+    )
 
 
 if __name__ == "__main__":

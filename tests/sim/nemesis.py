@@ -1,12 +1,14 @@
 """What goes wrong in a cluster while it works: one fault after another, some of them at one time.
 
 Each is begun and, after a while that the dice decide, ended; some have no end of their own, and a
-node that is off is started again. A quarter of the time nothing happens.
+node that is off is started again. All have had their turn before one comes again. A quarter of the
+time nothing happens.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from math import inf
 from random import Random
 
 from .clients import Client
@@ -31,6 +33,8 @@ class Nemesis:
         random: Random,
     ) -> None:
         self.fired: Counter[str] = Counter()
+        self.first_s = inf
+        """When things began to go wrong."""
         self._loop = loop
         self._network = loop.network
         self._setup = setup
@@ -41,14 +45,17 @@ class Nemesis:
 
     async def run(self, seconds: float) -> None:
         """Let things go wrong for so long; what has begun then goes on until `heal`."""
+        self.first_s = self._loop.now_s
         end_s = self._loop.now_s + seconds
+        bag: list[str] = []
         while self._setup.faults and self._loop.now_s < end_s:
             await asyncio.sleep(self._random.expovariate(1.2))
             if self._random.random() < 0.25:
                 await asyncio.sleep(1.5)
                 continue
-            name = self._random.choice(self._setup.faults)
-            task = self._loop.create_task(self._faults[name]())
+            if not bag:
+                bag = self._random.sample(self._setup.faults, len(self._setup.faults))
+            task = self._loop.create_task(self._faults[bag.pop()]())
             self._running[task] = None
             task.add_done_callback(self._ended)
         await asyncio.sleep(max(end_s - self._loop.now_s, 0))

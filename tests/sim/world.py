@@ -12,6 +12,7 @@ differ either: `python -m tests.sim` sees to that.
 import asyncio
 import gc
 import traceback
+from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -61,11 +62,13 @@ class Result:
 
     setup: Setup
     violations: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    """Why it shows little although it found nothing."""
     trace_hash: str = ""
     recent: list[str] = field(default_factory=list)
     operations: int = 0
     acknowledged: int = 0
-    faults: int = 0
+    faults: Counter[str] = field(default_factory=Counter[str])
     leader_changes: int = 0
     turns: int = 0
     virtual_s: float = 0.0
@@ -114,15 +117,27 @@ class World:
         return Result(
             self.setup,
             [*self.watch.violations, *self.violations],
+            self._doubts(),
             loop.trace.hash,
             list(loop.trace.recent),
             history.operations,
             sum(send.outcome == "ok" for send in history.sends),
-            self.nemesis.fired.total(),
+            self.nemesis.fired,
             self.watch.leader_changes,
             loop.turns,
             loop.now_s,
         )
+
+    def _doubts(self) -> list[str]:
+        """A run counts only if the cluster worked before its faults, and they came about."""
+        doubts: list[str] = []
+        early = [each for each in self.history.sends if each.began_s < self.nemesis.first_s]
+        if sum(send.outcome == "ok" for send in early) < max(len(early) / 2, 1):
+            doubts.append("fewer than half of the first sends were acknowledged")
+        missing = [each for each in self.setup.faults if not self.nemesis.fired[each]]
+        if missing:
+            doubts.append(f"it never came to {' '.join(missing)}")
+        return doubts
 
     # Building
 
