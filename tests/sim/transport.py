@@ -2,10 +2,10 @@
 
     protocol ──write──> Transport ──send──> Pipe ──arrive──> Transport ──read──> protocol
 
-A pipe keeps order. Each write is a segment with a time of its own to arrive, never before the one
-ahead of it; segments that arrive while the reader is busy are read as one, and a segment may come
-in two pieces, of which the first may be a single byte. At the end there is END, for a close, or
-RESET. A sender that is far ahead is asked to pause, as asyncio does.
+A pipe keeps order. What is written in one instant is a segment, with a time of its own to arrive,
+never before the one ahead of it. Segments that arrive while the reader is busy are read as one, and
+a segment may come in two pieces, of which the first may be a single byte. At the end there is END,
+for a close, or RESET. A sender that is far ahead is asked to pause, as asyncio does.
 
 What the kernel does (arrivals, resets) belongs to no process; what the program does runs in its
 process's context, so that a paused one reads late and a dead one never.
@@ -48,14 +48,20 @@ class Pipe:
         self._to = to
         self._queue: deque[tuple[float, bytes | None]] = deque()
         self._last_s = 0.0
+        self._sent_s = -1.0
         self._timer: asyncio.TimerHandle | None = None
 
     def send(self, item: bytes | None) -> None:
         """Bytes, END or RESET."""
+        self.unread_bytes += len(item or b"")
         now_s = self._network.loop.now_s
+        if item and self._sent_s == now_s and self._queue and self._queue[-1][1]:
+            when_s, data = self._queue[-1]
+            self._queue[-1] = when_s, (data or b"") + item
+            return
+        self._sent_s = now_s
         self._last_s = max(self._last_s, now_s + self._link.draw_delay_s())
         self._queue.append((self._last_s, item))
-        self.unread_bytes += len(item or b"")
         self._arm()
 
     def cut_short(self) -> None:
