@@ -18,6 +18,7 @@ from minikafka.broker.node import Node
 
 from .crash import Way, crash
 from .disk import SimulatedDisk
+from .faults import ENOSPC, NO_FAULT, Fault
 from .files import SimulatedFiles
 from .loop import SimulatedLoop
 from .process import Process
@@ -61,6 +62,8 @@ class Machine:
         self._loop = loop
         self._random = random
         self._is_stopping = False
+        self._may_end = False
+        """Its disk is to fail: then a node ends by itself."""
 
     @property
     def is_on(self) -> bool:
@@ -82,6 +85,7 @@ class Machine:
             random=Random(self._random.random()),
         )
         self._is_stopping = False
+        self._may_end = self.disk.fault is not NO_FAULT
         self.process.create_task(self._live(self.node))
 
     async def _live(self, node: Node) -> None:
@@ -93,8 +97,7 @@ class Machine:
             if failure is not None:
                 raise failure
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the node
-            self._end(is_power_loss=False)
-            self.on_end(self, f"{type(error).__name__}: {error}")
+            self._ended_by_itself(f"{type(error).__name__}: {error}")
 
     def stop(self) -> None:
         """SIGTERM."""
@@ -109,7 +112,13 @@ class Machine:
                 await node.stop()
                 self._tell("has stopped")
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the node
-            self.on_end(self, f"while it stopped: {type(error).__name__}: {error}")
+            self._ended_by_itself(f"while it stopped: {type(error).__name__}: {error}")
+        self._end(is_power_loss=False)
+
+    def _ended_by_itself(self, reason: str) -> None:
+        self._tell(f"ends: {reason}")
+        if not self._may_end:
+            self.on_end(self, reason)
         self._end(is_power_loss=False)
 
     def kill(self) -> None:
@@ -136,6 +145,20 @@ class Machine:
         if self.process is not None and self.process.is_paused:
             self._tell("goes on")
             self.process.resume()
+
+    def fail_disk(self, kind: str, nth: int) -> None:
+        """One call to the disk fails, and the node must end."""
+        if self.is_on:
+            self._tell(f"the {kind} number {nth} from now fails")
+            self._may_end = True
+            self.disk.fault = Fault(kind, nth)
+
+    def fill_disk(self, *, is_full: bool) -> None:
+        """Let no write find room, or every write again."""
+        if is_full:
+            self._tell("the disk is full")
+            self._may_end = True
+        self.disk.fault = Fault("write", 1, ENOSPC, stays=True) if is_full else NO_FAULT
 
     def set_flush_s(self, flush_s: float) -> None:
         """Make the disk slow, or fast again."""

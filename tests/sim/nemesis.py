@@ -69,6 +69,7 @@ class Nemesis:
         for machine in self._machines:
             machine.clock.ahead_ms = 0
             machine.set_flush_s(0.001)
+            machine.fill_disk(is_full=False)
             machine.resume()
             self._slow(machine, 0.0)
             if not machine.is_on:
@@ -96,6 +97,8 @@ class Nemesis:
             "refuse": self._refuse,
             "slow-link": self._slow_link,
             "slow-disk": self._slow_disk,
+            "bad-disk": self._fail_disk,
+            "full-disk": self._fill_disk,
             "clock": self._jump,
             "client": self._kill_client,
         }
@@ -144,6 +147,21 @@ class Nemesis:
         machine.set_flush_s(self._random.choice((0.02, 0.2, 1.0)))
         await self._a_while(8)
         machine.set_flush_s(0.001)
+
+    async def _fail_disk(self) -> None:
+        machine = self._victim("bad-disk")
+        kind, nth = self._random.choice(("fsync", "fsync", "write")), self._random.randrange(1, 20)
+        machine.fail_disk(kind, nth)
+        await self._a_while(6)
+        machine.fill_disk(is_full=False)
+        await self._start_again(machine)
+
+    async def _fill_disk(self) -> None:
+        machine = self._victim("full-disk")
+        machine.fill_disk(is_full=True)
+        await self._a_while(6)
+        machine.fill_disk(is_full=False)
+        await self._start_again(machine)
 
     async def _jump(self) -> None:
         machine = self._victim("clock")

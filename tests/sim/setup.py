@@ -19,6 +19,8 @@ FAULTS = (
     "refuse",
     "slow-link",
     "slow-disk",
+    "bad-disk",
+    "full-disk",
     "clock",
     "client",
 )
@@ -82,7 +84,7 @@ def draw_setup(seed: int, nodes: int | None = None) -> Setup:
         unsafe_producers=random.choice((0, 0, 1)),
         readers=random.choice((1, 1, 2)),
         members=random.choice((0, 1, 2, 3)),
-        pace_s=random.choice((0.01, 0.05, 0.1)),
+        pace_s=random.choice((0.05, 0.1, 0.2)),
         value_bytes=random.choice((10, 40, 300)),
         faults=faults,
         delay_s=random.choice((0.0001, 0.0005, 0.005)),
