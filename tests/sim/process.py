@@ -13,6 +13,7 @@ is let go runs its `finally` blocks; `bury` does that in the end, when it has no
 """
 
 import asyncio
+import warnings
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, ContextVar
@@ -88,5 +89,6 @@ class Process:
         for task in self._tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined] # it is meant
-                with suppress(Exception):
+                with warnings.catch_warnings(), suppress(Exception):
+                    warnings.simplefilter("ignore")  # of coroutines that it was about to wait for
                     task.get_coro().close()  # type: ignore[union-attr] # tasks run coroutines

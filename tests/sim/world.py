@@ -345,7 +345,7 @@ class World:
         async with consumer:
             await consumer.seek_to_beginning()
             ends = await consumer.end_offsets(names)
-            while any(len(final[name.partition]) < end for name, end in ends.items()):
+            while any(_end_of(final[name.partition]) < end for name, end in ends.items()):
                 for name, records in (await consumer.getmany(500)).items():
                     final[name.partition] += [(each.offset, each.value) for each in records]
                 if self.loop.now_s > give_up_s:
@@ -364,6 +364,10 @@ class World:
                     self.history.replicas.append(
                         Replica(machine.config.node_id, index, partition.high_watermark, records)
                     )
+
+
+def _end_of(records: list[tuple[int, bytes]]) -> int:
+    return records[-1][0] + 1 if records else 0
 
 
 def node_host(node_id: int) -> str:
