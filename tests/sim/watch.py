@@ -58,6 +58,7 @@ class Seen:
     def __init__(self) -> None:
         self.end_offset = 0
         self.high_watermark = 0
+        self.led_epoch = -1
         self.compared = 0
         """Up to where its content was compared with what is committed."""
 
@@ -95,7 +96,8 @@ class Watch:
             seen = self._seen.get(life)
             if seen is None:
                 seen = self._seen[life] = Seen()
-            if replica.is_leader:
+            if replica.is_leader and seen.led_epoch != replica.epoch:
+                seen.led_epoch = replica.epoch
                 self._look_at_leader(machine, name, replica)
             is_same = (replica.end_offset, replica.high_watermark) == (
                 seen.end_offset,
@@ -142,21 +144,20 @@ class Watch:
     def _look_at_leader(self, machine: Machine, name: Name, replica: Replica) -> None:
         node_id = machine.config.node_id
         key = name, replica.epoch
-        known = self._leaders.get(key)
-        if known is None:
+        if key not in self._leaders:
             self._leaders[key] = node_id
             self.leader_changes += 1
-            newest = max(epoch for each, epoch in self._leaders if each == name)
-            committed = self.committed_offset(name)
-            if replica.epoch == newest and replica.end_offset < committed:
-                self._say(
-                    f"whole: {machine.name} leads {name[0]}-{name[1]} in epoch {replica.epoch} and "
-                    f"ends at {replica.end_offset}; {committed} is committed"
-                )
-        elif known != node_id:
+        elif self._leaders[key] != node_id:
             self._say(
-                f"one leader: nodes {known} and {node_id} lead {name[0]}-{name[1]} in epoch "
-                f"{replica.epoch}"
+                f"one leader: nodes {self._leaders[key]} and {node_id} lead {name[0]}-{name[1]} "
+                f"in epoch {replica.epoch}"
+            )
+        newest = max(epoch for each, epoch in self._leaders if each == name)
+        committed = self.committed_offset(name)
+        if replica.epoch == newest and replica.end_offset < committed:
+            self._say(
+                f"whole: {machine.name} leads {name[0]}-{name[1]} in epoch {replica.epoch} and "
+                f"ends at {replica.end_offset}; {committed} is committed"
             )
 
     def _look_at_members(self, name: Name) -> None:
