@@ -11,6 +11,7 @@ leaves is another disk, so that nothing a dead node still holds can touch it.
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 from minikafka.broker.clock import WallClock
 from minikafka.broker.config import BrokerConfig
@@ -42,8 +43,14 @@ class Machine:
     """See the module."""
 
     def __init__(
-        self, loop: SimulatedLoop, host: str, config: BrokerConfig, random: Random
+        self,
+        loop: SimulatedLoop,
+        host: str,
+        config: BrokerConfig,
+        random: Random,
+        program: Callable[..., Any] = Node,
     ) -> None:
+        """The `program` is made, started and stopped as a Node is."""
         self.host = host
         self.config = config
         self.name = f"node-{config.node_id}"
@@ -52,7 +59,7 @@ class Machine:
         self.flush_s = 0.001
         """What it takes to flush a file."""
         self.lives = 0
-        self.node: Node | None = None
+        self.node: Any = None
         """The node while it runs."""
         self.process: Process | None = None
         self.is_ready = False
@@ -61,6 +68,7 @@ class Machine:
         self._files: SimulatedFiles
         self._loop = loop
         self._random = random
+        self._program = program
         self._is_stopping = False
         self._may_end = False
         """Its disk is to fail: then a node ends by itself."""
@@ -78,7 +86,7 @@ class Machine:
         self.process = self._loop.new_process(self.host, f"{self.name}.{self.lives}")
         self._files = SimulatedFiles(self.disk, Random(self._random.random()), clock=self.clock)
         self._files.flush_s = self.flush_s
-        self.node = Node(
+        self.node = self._program(
             self.config,
             files=self._files,
             clock=self.clock,
@@ -88,7 +96,7 @@ class Machine:
         self._may_end = self.disk.fault is not NO_FAULT
         self.process.create_task(self._live(self.node))
 
-    async def _live(self, node: Node) -> None:
+    async def _live(self, node: Any) -> None:
         try:
             await node.start()
             self.is_ready = True
@@ -106,7 +114,7 @@ class Machine:
             self._tell("stops")
             self.process.create_task(self._stop(self.node))
 
-    async def _stop(self, node: Node) -> None:
+    async def _stop(self, node: Any) -> None:
         try:
             if self.is_ready:
                 await node.stop()

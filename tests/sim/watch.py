@@ -21,12 +21,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from minikafka.broker.controller.service import METADATA_LOG
 from minikafka.protocol.batch import read_header
 from minikafka.protocol.records import iterate_batches
 
 from .machine import Machine
 
+METADATA_LOG = ("__cluster_metadata", 0)
 READ_BYTES = 1 << 20
 Name = tuple[str, int]
 
@@ -209,7 +209,7 @@ def replicas_of(node: Any) -> Iterator[tuple[Name, Replica]]:
     """All logs of a node, the metadata log first; none before they are open."""
     controller = getattr(node, "_controller", None)
     if controller is not None and controller.committed_offset is not None:
-        log = controller._log
+        log = getattr(controller._log, "_log", controller._log)
         leads = getattr(controller, "is_active", True)
         yield (
             METADATA_LOG,
