@@ -23,11 +23,13 @@ from contextlib import suppress
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, cast
 
+from ..protocol.control import RegisterBroker
 from . import descriptors
 from .addresses import (
     advertised_address,
     client_address,
     control_address,
+    refuse_impossible_cluster,
     refuse_strangers,
     told_control_host,
 )
@@ -35,11 +37,13 @@ from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, format_address
 from .control.context import ControlContext
 from .control.server import ControlServer
-from .controller.decide import create_cluster, register_broker
-from .controller.image import UnknownRecord
+from .controller.decide_brokers import register_broker
+from .controller.image import Standing, UnknownRecord
 from .controller.live_config import LiveConfig
+from .controller.membership import Membership
+from .controller.metadata_log import METADATA_LOG
 from .controller.producer_ids import ProducerIds
-from .controller.service import METADATA_LOG, Command, Controller
+from .controller.service import Command, Controller
 from .handlers.context import Context
 from .hosting import Hosting
 from .log import checkpoints, last_run
@@ -108,6 +112,7 @@ class Node:
         self._warn_of_options()
         self._server = Server(self.config, loop)
         self._control = ControlServer(loop)
+        refuse_impossible_cluster(self.config)
         refuse_strangers(self.config)
         advertised = advertised_address(self.config)
         try:
@@ -177,7 +182,8 @@ class Node:
         )
         failure = await self._stopping
         if failure is not None:
-            log.critical("the disk failed, the node stops at once: %s", failure)
+            cause = "the disk failed, " if isinstance(failure, StorageFailed) else ""
+            log.critical("%sthe node stops at once: %s", cause, failure)
             return 1
         try:
             await self.stop()
@@ -190,8 +196,8 @@ class Node:
         if not self._stopping.done():
             self._stopping.set_result(None)
 
-    def _fail(self, failure: StorageFailed) -> None:
-        """The disk failed: answer nobody any more, and stop."""
+    def _fail(self, failure: Exception) -> None:
+        """The disk failed, or the log contradicts the others': answer nobody any more, and stop."""
         if not self._stopping.done():
             self._server.abort()
             self._control.close()
@@ -227,6 +233,7 @@ class Node:
             self._clock,
             self._random,
             self._offset_checkpoints.find(METADATA_LOG),
+            Membership(self.config.node_id, cluster_id=identity.cluster_id if identity else ""),
         )
         self._controller.on_failure = self._fail
         self._replicas = ReplicaManager(files, self._loop)
@@ -254,7 +261,7 @@ class Node:
             self._fail,
         )
         self._hosting.open_all()
-        self._controller.on_record = self._hosting.apply
+        self._controller.listeners.append(lambda record, _: self._hosting.apply(record))
         boot_id = files.boot_id()
         # Only now, for opening a partition may have set records aside.
         is_lossless = is_clean or last_run.load(files, data_dir).is_lossless(boot_id)
@@ -284,18 +291,21 @@ class Node:
     async def _join_cluster(
         self, identity: checkpoints.MetaProperties | None, is_lossless: bool
     ) -> None:
-        """Create the cluster if there is none, and register this broker with its controller."""
+        """Begin to decide, which creates the cluster if there is none, and register this broker."""
         controller, node_id = self._controller, self.config.node_id
-        if not controller.image.cluster_id:
-            cluster_id = checkpoints.encode_uuid(self._random.randbytes(16))
-            await self._change(lambda image: create_cluster(cluster_id, node_id))
+        await controller.start()
+        cluster_id = await controller.wait_for_cluster()
         if identity is None:
             directory_id = self._random.randbytes(16)
-            meta = checkpoints.MetaProperties(controller.image.cluster_id, node_id, directory_id)
+            meta = checkpoints.MetaProperties(cluster_id, node_id, directory_id)
             path = f"{self.data_dir}/{checkpoints.META_PROPERTIES}"
             self._files.write_atomically(path, checkpoints.encode_meta_properties(meta))
-        epoch = controller.end_offset
-        await self._change(lambda image: register_broker(image, node_id, epoch, is_lossless))
+        registration = RegisterBroker(node_id, "", "", 0, "", 0, is_lossless)
+        await self._change(
+            lambda image: register_broker(
+                image, self._live.config, registration, controller.end_offset, Standing.UNFENCED
+            )
+        )
 
     async def _change(self, command: Command) -> None:
         decision = await self._controller.submit(command)

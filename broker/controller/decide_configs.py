@@ -18,8 +18,7 @@ from ...protocol.errors import ErrorCode
 from ..config import BrokerConfig, TopicConfig
 from ..options import ConfigError, option_rules, option_text, read_options, shown, unknown_option
 from .decide import Decision, refuse_topic_name
-from .image import Image, Record
-from .live_config import ALL_BROKERS
+from .image import ALL_BROKERS, Image, Record
 
 _OPERATIONS = frozenset(AlterConfigOperation)
 

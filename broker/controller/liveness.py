@@ -24,22 +24,14 @@ lasts: of two processes with one id, the second waits.
 """
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from ...protocol.errors import ErrorCode
+from .image import Standing
 
 CLOSED_SESSION_MS = 1000
 """How long a broker lives on after its connection has closed: a process that died is gone by then,
 and one that reconnects has sent a heartbeat."""
-
-
-class Standing(Enum):
-    """What a broker is, see above."""
-
-    FENCED = "fenced"
-    UNFENCED = "unfenced"
-    LEAVING = "leaving"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from minikafka.protocol.api.list_offsets import (
     ListOffsetsResponseTopic,
 )
 from minikafka.protocol.api.metadata import MetadataRequest, MetadataRequestTopic
-from minikafka.protocol.control import CONTROL_LISTENER
+from minikafka.protocol.control_frame import CONTROL_LISTENER
 from minikafka.protocol.errors import ErrorCode
 
 from ..nodes import NodeProcess

@@ -6,10 +6,9 @@ from typing import Any
 import msgpack
 
 from minikafka.broker.control.conversation import answer_to
-from minikafka.protocol.control import (
-    ANSWERS,
+from minikafka.protocol.control import ANSWERS, REQUESTS
+from minikafka.protocol.control_frame import (
     MAX_ANSWER_BYTES,
-    REQUESTS,
     SIZE,
     Known,
     decode,

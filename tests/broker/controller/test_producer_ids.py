@@ -9,7 +9,7 @@ from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import as_after_kill
 from ..replica.unreliable_files import FULL, UnreliableFiles
-from .test_service import controller_of, populated
+from .test_service import controller_of, populated, started
 
 
 async def test_ids_follow_each_other_over_the_ends_of_blocks(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ async def test_without_a_block_there_is_an_error_and_no_id(tmp_path: Path) -> No
 async def test_no_id_is_given_twice_in_any_run(tmp_path: Path) -> None:
     given: list[int | ErrorCode] = []
     for _ in range(2):
-        controller = controller_of(tmp_path)
+        controller = await started(tmp_path)
         ids = ProducerIds(controller, 1)
         given += await asyncio.gather(*(ids.take() for _ in range(1500)))
         await controller.close()
