@@ -13,6 +13,8 @@
 PYTHON ?= python3
 ROUNDS ?= 20
 CHAOS ?= 1
+SEED ?=
+SEEDS ?= $(if $(SEED),0,100)
 VENV := .venv
 BIN := $(VENV)/bin
 # A plain `pip install .` leaves build/ behind, which would shadow the sources in an editable one.
@@ -22,7 +24,8 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check format test demo kills chaos churn fuzz crash mutants hostile labs bench clean \
+.PHONY: help check format test demo kills chaos churn fuzz crash sim mutants hostile labs bench \
+	clean \
 	check-format check-lint check-types check-imports check-tidy kcat strace
 
 help: ## list the targets
@@ -57,6 +60,9 @@ fuzz: $(VENV)/.dev ## a million hostile inputs a target (ARGS="--seconds 30 requ
 crash: $(VENV)/.dev ## a million states in which the power may leave the disk: is a record lost?
 	MINIKAFKA_CRASH_STATES=1000000 $(BIN)/pytest -s tests/sim/test_log_states.py \
 		tests/sim/test_node_states.py $(ARGS)
+
+sim: $(VENV)/.dev ## whole clusters under faults, from seeds: SEEDS=400 searches, SEED=17 looks at one
+	$(BIN)/python -m tests.sim $(SEED) --seeds $(SEEDS) $(ARGS)
 
 mutants: $(VENV)/.dev ## make mistakes on purpose, each in a copy of the code: do the tests find it?
 	$(BIN)/python -m tests.mutants $(ARGS)
