@@ -29,8 +29,9 @@ committed, if a record of the leader's own epoch is among it; that is why a lead
 A machine (see docs/architecture.md): requests, answers and time come in, effects come out (see
 `raft_messages`). There is *one write at a time*: while epoch, vote or log are on their way to the
 disk, whatever comes in waits. So nothing is said that the disk does not know yet, by construction.
-A write that fails for good ends the node; while one is tried again, the others do without it. What
-waits is bounded by the connections, each of which carries one request at a time.
+A write that fails for good ends the node; one that finds no room (`not_written`) has not happened:
+the proposals in it fail, a vote is not given, a follower asks again later. What waits is bounded by
+the connections, each of which carries one request at a time.
 
 Invariants, beside those of the Raft paper: nothing below the high watermark is cut (RaftError). A
 voter is a node with its disk: whoever comes back with an empty one follows without a vote, once
@@ -112,6 +113,7 @@ class Raft:
         self.leader_id = NOBODY
         """Who leads in this epoch, as far as is known: where clients should go."""
         self._random = random
+        self._founding: tuple[Any, ...] = ()
         self._leader: Leader | None = None
         self._granted: set[int] = set()
         self._heard_leader_ms = 0
@@ -139,8 +141,13 @@ class Raft:
         """Whether it leads, and knows of everything that any leader before it has committed."""
         return self._leader is not None and self._leader.is_ready
 
-    def start(self, now_ms: int) -> list[Effect]:
-        """Look for a leader; a voter without others is one at once."""
+    def start(self, now_ms: int, founding: tuple[Any, ...] = ()) -> list[Effect]:
+        """Look for a leader; a voter without others is one at once.
+
+        `founding`: the records with which the log begins, if this node is the first to lead. No
+        other can have committed any before, or they would be in the log of who is elected.
+        """
+        self._founding = founding
         if self.is_voter and self._majority == 1:
             return self._ask_around(now_ms)
         self._await_election(now_ms)
@@ -153,6 +160,10 @@ class Raft:
     def answered(self, number: int, response: Response, now_ms: int) -> list[Effect]:
         """The answer to the Ask of this number has come."""
         return self._turns.take(partial(self._receive_answer, number, response), now_ms)
+
+    def not_written(self, now_ms: int) -> list[Effect]:
+        """In place of a write's `then`: the disk has no room, and nothing of the write is on it."""
+        return self._turns.write(self._give_up)(now_ms)
 
     def propose(self, handle: Any, records: tuple[Any, ...]) -> list[Effect]:
         """Append these records, all or none; one Proposed with this handle tells what became of it.
@@ -333,6 +344,7 @@ class Raft:
         self.leader_id = self.me.node_id
         self._election_at_ms = self._fetch_at_ms = self._asked = None
         self._leader = Leader(self.me, self.epoch, self.log, self._others, now_ms)
+        self._leader.begin(() if self.log.end.offset else self._founding)
         return self._append_queued()
 
     def _leave(self, now_ms: int) -> list[Effect]:
@@ -345,6 +357,15 @@ class Raft:
         if self._election_at_ms is None or not self.is_voter:
             self._await_election(now_ms)
         return [] if leader is None else leader.resign(self._referral())
+
+    def _give_up(self, now_ms: int) -> list[Effect]:
+        """A write has not happened. A leader that cannot begin its epoch is none."""
+        if self._leader is not None:
+            effects = self._leader.not_appended()
+            return effects if self._leader.has_begun else effects + self._leave(now_ms)
+        if self._fetch_at_ms is not None:
+            self._fetch_at_ms = now_ms + FETCH_TIMEOUT_MS
+        return []
 
     def _append_queued(self) -> list[Effect]:
         if self._leader is None or self._turns.is_writing:

@@ -51,7 +51,7 @@ class Leader:
     def __init__(
         self, me: Voter, epoch: int, log: RaftLog, others: Iterable[int], now_ms: int
     ) -> None:
-        """Begin with a record of its own: only with one can it commit those of earlier epochs."""
+        """`begin` comes next."""
         self._me = me
         self._epoch = epoch
         self._log = log
@@ -61,12 +61,24 @@ class Leader:
         self._parked: dict[Voter, Parked] = {}
         self._queued: list[tuple[Any, tuple[Any, ...]]] = []
         self._pending: deque[tuple[Any, int]] = deque()
-        self.propose(None, ({"type": "ControllerElected", "controller_id": me.node_id},))
+
+    def begin(self, founding: tuple[Any, ...]) -> None:
+        """With a record of its own: only with one can it commit those of earlier epochs.
+
+        In the same batch, so that no log ever has the one without the other, the `founding` ones.
+        """
+        elected = {"type": "ControllerElected", "controller_id": self._me.node_id}
+        self.propose(None, (elected, *founding))
 
     @property
     def is_ready(self) -> bool:
         """Whether all that leaders before it have committed is known to be committed."""
         return self._log.high_watermark > self._first_offset
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its own first record is in its log."""
+        return self._log.end.offset > self._first_offset
 
     @property
     def _others_needed(self) -> int:
@@ -93,6 +105,14 @@ class Leader:
         """They are in the log, on disk."""
         self._log.append(batches)
         return [*self._advance(), *self.tick(now_ms)]
+
+    def not_appended(self) -> list[Effect]:
+        """What was to be written is not in the log: there is no room."""
+        effects: list[Effect] = []
+        while self._pending and self._pending[-1][1] > self._log.end.offset:
+            handle, _ = self._pending.pop()
+            effects.append(Proposed(handle, Outcome.NOT_WRITTEN))
+        return effects
 
     def serve(
         self, handle: Any, request: FetchRequest, is_voter: bool, now_ms: int
