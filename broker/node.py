@@ -110,6 +110,7 @@ class Node:
         """What a lone node has not."""
         self._replicas: ReplicaManager
         self._controller: Controller
+        self._duties: BrokerDuties
         self._live: LiveConfig
         self._store: PartitionStore
         self._hosting: Hosting
@@ -166,6 +167,7 @@ class Node:
         await self._replicas.flush_all()
         self._replicas.stop()
         self._server.stop()
+        self._duties.end()
         await self._controller.close()
         for partition in self._replicas.partitions.values():
             self._store.close(partition)
@@ -220,6 +222,7 @@ class Node:
         await self._server.stop_reading()
         if self._member is not None:
             await self._member.stop()
+            self._duties.end()
             await self._controller.close()
         self._control.close()
         if self._lock is not None:
@@ -272,7 +275,7 @@ class Node:
         self._live = LiveConfig(self.config, self._controller.image)
         for complaint in self._live.complaints():
             log.warning("an option of the metadata log does not count: %s", complaint)
-        BrokerDuties(self._controller, self._live, self.config.node_id)
+        self._duties = BrokerDuties(self._controller, self._live, self.config.node_id)
         self._store = PartitionStore(
             files,
             data_dir,

@@ -79,6 +79,8 @@ class BrokerDuties:
         controller.on_resigned.append(self.end)
         controller.on_disconnected.append(self._disconnected)
         controller.listeners.append(self._heard)
+        if controller.is_active:
+            self.begin()
 
     def begin(self) -> None:
         """This node is the active controller: every broker that is registered has a session."""
