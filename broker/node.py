@@ -37,6 +37,7 @@ from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, format_address
 from .control.context import ControlContext
 from .control.server import ControlServer
+from .controller.brokers import BrokerDuties
 from .controller.decide_brokers import register_broker
 from .controller.image import Standing, UnknownRecord
 from .controller.live_config import LiveConfig
@@ -253,6 +254,7 @@ class Node:
             lambda: self._live.config, files, self._replicas, self._store, self._clock
         )
         self._hosting = Hosting(
+            self.config.node_id,
             self._controller.image,
             self._live,
             self._store,
@@ -261,6 +263,7 @@ class Node:
             self._fail,
         )
         self._hosting.open_all()
+        BrokerDuties(self._controller, self._live, self.config.node_id)
         self._controller.listeners.append(lambda record, _: self._hosting.apply(record))
         boot_id = files.boot_id()
         # Only now, for opening a partition may have set records aside.
