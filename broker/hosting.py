@@ -23,7 +23,7 @@ from .config import TopicConfig
 from .controller.decide import OFFSETS_TOPIC
 from .controller.image import NOBODY, Image, PartitionImage, Record, TopicImage
 from .controller.live_config import LiveConfig
-from .controller.service import METADATA_LOG
+from .controller.metadata_log import METADATA_LOG
 from .log.checkpoints import CorruptCheckpoint
 from .log.files import StorageError, StorageFailed
 from .log.offset_checkpoints import LogName, directory_name

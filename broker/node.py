@@ -38,12 +38,13 @@ from .config import STORED_ONLY, BrokerConfig, format_address
 from .control.context import ControlContext
 from .control.server import ControlServer
 from .controller.brokers import BrokerDuties
-from .controller.decide import create_cluster
 from .controller.decide_brokers import register_broker
 from .controller.image import Standing, UnknownRecord
 from .controller.live_config import LiveConfig
+from .controller.membership import Membership
+from .controller.metadata_log import METADATA_LOG
 from .controller.producer_ids import ProducerIds
-from .controller.service import METADATA_LOG, Command, Controller
+from .controller.service import Command, Controller
 from .handlers.context import Context
 from .hosting import Hosting
 from .log import checkpoints, last_run
@@ -99,6 +100,7 @@ class Node:
         self._control: ControlServer
         self._replicas: ReplicaManager
         self._controller: Controller
+        self._duties: BrokerDuties
         self._live: LiveConfig
         self._store: PartitionStore
         self._hosting: Hosting
@@ -160,6 +162,7 @@ class Node:
         await self._replicas.flush_all()
         self._replicas.stop()
         self._server.stop()
+        self._duties.end()
         await self._controller.close()
         for partition in self._replicas.partitions.values():
             self._store.close(partition)
@@ -182,7 +185,8 @@ class Node:
         )
         failure = await self._stopping
         if failure is not None:
-            log.critical("the disk failed, the node stops at once: %s", failure)
+            cause = "the disk failed, " if isinstance(failure, StorageFailed) else ""
+            log.critical("%sthe node stops at once: %s", cause, failure)
             return 1
         try:
             await self.stop()
@@ -195,8 +199,8 @@ class Node:
         if not self._stopping.done():
             self._stopping.set_result(None)
 
-    def _fail(self, failure: StorageFailed) -> None:
-        """The disk failed: answer nobody any more, and stop."""
+    def _fail(self, failure: Exception) -> None:
+        """The disk failed, or the log contradicts the others': answer nobody any more, and stop."""
         if not self._stopping.done():
             self._server.abort()
             self._control.close()
@@ -232,6 +236,7 @@ class Node:
             self._clock,
             self._random,
             self._offset_checkpoints.find(METADATA_LOG),
+            Membership(self.config.node_id, cluster_id=identity.cluster_id if identity else ""),
         )
         self._controller.on_failure = self._fail
         self._replicas = ReplicaManager(files, self._loop)
@@ -260,7 +265,7 @@ class Node:
             self._fail,
         )
         self._hosting.open_all()
-        BrokerDuties(self._controller, self._live, self.config.node_id)
+        self._duties = BrokerDuties(self._controller, self._live, self.config.node_id)
         self._controller.listeners.append(lambda record, _: self._hosting.apply(record))
         boot_id = files.boot_id()
         # Only now, for opening a partition may have set records aside.
@@ -291,21 +296,19 @@ class Node:
     async def _join_cluster(
         self, identity: checkpoints.MetaProperties | None, is_lossless: bool
     ) -> None:
-        """Create the cluster if there is none, and register this broker with its controller."""
+        """Begin to decide, which creates the cluster if there is none, and register this broker."""
         controller, node_id = self._controller, self.config.node_id
-        if not controller.image.cluster_id:
-            cluster_id = checkpoints.encode_uuid(self._random.randbytes(16))
-            await self._change(lambda image: create_cluster(cluster_id, node_id))
+        await controller.start()
+        cluster_id = await controller.wait_for_cluster()
         if identity is None:
             directory_id = self._random.randbytes(16)
-            meta = checkpoints.MetaProperties(controller.image.cluster_id, node_id, directory_id)
+            meta = checkpoints.MetaProperties(cluster_id, node_id, directory_id)
             path = f"{self.data_dir}/{checkpoints.META_PROPERTIES}"
             self._files.write_atomically(path, checkpoints.encode_meta_properties(meta))
-        epoch = controller.end_offset
         registration = RegisterBroker(node_id, "", "", 0, "", 0, is_lossless)
         await self._change(
             lambda image: register_broker(
-                image, self._live.config, registration, epoch, Standing.UNFENCED
+                image, self._live.config, registration, controller.end_offset, Standing.UNFENCED
             )
         )
 

@@ -49,7 +49,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .raft_leader import Leader
+from .raft_leader import Leader, Progress
 from .raft_log import RaftLog
 from .raft_messages import (
     NOBODY,
@@ -113,6 +113,7 @@ class Raft:
         self.leader_id = NOBODY
         """Who leads in this epoch, as far as is known: where clients should go."""
         self._random = random
+        self._founding: tuple[Any, ...] = ()
         self._leader: Leader | None = None
         self._granted: set[int] = set()
         self._heard_leader_ms = 0
@@ -140,8 +141,18 @@ class Raft:
         """Whether it leads, and knows of everything that any leader before it has committed."""
         return self._leader is not None and self._leader.is_ready
 
-    def start(self, now_ms: int) -> list[Effect]:
-        """Look for a leader; a voter without others is one at once."""
+    @property
+    def progress(self) -> Mapping[Voter, Progress]:
+        """How far the others are, if this node leads."""
+        return {} if self._leader is None else self._leader.progress
+
+    def start(self, now_ms: int, founding: tuple[Any, ...] = ()) -> list[Effect]:
+        """Look for a leader; a voter without others is one at once.
+
+        `founding`: the records with which the log begins, if this node is the first to lead. No
+        other can have committed any before, or they would be in the log of who is elected.
+        """
+        self._founding = founding
         if self.is_voter and self._majority == 1:
             return self._ask_around(now_ms)
         self._await_election(now_ms)
@@ -338,6 +349,7 @@ class Raft:
         self.leader_id = self.me.node_id
         self._election_at_ms = self._fetch_at_ms = self._asked = None
         self._leader = Leader(self.me, self.epoch, self.log, self._others, now_ms)
+        self._leader.begin(() if self.log.end.offset else self._founding)
         return self._append_queued()
 
     def _leave(self, now_ms: int) -> list[Effect]:

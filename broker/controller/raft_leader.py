@@ -1,5 +1,6 @@
 """The leader's half of a Raft machine, from its election to its resignation. PURE.
 
+    progress    who   -> how far it is, for who wants to see it: observers as well
     matched     voter -> up to where its log, on its disk, is the leader's
     heard_ms    voter -> when it last fetched, in this epoch
     parked      who   -> its fetch, if it waits because there is nothing new
@@ -13,7 +14,7 @@ It serves fetches and commits what a majority has. The leader itself counts as o
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .raft_log import RaftLog
 from .raft_messages import (
@@ -32,6 +33,7 @@ FETCH_WAIT_MS = 300
 """How long a fetch may wait for news."""
 CHECK_QUORUM_MS = 2000
 """A leader that no majority has fetched from for so long resigns: it may have a successor."""
+NEVER = -1
 MAX_PARKED = 1000
 """Fetches that wait, one a node at most. Nodes beyond that are answered at once."""
 
@@ -45,13 +47,25 @@ class Parked:
     until_ms: int
 
 
+class Progress(NamedTuple):
+    """How far another node is: its log's end, when it asked last, when it last had all there was.
+
+    Times are monotonic; NEVER for one that has not had it.
+    """
+
+    end_offset: int
+    fetched_ms: int
+    caught_up_ms: int
+
+
 class Leader:
     """Leads `epoch` from the present end of its log on."""
 
     def __init__(
         self, me: Voter, epoch: int, log: RaftLog, others: Iterable[int], now_ms: int
     ) -> None:
-        """Begin with a record of its own: only with one can it commit those of earlier epochs."""
+        """`begin` comes next."""
+        self.progress: dict[Voter, Progress] = {}
         self._me = me
         self._epoch = epoch
         self._log = log
@@ -61,7 +75,14 @@ class Leader:
         self._parked: dict[Voter, Parked] = {}
         self._queued: list[tuple[Any, tuple[Any, ...]]] = []
         self._pending: deque[tuple[Any, int]] = deque()
-        self.propose(None, ({"type": "ControllerElected", "controller_id": me.node_id},))
+
+    def begin(self, founding: tuple[Any, ...]) -> None:
+        """With a record of its own: only with one can it commit those of earlier epochs.
+
+        In the same batch, so that no log ever has the one without the other, the `founding` ones.
+        """
+        elected = {"type": "ControllerElected", "controller_id": self._me.node_id}
+        self.propose(None, (elected, *founding))
 
     @property
     def is_ready(self) -> bool:
@@ -116,6 +137,7 @@ class Leader:
             self._heard_ms[sender.node_id] = now_ms
         if not self._log.contains(end):
             return [Answer(handle, self._correction(end))]
+        self._note(sender, end.offset, now_ms)
         effects: list[Effect] = []
         if is_voter:
             self._matched[sender.node_id] = end.offset
@@ -152,6 +174,14 @@ class Leader:
         unknown = [Proposed(handle, Outcome.UNKNOWN) for handle, _ in self._pending]
         refused = [Proposed(handle, Outcome.NOT_LEADER) for handle, _ in self._queued]
         return [*parked, *unknown, *refused]
+
+    def _note(self, sender: Voter, end_offset: int, now_ms: int) -> None:
+        before = self.progress.pop(sender, None)
+        caught_up_ms = NEVER if before is None else before.caught_up_ms
+        if end_offset >= self._log.end.offset:
+            caught_up_ms = now_ms
+        if len(self.progress) < MAX_PARKED:
+            self.progress[sender] = Progress(end_offset, now_ms, caught_up_ms)
 
     def _quorum_until_ms(self) -> int | None:
         """When the quorum is lost unless more voters fetch; None if no other is needed."""

@@ -57,10 +57,10 @@ async def test_clients_are_served_between_the_questions(
     answered = 0
     real = conversation_module.answer_to
 
-    async def answer_to(question: bytes, context: ControlContext) -> Any:
+    async def answer_to(question: bytes, context: ControlContext, connection: Any) -> Any:
         nonlocal answered
         answered += 1
-        return await real(question, context)
+        return await real(question, context, connection)
 
     monkeypatch.setattr(conversation_module, "answer_to", answer_to)
     await node.create("orders")

@@ -6,7 +6,7 @@ from typing import Any
 
 from minikafka.broker.config import BrokerConfig
 from minikafka.broker.controller.brokers import BrokerDuties
-from minikafka.broker.controller.decide import NewTopic, create_cluster, create_topic
+from minikafka.broker.controller.decide import NewTopic, create_topic
 from minikafka.broker.controller.image import Image, PartitionImage, Standing
 from minikafka.broker.controller.live_config import LiveConfig
 from minikafka.broker.controller.service import Controller, ControllerUnavailable
@@ -34,9 +34,8 @@ class Cluster:
     ) -> "Cluster":
         """A cluster whose broker 1 is registered."""
         cluster = Cluster(controller_of(data_dir, files), config or BrokerConfig(voters=VOTERS))
-        if not cluster.image.cluster_id:
-            await cluster.controller.submit(lambda image: create_cluster("cluster", 1))
-        cluster.duties.begin()
+        await cluster.controller.start()
+        await cluster.controller.wait_for_cluster()
         await cluster.register(1, connection=None)
         return cluster
 
@@ -92,19 +91,16 @@ class Member(Controller):
     """What a node has that follows the active controller: the same picture, and a way to ask."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self.image = cluster.image
         self.cluster = cluster
+        self.image = cluster.image
         self.is_cut = False
         self.asked: list[Any] = []
-
-    @property
-    def committed_offset(self) -> int:
-        """It has applied everything."""
-        return self.cluster.controller.committed_offset
+        self.committed_offset = 0
 
     async def ask(self, question: Any, timeout_ms: int) -> Any:
         """Ask over this member's connection."""
         del timeout_ms
+        self.committed_offset = self.cluster.controller.committed_offset
         self.asked.append(question)
         if self.is_cut:
             raise ControllerUnavailable("cut off")

@@ -106,10 +106,11 @@ class Node:
 
 
 class World:
-    def __init__(self, voters=3, observers=0, seed=0, *, slow_disks=False):
+    def __init__(self, voters=3, observers=0, seed=0, *, slow_disks=False, founding=()):
         self.now_ms = 0
         self.random = Random(seed)
         self.slow_disks = slow_disks
+        self.founding = founding
         self.batches_in_answer = 3
         self.voter_ids = list(range(1, voters + 1))
         self.directories = dict.fromkeys(self.voter_ids, "")
@@ -131,7 +132,7 @@ class World:
         random = Random(self.random.random())
         node.raft = Raft(me, self.directories, node.disk.vote, log, random)
         node.applied = list(node.disk.snapshot)
-        self.perform(node, node.raft.start(self.now_ms))
+        self.perform(node, node.raft.start(self.now_ms, self.founding))
 
     def crash(self, node_id, durable_batches=0):
         """A node ends. Of a write that is under way, nothing is left, or some batches."""

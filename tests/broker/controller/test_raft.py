@@ -367,6 +367,7 @@ def test_a_majority_counts_when_it_has_a_record_of_the_leaders_epoch():
     log = RaftLog()
     log.append([Batch(1, 0, 2, ("x", "y"))])
     leader = Leader(Voter(1, ""), 3, log, (2, 3, 4, 5), 0)
+    leader.begin(())
     leader.appended(leader.take_queued(), 0)
 
     def fetch(node_id, place):
@@ -683,3 +684,12 @@ def test_a_follower_without_room_catches_up_when_there_is():
     world.nodes[3].is_full = False
     world.run(1000)
     assert world.applied(3) == ["a"]
+
+
+def test_only_the_first_leader_of_all_founds_the_cluster():
+    world = World(founding=("founded",))
+    world.elect(1)
+    world.elect(2)
+    assert world.applied(1) == ["founded"]
+    first, *_ = world.nodes[1].disk.batches
+    assert len(first.data) == 2

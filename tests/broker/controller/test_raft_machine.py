@@ -1,8 +1,8 @@
 """Raft under any order of events: what was agreed stays agreed, and in quiet times all agree.
 
-Messages are late, lost, sent twice, or take no way at all in one direction; disks are slow, or full;
-nodes crash with a write half done, and come back with what their disk has. `raft_world.Law` looks
-at each step; in the end everything heals, and everybody has the same log.
+Messages are late, lost, sent twice, or take no way at all in one direction; disks are slow or
+full; nodes crash with a write half done, and come back with what their disk has. `raft_world.Law`
+looks at each step; in the end everything heals, and everybody has the same log.
 """
 
 import os
