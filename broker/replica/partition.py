@@ -275,7 +275,7 @@ class Partition:
         return True
 
     def advance_with_followers(self, now_ms: int) -> bool:
-        """The same by those in sync; a follower hears of it from its leader. `now_ms`: monotonic."""
+        """The same by who is in sync; a follower hears it from its leader. Monotonic `now_ms`."""
         if self.in_sync is None:
             return self.is_alone and self.advance_high_watermark()
         before = self.high_watermark
