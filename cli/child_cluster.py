@@ -57,9 +57,13 @@ class ChildCluster:
         """Start all, and return the seconds until all were ready; Failure if one is not."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        async with asyncio.TaskGroup() as group:
-            for node in self.nodes:
-                group.create_task(node.start())
+        starting = [asyncio.create_task(node.start()) for node in self.nodes]
+        try:
+            await asyncio.gather(*starting)
+        finally:
+            for each in starting:
+                each.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
         return loop.time() - began
 
     async def stop(self) -> list[int]:

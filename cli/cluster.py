@@ -83,10 +83,7 @@ async def _run(cluster: ChildCluster, is_restarting: bool) -> int:
 
 async def _live(cluster: ChildCluster, is_restarting: bool) -> None:
     """Start the nodes, and watch them until none is left."""
-    try:
-        took_s = await cluster.start()
-    except* Failure as failures:
-        raise failures.exceptions[0] from None
+    took_s = await cluster.start()
     count = len(cluster.nodes)
     nodes = "1 node" if count == 1 else f"{count} nodes"
     click.echo(f"{nodes} ready after {took_s * 1000:,.0f} ms: {cluster.bootstrap}")

@@ -106,8 +106,9 @@ class Story:
             await self._start()
             await self._write()
             await self._read()
-            await self._scenes.close()
+            await self._scenes.finish()
         finally:
+            await self._scenes.close()
             await self._nodes.kill()
         return self._judge()
 

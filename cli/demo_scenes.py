@@ -23,6 +23,8 @@ PARTITIONS: Final = 3
 REPLICAS: Final = 3
 KILL_AT_PERCENT: Final = 40
 KILL_LEADER_AT_PERCENT: Final = 25
+HOLD_AT_PERCENT: Final = 50
+"""Where the writer waits for the first scene's end: before the next, so that it writes in that."""
 KILL_CONTROLLER_AT_PERCENT: Final = 60
 REQUEST_TIMEOUT_MS: Final = 2000
 
@@ -53,6 +55,9 @@ class LoneNode:
             f"the producer goes on by itself."
         )
 
+    async def finish(self) -> None:
+        """There is nothing more to see."""
+
     async def close(self) -> None:
         """Nothing is open."""
 
@@ -81,37 +86,33 @@ class ThreeNodes:
 
     async def play(self) -> None:
         """Kill a leader, and when the cluster has recovered its controller."""
-        self._writing.hold_at(KILL_CONTROLLER_AT_PERCENT)
+        self._writing.hold_at(HOLD_AT_PERCENT)
         await self._writing.reached(KILL_LEADER_AT_PERCENT)
         await self._kill_leader()
-        # Records in flight count as sent: let the writer go on before the next scene is due.
         self._writing.hold_at(100)
         await self._writing.reached(KILL_CONTROLLER_AT_PERCENT)
         await self._kill_controller()
 
-    async def close(self) -> None:
+    async def finish(self) -> None:
         """Wait until every replica has everything, and look for the last time."""
-        try:
-            await self._watch.until_in_sync()
-            await self._show()
-        finally:
-            await self._cluster.close()
+        await self._watch.until_in_sync()
+        await self._show()
+
+    async def close(self) -> None:
+        """Look no more."""
+        await self._cluster.close()
 
     async def _kill_leader(self) -> None:
         """The first partition's whose leader is not the controller, which has its own scene."""
         watch = self._watch
         await self._cluster.refresh()
-        led = {each.index: each.leader for each in watch.partitions if each.leader is not None}
-        index = next((each for each, leader in led.items() if leader != watch.controller), 0)
-        victim = self._nodes[led[index] or 1]
-        await self._kill(victim, f"node {victim.node_id}, which leads {TOPIC}-{index}")
-        took_s = await watch.until(
-            "another leader",
-            lambda: all(each.leader not in (None, victim.node_id) for each in watch.partitions),
-        )
-        leader = watch.partitions[index].leader
-        self._narrator.say(f"Node {leader} leads {TOPIC}-{index}, {took_s:.1f} s later.")
-        await self._recover(victim)
+        led = [(each, each.leader) for each in watch.partitions if each.leader is not None]
+        partition, leader = next((each for each in led if each[1] != watch.controller), led[0])
+        name = f"{TOPIC}-{partition.index}"
+        await self._kill(self._nodes[leader], f"node {leader}, which leads {name}")
+        took_s = await self._until_led_without(leader)
+        self._narrator.say(f"Node {partition.leader} leads {name}, {took_s:.1f} s later.")
+        await self._recover(self._nodes[leader])
 
     async def _kill_controller(self) -> None:
         watch = self._watch
@@ -122,12 +123,17 @@ class ThreeNodes:
             "another controller", lambda: watch.controller not in (None, victim.node_id)
         )
         self._narrator.say(f"Node {watch.controller} is the controller, {took_s:.1f} s later.")
-        led_s = await watch.until(
-            "another leader",
-            lambda: all(each.leader not in (None, victim.node_id) for each in watch.partitions),
-        )
+        led_s = await self._until_led_without(victim.node_id)
         self._narrator.say(f"Every partition has a leader, {took_s + led_s:.1f} s after the kill.")
         await self._recover(victim)
+
+    async def _until_led_without(self, node_id: int) -> float:
+        """Wait until every partition is led by another node; the seconds that took."""
+        watch = self._watch
+        return await watch.until(
+            "every partition with another leader",
+            lambda: all(each.leader not in (None, node_id) for each in watch.partitions),
+        )
 
     async def _kill(self, node: ChildNode, who: str) -> None:
         await node.kill()

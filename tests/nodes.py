@@ -198,19 +198,23 @@ class NodeCluster:
 
     def stop(self) -> list[int]:
         """SIGTERM to all at the same time, and their exit statuses."""
-        for node in self.nodes.values():
-            if node.is_running:
-                os.kill(node.pid, signal.SIGTERM)
+        self._signal(signal.SIGTERM)
         return [node.wait() for node in self.nodes.values()]
 
     def kill(self) -> None:
-        """`kill -9` of all."""
+        """`kill -9` of all at the same time."""
+        self._signal(signal.SIGKILL)
         for node in self.nodes.values():
             node.kill()
 
     def log(self) -> str:
         """All log lines, node by node."""
         return "".join(f"--- node {each.node_id}\n{each.log}" for each in self.nodes.values())
+
+    def _signal(self, number: signal.Signals) -> None:
+        for node in self.nodes.values():
+            if node.is_running:
+                os.kill(node.pid, number)
 
     def _node(self, node_id: int) -> NodeProcess:
         port, control_port = self._ports[node_id]

@@ -4,11 +4,14 @@
     paused        SIGSTOP for longer than the session, SIGCONT
     restarted     SIGTERM to one node after the other, each waited for
     partitioned   nothing goes between some nodes, while clients reach all of them
-    slow          everything goes, late and slowly
+    links         everything goes, late and slowly; connections break again and again
 
-Between the halves of a fault, HOLD_S pass under load, so that the cluster has to get along with it.
+No bit is flipped, though the network could: TCP has checksums, and neither Kafka's protocol nor the
+control plane guards more than record batches. Between the halves of a fault, HOLD_S pass under
+load, so that the cluster has to get along with it.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
@@ -124,22 +127,22 @@ def cut_into_a_ring(world: World) -> None:
 
 def slow_links(world: World) -> None:
     """Between all nodes: late, unevenly late, and narrow."""
-    for source in world.cluster.nodes:
-        for destination in world.cluster.nodes:
-            if source != destination:
-                world.network.delay(source, destination, SLOW_DELAY_S, SLOW_JITTER_S)
-                world.network.throttle(source, destination, SLOW_BYTES_PER_S)
+    for source, destination in _pairs(world):
+        world.network.delay(source, destination, SLOW_DELAY_S, SLOW_JITTER_S)
+        world.network.throttle(source, destination, SLOW_BYTES_PER_S)
     _hold_and_heal(world)
 
 
-def corrupt_and_break_links(world: World) -> None:
-    """A bit flips on its way, and connections break in the middle of a frame."""
-    for source in world.cluster.nodes:
-        for destination in world.cluster.nodes:
-            if source != destination:
-                world.network.corrupt(source, destination)
+def break_links(world: World) -> None:
+    """Connections break in the middle of a frame, or are half closed, every second."""
+    for number in range(int(HOLD_S)):
+        for source, destination in _pairs(world):
+            if number % 2:
+                world.network.half_close(source, destination)
+            else:
                 world.network.reset(source, destination)
-    _hold_and_heal(world)
+        time.sleep(1.0)
+    world.network.heal()
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -157,7 +160,7 @@ FAULTS: Mapping[str, Fault] = {
         cut_one_way,
         cut_into_a_ring,
         slow_links,
-        corrupt_and_break_links,
+        break_links,
     )
 }
 """By name; the first three are those of every test run."""
@@ -178,3 +181,8 @@ def _pause(world: World, node_id: int) -> None:
 def _hold_and_heal(world: World) -> None:
     time.sleep(HOLD_S)
     world.network.heal()
+
+
+def _pairs(world: World) -> list[tuple[int, int]]:
+    """Every two nodes, both ways."""
+    return list(itertools.permutations(world.cluster.nodes, 2))

@@ -194,11 +194,7 @@ class ClusterTrial:
         for commits in self.commits.values():
             with self._admin() as admin:
                 found = admin.list_group_offsets(commits.group)
-            lost = {
-                each: (offset, found[each].offset if each in found else None)
-                for each, offset in commits.acknowledged.items()
-                if each not in found or found[each].offset < offset
-            }
+            lost = commits.lost({each: offset.offset for each, offset in found.items()})
             assert not lost, f"{commits.group}: {lost}"
 
     def _read(self, partition: int) -> Iterator[Record]:

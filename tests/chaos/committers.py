@@ -26,6 +26,14 @@ class Commits:
         self.count = 0
         self.acknowledged: dict[TopicPartition, int] = {}
 
+    def lost(self, committed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """What was acknowledged and is not committed, nor anything behind it."""
+        return {
+            each: offset
+            for each, offset in self.acknowledged.items()
+            if committed.get(each, -1) < offset
+        }
+
     def note(self, offsets: Mapping[TopicPartition, int]) -> None:
         """These were acknowledged."""
         self.count += 1

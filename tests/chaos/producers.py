@@ -9,7 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from minikafka.client.delivery import Delivery
 from minikafka.client.producer import Producer
@@ -88,21 +88,9 @@ def produce_with_minikafka(
 ) -> None:
     """Our own producer, in an event loop of its own."""
 
-    def settle(number: int, future: Delivery) -> None:
-        ledger.settle(number, future.exception())
-
     async def run() -> None:
         producer = Producer(bootstrap_servers=bootstrap, enable_idempotence=is_idempotent)
-        async with producer:
-            while not stop.is_set():
-                number = ledger.take_number(0)
-                if number is None:
-                    await asyncio.sleep(0.001)
-                    continue
-                future = await producer.send(
-                    topic, ledger.value(number), partition=number % PARTITIONS
-                )
-                future.add_done_callback(partial(settle, number))
+        await _produce(producer, topic, ledger, stop)
 
     asyncio.run(run())
 
@@ -112,25 +100,29 @@ def produce_with_aiokafka(
 ) -> None:
     """aiokafka, in an event loop of its own; by default it waits for the leader alone."""
 
-    def settle(number: int, future: "asyncio.Future[object]") -> None:
-        ledger.settle(number, future.exception())
-
     async def run() -> None:
         producer = aiokafka.AIOKafkaProducer(
             bootstrap_servers=bootstrap, acks="all", enable_idempotence=is_idempotent
         )
-        async with producer:
-            while not stop.is_set():
-                number = ledger.take_number(0)
-                if number is None:
-                    await asyncio.sleep(0.001)
-                    continue
-                future = await producer.send(
-                    topic, ledger.value(number), partition=number % PARTITIONS
-                )
-                future.add_done_callback(partial(settle, number))
+        await _produce(producer, topic, ledger, stop)
 
     asyncio.run(run())
+
+
+async def _produce(producer: Any, topic: str, ledger: Ledger, stop: threading.Event) -> None:
+    """Ours and aiokafka's have the same face."""
+
+    def settle(number: int, future: Delivery) -> None:
+        ledger.settle(number, future.exception())
+
+    async with producer:
+        while not stop.is_set():
+            number = ledger.take_number(0)
+            if number is None:
+                await asyncio.sleep(0.001)
+                continue
+            future = await producer.send(topic, ledger.value(number), partition=number % PARTITIONS)
+            future.add_done_callback(partial(settle, number))
 
 
 PRODUCERS: Mapping[str, Produce] = {
