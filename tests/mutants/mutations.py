@@ -351,6 +351,8 @@ MUTATIONS = (
         "and before.last_known_leader in able:",
         "and before.last_known_leader != NOBODY:",
         f"{LEADERSHIP}::test_so_it_goes",
+    ),
+    _mutation(
         "high watermark ignores min.insync.replicas",
         "broker/replica/in_sync.py",
         "        if len(self.isr) < self.effective_min_isr(min_insync_replicas):\n"
