@@ -7,6 +7,7 @@ handlers/table        finds who handles their API and version:
 handlers/produce      checks the request, and takes each batch to
  produce_shortcut     (a request like an earlier one is not decoded again)
 replica/partition     its partition, which checks the batch;
+replica/appended      (or says why not)
 replica/producers     (was it sent before?)
 log/log               stages it, and at the end of the event writes
 log/segment           all that is staged to the active segment,
@@ -25,6 +26,13 @@ log/log               finds the segment,
 log/segment           and in it a slice of the file, by
 log/index, log/scan   an index entry and a walk over batch headers;
 connection            sends the slice as it lies on disk.
+
+replica/fetcher       gets records to where they are safe: it asks for those of other leaders, as
+replica/follower_fetch
+                      puts it in words, and as
+replica/following     writes down, or cuts what its leader has not; by these questions
+replica/in_sync       knows on the other side how far each follower is, so where the high watermark
+replica/isr_changes   may be, and whom the controller should count on.
 
 replica/housekeeping  lets old records go,
 log/retention         segment by segment, or

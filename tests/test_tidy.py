@@ -44,6 +44,9 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 TESTED_ELSEWHERE = {
     "broker/log/producer_snapshot": "tests/broker/log/test_checkpoints.py",
+    "broker/replica/appended": "tests/broker/replica/test_partition.py",
+    "broker/replica/follower_fetch": "tests/broker/replica/test_replication.py",
+    "broker/replica/following": "tests/broker/replica/test_replication.py",
     "client/blocking": "tests/client/test_sync.py",
     "client/sync_cluster": "tests/client/test_sync.py",
     "client/control_plane": "tests/client/test_cluster.py",
