@@ -1,1 +1,1 @@
-"""The cluster coordinator: what the cluster is, how it changes, and how several nodes agree on it."""
+"""The cluster coordinator: what the cluster is, how it changes, how nodes agree on it."""
