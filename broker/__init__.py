@@ -42,7 +42,9 @@ log/cleaner           the segments that are left
 log/swap              take the place of what was there.
 
 node                  builds all of them, starts and stops them in order;
-hosting               opens and removes partitions as the cluster changes.
+hosting               opens and removes partitions as the cluster changes;
+cluster_member        is what a node has because it is not alone;
+identity              knows whose data directory it is.
 
 control/              the control plane: describes segments and reads the metadata log, for clients
 
@@ -61,6 +63,6 @@ log/recovery          what holds after a crash, and
 log/repair            what can be done about a log that is damaged;
 log/deletion          the end of a log
 group/                consumer groups: members, generations, committed offsets
-controller/           topics, brokers, leaders, options: commands in, records of its log out;
-                      Raft, by which several nodes will agree on that log: no node runs it yet
+controller/           what the cluster is: commands in, records of the metadata log out;
+                      Raft, by which several nodes agree on that log
 """

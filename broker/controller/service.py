@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from .quorum_report import QuorumReport
 
 MAX_QUEUED_COMMANDS = 10_000
+MAX_EPOCH = 2**31 - 2
+"""A batch has 32 bits for its epoch, and there must be one more."""
 FIND_VOTERS_TIMEOUT_MS = 2000
 FIND_VOTERS_BACKOFF_S = 0.2
 
@@ -205,8 +207,13 @@ class Controller:
                 voters = self._me.voters if self._peers is None else self._peers.voters
                 addresses = (VoterAddress(each, *voters[each]) for each in sorted(voters))
                 return Voters(self._me.node_id, tuple(addresses))
-            case VoteRequest() | FetchRequest():
-                self._pin(question.sender)
+            case VoteRequest(epoch, sender) | FetchRequest(epoch, sender):
+                if sender.node_id == self._me.node_id or not 0 <= epoch <= MAX_EPOCH:
+                    message = (
+                        f"node {sender.node_id} in epoch {epoch} cannot ask node {self._me.node_id}"
+                    )
+                    return Refused("INVALID_REQUEST", message)
+                self._pin(sender)
                 answer = await self._quorum.ask(question)
                 return answer or Refused("NOT_CONTROLLER", "this node takes no part at the moment")
             case _ if not self.is_active:
