@@ -178,5 +178,3 @@ class QuorumWorld:
                 furthest = max(furthest, at[number])
             elif at[number] < furthest:
                 self.violations.append(f"disordered: {number} at {at[number]} after {furthest}")
-
-
