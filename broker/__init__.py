@@ -53,6 +53,6 @@ log/recovery          what holds after a crash, and
 log/repair            what can be done about a log that is damaged;
 log/deletion          the end of a log
 group/                consumer groups: members, generations, committed offsets
-controller/           topics and options: commands in, records of the metadata log out;
+controller/           topics, brokers, leaders, options: commands in, records of its log out;
                       Raft, by which several nodes will agree on that log: no node runs it yet
 """

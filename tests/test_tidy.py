@@ -52,6 +52,7 @@ TESTED_ELSEWHERE = {
     "client/new_topic": "tests/client/test_admin.py",
     "client/outcome": "tests/client/test_admin.py",
     "client/questions": "tests/client/test_admin.py",
+    "client/topic_changes": "tests/client/test_admin.py",
     "client/views": "tests/client/test_cluster.py",
     "client/consumer_options": "tests/client/test_consumer.py",
     "client/runner": "tests/client/test_worker.py",

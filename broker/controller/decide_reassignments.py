@@ -103,8 +103,8 @@ def _cancelled(topic: TopicImage, before: PartitionImage, terms: Terms) -> Parti
         return Refusal(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS, message)
     wanted = replace(before, replicas=_original(before), adding=(), removing=())
     after = settle(before, wanted, terms)
-    if after.leader == NOBODY != before.leader:
-        message = "none of the replicas before is in sync: one of them would lack records"
+    if after.leader == NOBODY:
+        message = "none of the replicas before can lead: those that live would lack records"
         return Refusal(ErrorCode.INVALID_REPLICA_ASSIGNMENT, message)
     return after
 

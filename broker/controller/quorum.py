@@ -31,6 +31,7 @@ from .raft import Raft, State
 from .raft_log import RaftError, RaftLog
 from .raft_messages import (
     NOBODY,
+    UNKNOWN_OFFSET,
     Answer,
     Append,
     Ask,
@@ -97,6 +98,11 @@ class Quorum:
         """Whether this node is the leader, perhaps of a few moments' standing."""
         raft = self._raft
         return raft is not None and raft.state is State.LEADER and not self._is_closed
+
+    @property
+    def leader_high_watermark(self) -> int:
+        """What the leader that is followed has said to be committed; UNKNOWN_OFFSET."""
+        return UNKNOWN_OFFSET if self._raft is None else self._raft.leader_high_watermark
 
     @property
     def is_alone(self) -> bool:

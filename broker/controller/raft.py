@@ -53,6 +53,7 @@ from .raft_leader import Leader
 from .raft_log import RaftLog
 from .raft_messages import (
     NOBODY,
+    UNKNOWN_OFFSET,
     Answer,
     Append,
     Ask,
@@ -112,6 +113,8 @@ class Raft:
         self.state = State.UNATTACHED
         self.leader_id = NOBODY
         """Who leads in this epoch, as far as is known: where clients should go."""
+        self.leader_high_watermark = UNKNOWN_OFFSET
+        """What the leader that is followed has said to be committed; it may not be here yet."""
         self._random = random
         self._founding: tuple[Any, ...] = ()
         self._leader: Leader | None = None
@@ -350,6 +353,7 @@ class Raft:
     def _leave(self, now_ms: int) -> list[Effect]:
         """Lead, follow and stand no longer: look for a leader."""
         leader, self._leader = self._leader, None
+        self.leader_high_watermark = UNKNOWN_OFFSET
         self.state = State.UNATTACHED
         self.leader_id = self._source = NOBODY
         self._asked = None
@@ -411,6 +415,7 @@ class Raft:
         if response.leader_id != response.sender.node_id:
             return self._redirected(response, now_ms)
         self._follow(response.leader_id, now_ms)
+        self.leader_high_watermark = max(self.leader_high_watermark, response.high_watermark)
         if response.snapshot is not None:
             self._fetch_at_ms = now_ms + FETCH_TIMEOUT_MS
             return [Download(response.leader_id, response.snapshot)]

@@ -33,6 +33,7 @@ from .image import Image, Record, UnknownRecord
 from .membership import Membership
 from .metadata_log import MetadataLog, is_too_large, unpack
 from .quorum import Quorum
+from .quorum_report import QuorumReport, ReplicaProgress
 from .raft_messages import FetchRequest, Outcome, Request, Voter, VoteRequest
 from .unavailable import ControllerUnavailable
 
@@ -57,7 +58,13 @@ class Controller:
     """See the module."""
 
     def __init__(
-        self, me: Membership, quorum: Quorum, log: MetadataLog, random: Random, committed: int
+        self,
+        me: Membership,
+        quorum: Quorum,
+        log: MetadataLog,
+        clock: WallClock,
+        random: Random,
+        committed: int,
     ) -> None:
         """Use `open`."""
         self.image = Image()
@@ -82,8 +89,10 @@ class Controller:
         self._me = me
         self._quorum = quorum
         self._log = log
+        self._clock = clock
         self._high_watermark = committed
         self._applied_offset = committed
+        self._applied_epoch = -1
         self._peers: Peers | None = None
         self._queue: deque[tuple[Command, asyncio.Future[Decision]]] = deque()
         self._working: asyncio.Task[None] | None = None
@@ -111,7 +120,7 @@ class Controller:
         log = MetadataLog.open(files, data_dir, clock, confirmed)
         quorum = Quorum(Voter(me.node_id, me.directory_id), files, data_dir, log, random)
         committed = log.end_offset if me.is_alone else confirmed.high_watermark
-        return Controller(me, quorum, log, random, committed)
+        return Controller(me, quorum, log, clock, random, committed)
 
     async def start(self) -> None:
         """Begin to take part in the quorum; there may be no leader yet when this returns."""
@@ -224,10 +233,30 @@ class Controller:
         """Return when the records below `offset` are applied, and the listeners have had them."""
         await self._until(lambda: self._applied_offset >= offset)
 
+    async def wait_until_caught_up(self) -> None:
+        """Return when all that was committed when somebody led, just now, is applied here.
+
+        A leader that has not committed a record of its own yet may not know what is committed.
+        """
+        await self._until(self._has_caught_up)
+
+    def _has_caught_up(self) -> bool:
+        if self.is_active:
+            return True
+        known_offset = self._quorum.leader_high_watermark
+        has_own_record = self._applied_epoch == self._quorum.epoch
+        return has_own_record and 0 <= known_offset <= self._applied_offset
+
     async def wait_for_cluster(self) -> str:
         """The cluster's id, as soon as this node has applied that there is one."""
         await self._until(lambda: bool(self.image.cluster_id))
         return self.image.cluster_id
+
+    def quorum_state(self) -> QuorumReport | None:
+        """How far each node of the quorum is; None where this node does not lead it."""
+        now_ms = self._clock.now_ms()
+        own = ReplicaProgress(self.leader_id, "", self.end_offset, now_ms, now_ms)
+        return QuorumReport(self.leader_id, self.epoch, self.committed_offset, (own,))
 
     async def close(self) -> None:
         """Finish the commands at hand if that is in this node's power, and close the log."""
@@ -350,6 +379,7 @@ class Controller:
             # change: what is not served yet is answered as unknown, which clients try again.
             await asyncio.sleep(0)
         self._applied_offset = self.committed_offset
+        self._applied_epoch = epoch
         is_elected = changes[0][1]["type"] == "ControllerElected"
         if is_elected and self._quorum.leads and self.epoch == epoch:
             self._activate()
@@ -369,8 +399,9 @@ class Controller:
 
     def _replay(self) -> None:
         try:
-            for _, record in self.committed(0):
+            for epoch, record in self.committed(0):
                 self._apply_record(record)
+                self._applied_epoch = epoch
         except ProtocolError as error:
             raise UnknownRecord(f"the metadata log cannot be read: {error}") from error
 

@@ -9,11 +9,17 @@ none in sync can lead, and may lose acknowledged records.
     v2   flexible (KIP-482)
 """
 
+from enum import IntEnum
+
 from ..codec import array, field, message, struct
 from ..primitives import INT8, INT16, INT32, STRING
 
-PREFERRED = 0
-UNCLEAN = 1
+
+class ElectionType(IntEnum):
+    """Who may be elected."""
+
+    PREFERRED = 0
+    UNCLEAN = 1
 
 
 @struct
@@ -28,7 +34,7 @@ class TopicPartitions:
 class ElectLeadersRequest:
     """Elect leaders for these partitions; null for all that there are."""
 
-    election_type: int = field(INT8, "1+", default=PREFERRED)
+    election_type: int = field(INT8, "1+", default=int(ElectionType.PREFERRED))
     topic_partitions: list[TopicPartitions] | None = field(array(TopicPartitions), nullable="0+")
     timeout_ms: int = field(INT32, default=60_000)
 

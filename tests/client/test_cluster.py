@@ -106,6 +106,7 @@ async def test_offsets_and_segments_are_those_of_the_leaders_log(broker: NodePro
     async with Cluster(bootstrap_servers=broker.bootstrap) as cluster:
         partition = cluster.topics["orders"].partitions[0]
         assert await partition.offsets() == PartitionOffsets(0, 30, 30)
+        assert await partition.offsets(replica=1) == PartitionOffsets(0, 30, 30)
         segments = await partition.segments()
         files = sorted((broker.data_dir / "orders-0").glob("*.log"))
         assert [each.name for each in segments] == [file.name for file in files]

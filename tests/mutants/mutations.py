@@ -29,6 +29,8 @@ LOG_FAULTS = "tests/sim/test_faults.py::test_a_log_survives_the_failure_of_every
 FSYNC_FAILS = f"{LOG_FAULTS}[fsync-EIO-fsync]"
 RAFT = "tests/broker/controller/test_raft.py"
 RAFT_LOG = "tests/broker/controller/test_raft_log.py"
+DECIDE_ISR = "tests/broker/controller/test_decide_isr.py"
+LEADERSHIP = "tests/broker/controller/test_leadership.py"
 SHORT_WRITE = f"{LOG_FAULTS}[write-ENOSPC-after 40 bytes-fsync]"
 
 
@@ -319,6 +321,34 @@ MUTATIONS = (
         "return leader.tick(now_ms) if leader.has_quorum(now_ms) else self._leave(now_ms)\n",
         "return leader.tick(now_ms)\n",
         RAFT,
+    ),
+    _mutation(
+        "decide: no broker epoch in changes of an ISR",
+        "broker/controller/decide_isr.py",
+        "    return member.broker_epoch in (ANY_EPOCH, broker.epoch)\n",
+        "    return True\n",
+        f"{DECIDE_ISR}::test_a_fetch_before_a_restart_brings_nobody_into_the_isr",
+    ),
+    _mutation(
+        "decide: no partition epoch in changes of an ISR",
+        "broker/controller/decide_isr.py",
+        "    if wanted.partition_epoch < partition.partition_epoch:\n",
+        "    if partition is None:\n",
+        f"{DECIDE_ISR}::test_a_question_that_comes_twice_is_answered_once",
+    ),
+    _mutation(
+        "decide: a replica that may have lost records stays eligible",
+        "broker/controller/leadership.py",
+        "- {*after.isr, terms.lost}",
+        "- {*after.isr}",
+        f"{LEADERSHIP}::test_so_it_goes",
+    ),
+    _mutation(
+        "decide: the last known leader leads, alive or not",
+        "broker/controller/leadership.py",
+        "and before.last_known_leader in able:",
+        "and before.last_known_leader != NOBODY:",
+        f"{LEADERSHIP}::test_so_it_goes",
     ),
 )
 

@@ -1,6 +1,13 @@
 """Who leads, who is in sync and who could lead, told as tables; see `story`."""
 
+from random import Random
+
 import pytest
+
+from minikafka.broker.controller.decide import NewTopic, create_topic
+from minikafka.broker.controller.decide_configs import Alteration, OptionChange, alter_configs
+from minikafka.protocol.api.describe_configs import ConfigResourceType
+from minikafka.protocol.api.incremental_alter_configs import AlterConfigOperation
 
 from .story import Story, assert_told
 
@@ -179,3 +186,35 @@ def test_the_only_replica_is_believed_whatever_it_lost() -> None:
         unfence 1       1      1               1       -     -    4 4
     """
     assert_told(table, Story((1,), min_isr=2))
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "name", "elr"),
+    [
+        (ConfigResourceType.TOPIC, "orders", ()),
+        (ConfigResourceType.BROKER, "", ()),
+        (ConfigResourceType.TOPIC, "others", (2, 3)),
+    ],
+)
+def test_another_min_isr_makes_nobody_eligible(
+    resource_type: int, name: str, elr: tuple[int, ...]
+) -> None:
+    story = Story()
+    story.commit(create_topic(story.image, story.config, NewTopic("others", 1, 1), Random(9)))
+    story.play("isr 1")
+    assert story.partition.elr == (2, 3)
+    change = OptionChange("min.insync.replicas", AlterConfigOperation.SET, "1")
+    story.commit(alter_configs(story.image, 1, Alteration(resource_type, name, [change])))
+    assert story.partition.elr == elr
+
+
+def test_where_nobody_is_in_sync_another_min_isr_leaves_who_is_eligible() -> None:
+    story = Story()
+    for line in ("isr 1", "fence 2", "fence 3", "fence 1"):
+        story.play(line)
+    change = OptionChange("min.insync.replicas", AlterConfigOperation.SET, "1")
+    topic = Alteration(ConfigResourceType.TOPIC, "orders", [change])
+    story.commit(alter_configs(story.image, 1, topic))
+    assert story.partition.elr == (1, 2, 3)
+    story.play("unfence 2")
+    assert (story.partition.isr, story.partition.elr) == ((2,), ())
