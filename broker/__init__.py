@@ -62,5 +62,5 @@ log/repair            what can be done about a log that is damaged;
 log/deletion          the end of a log
 group/                consumer groups: members, generations, committed offsets
 controller/           topics, brokers, leaders, options: commands in, records of its log out;
-                      Raft, by which several nodes will agree on that log: no node runs it yet
+                      Raft, by which several nodes agree on that log
 """

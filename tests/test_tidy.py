@@ -60,7 +60,6 @@ TESTED_ELSEWHERE = {
     "client/consumer_options": "tests/client/test_consumer.py",
     "client/runner": "tests/client/test_worker.py",
     "protocol/batch": "tests/protocol/test_records.py",
-    "protocol/control": "tests/protocol/test_control_frame.py",
     "protocol/compiler": "tests/protocol/test_api_oracle.py",
     "protocol/header": "tests/protocol/test_codec_tables.py",
     "protocol/primitives": "tests/protocol/test_codec_tables.py",

@@ -142,8 +142,8 @@ class Raft:
         return self._leader is not None and self._leader.is_ready
 
     @property
-    def progress(self) -> Mapping[Voter, Progress]:
-        """How far the others are, if this node leads."""
+    def progress(self) -> dict[Voter, Progress]:
+        """How far those are who fetch from this leader."""
         return {} if self._leader is None else self._leader.progress
 
     def start(self, now_ms: int, founding: tuple[Any, ...] = ()) -> list[Effect]:

@@ -1,6 +1,5 @@
 """The leader's half of a Raft machine, from its election to its resignation. PURE.
 
-    progress    who   -> how far it is, for who wants to see it: observers as well
     matched     voter -> up to where its log, on its disk, is the leader's
     heard_ms    voter -> when it last fetched, in this epoch
     parked      who   -> its fetch, if it waits because there is nothing new
@@ -14,7 +13,7 @@ It serves fetches and commits what a majority has. The leader itself counts as o
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from .raft_log import RaftLog
 from .raft_messages import (
@@ -33,7 +32,8 @@ FETCH_WAIT_MS = 300
 """How long a fetch may wait for news."""
 CHECK_QUORUM_MS = 2000
 """A leader that no majority has fetched from for so long resigns: it may have a successor."""
-NEVER = -1
+FORGET_MS = 300_000
+"""Who has not fetched for so long is not told of any more, as in Kafka."""
 MAX_PARKED = 1000
 """Fetches that wait, one a node at most. Nodes beyond that are answered at once."""
 
@@ -47,15 +47,26 @@ class Parked:
     until_ms: int
 
 
-class Progress(NamedTuple):
-    """How far another node is: its log's end, when it asked last, when it last had all there was.
+@dataclass(slots=True)
+class Progress:
+    """How far somebody is who fetches.
 
-    Times are monotonic; NEVER for one that has not had it.
+    `caught_up_ms` is when it last had all that there was; 0 if that was never seen.
     """
 
     end_offset: int
     fetched_ms: int
-    caught_up_ms: int
+    leader_end_offset: int
+    caught_up_ms: int = 0
+
+    def fetch(self, end_offset: int, leader_end_offset: int, now_ms: int) -> None:
+        """It fetches again. Who has what was there at its last fetch, had all of it then."""
+        if end_offset >= leader_end_offset:
+            self.caught_up_ms = now_ms
+        elif end_offset >= self.leader_end_offset:
+            self.caught_up_ms = self.fetched_ms
+        self.end_offset, self.leader_end_offset = end_offset, leader_end_offset
+        self.fetched_ms = now_ms
 
 
 class Leader:
@@ -65,13 +76,14 @@ class Leader:
         self, me: Voter, epoch: int, log: RaftLog, others: Iterable[int], now_ms: int
     ) -> None:
         """`begin` comes next."""
-        self.progress: dict[Voter, Progress] = {}
         self._me = me
         self._epoch = epoch
         self._log = log
         self._first_offset = log.end.offset
         self._matched = dict.fromkeys(others, 0)
         self._heard_ms = dict.fromkeys(self._matched, now_ms)
+        self.progress: dict[Voter, Progress] = {}
+        """Of everybody who has fetched lately, for who wants to know."""
         self._parked: dict[Voter, Parked] = {}
         self._queued: list[tuple[Any, tuple[Any, ...]]] = []
         self._pending: deque[tuple[Any, int]] = deque()
@@ -137,7 +149,7 @@ class Leader:
             self._heard_ms[sender.node_id] = now_ms
         if not self._log.contains(end):
             return [Answer(handle, self._correction(end))]
-        self._note(sender, end.offset, now_ms)
+        self._note_progress(sender, end.offset, now_ms)
         effects: list[Effect] = []
         if is_voter:
             self._matched[sender.node_id] = end.offset
@@ -175,13 +187,15 @@ class Leader:
         refused = [Proposed(handle, Outcome.NOT_LEADER) for handle, _ in self._queued]
         return [*parked, *unknown, *refused]
 
-    def _note(self, sender: Voter, end_offset: int, now_ms: int) -> None:
-        before = self.progress.pop(sender, None)
-        caught_up_ms = NEVER if before is None else before.caught_up_ms
-        if end_offset >= self._log.end.offset:
-            caught_up_ms = now_ms
-        if len(self.progress) < MAX_PARKED:
-            self.progress[sender] = Progress(end_offset, now_ms, caught_up_ms)
+    def _note_progress(self, node: Voter, end_offset: int, now_ms: int) -> None:
+        leader_end_offset = self._log.end.offset
+        if node not in self.progress:
+            gone_ms = now_ms - FORGET_MS
+            self.progress = {k: v for k, v in self.progress.items() if v.fetched_ms > gone_ms}
+            if len(self.progress) >= MAX_PARKED:
+                return
+            self.progress[node] = Progress(end_offset, now_ms, leader_end_offset)
+        self.progress[node].fetch(end_offset, leader_end_offset, now_ms)
 
     def _quorum_until_ms(self) -> int | None:
         """When the quorum is lost unless more voters fetch; None if no other is needed."""

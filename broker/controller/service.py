@@ -18,7 +18,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -34,14 +33,16 @@ from .image import Image, Record, UnknownRecord
 from .membership import Membership
 from .metadata_log import MetadataLog, is_too_large, unpack
 from .quorum import Quorum
-from .quorum_report import QuorumReport
 from .raft_messages import FetchRequest, Outcome, Request, Voter, VoteRequest
 from .unavailable import ControllerUnavailable
 
 if TYPE_CHECKING:
     from .peers import Peers
+    from .quorum_report import QuorumReport
 
 MAX_QUEUED_COMMANDS = 10_000
+MAX_EPOCH = 2**31 - 2
+"""A batch has 32 bits for its epoch, and there must be one more."""
 FIND_VOTERS_TIMEOUT_MS = 2000
 FIND_VOTERS_BACKOFF_S = 0.2
 
@@ -59,7 +60,7 @@ class Controller:
     """See the module."""
 
     def __init__(
-        self, me: Membership, quorum: Quorum, log: MetadataLog, random: Random, committed: int
+        self, me: Membership, quorum: Quorum, log: MetadataLog, clock: WallClock, random: Random
     ) -> None:
         """Use `open`."""
         self.image = Image()
@@ -79,13 +80,14 @@ class Controller:
         """What the active controller answers, by the question's class."""
         self.is_active = False
         """Whether this is the controller that decides, and has applied all that others decided."""
-        self.committed_offset = committed
+        self.committed_offset = 0
         """Up to where the log is committed, and applied to the image."""
         self._me = me
         self._quorum = quorum
         self._log = log
-        self._high_watermark = committed
-        self._applied_offset = committed
+        self._clock = clock
+        self._high_watermark = 0
+        self._applied_offset = 0
         self._peers: Peers | None = None
         self._queue: deque[tuple[Command, asyncio.Future[Decision]]] = deque()
         self._working: asyncio.Task[None] | None = None
@@ -94,7 +96,6 @@ class Controller:
         self._pinning: dict[int, asyncio.Task[Decision]] = {}
         self._waiting: list[asyncio.Future[None]] = []
         self._failure: Exception | None = None
-        self._replay()
 
     @staticmethod
     def open(
@@ -112,8 +113,9 @@ class Controller:
         me = me or Membership(1)
         log = MetadataLog.open(files, data_dir, clock, confirmed)
         quorum = Quorum(Voter(me.node_id, me.directory_id), files, data_dir, log, random)
-        committed = log.end_offset if me.is_alone else confirmed.high_watermark
-        return Controller(me, quorum, log, random, committed)
+        controller = Controller(me, quorum, log, clock, random)
+        controller._replay(log.end_offset if me.is_alone else confirmed.high_watermark)
+        return controller
 
     async def start(self) -> None:
         """Begin to take part in the quorum; there may be no leader yet when this returns."""
@@ -204,8 +206,13 @@ class Controller:
                 voters = self._me.voters if self._peers is None else self._peers.voters
                 addresses = (VoterAddress(each, *voters[each]) for each in sorted(voters))
                 return Voters(self._me.node_id, tuple(addresses))
-            case VoteRequest() | FetchRequest():
-                self._pin(question.sender)
+            case VoteRequest(epoch, sender) | FetchRequest(epoch, sender):
+                if sender.node_id == self._me.node_id or not 0 <= epoch <= MAX_EPOCH:
+                    message = (
+                        f"node {sender.node_id} in epoch {epoch} cannot ask node {self._me.node_id}"
+                    )
+                    return Refused("INVALID_REQUEST", message)
+                self._pin(sender)
                 answer = await self._quorum.ask(question)
                 return answer or Refused("NOT_CONTROLLER", "this node takes no part at the moment")
             case _ if not self.is_active:
@@ -216,18 +223,6 @@ class Controller:
             case _:
                 name = type(question).__name__
                 return Refused("UNSUPPORTED_VERSION", f"this controller answers no {name}")
-
-    def quorum_state(self) -> QuorumReport | None:
-        """How far each node of the quorum is; None where this node does not lead it."""
-        # Start-up is imports.
-        from ...protocol.control import VoterAddress
-
-        report = self._quorum.report(self._log.now_ms()) if self.is_active else None
-        if report is None:
-            return None
-        voters = self._me.voters if self._peers is None else self._peers.voters
-        addresses = tuple(VoterAddress(each, *voters[each]) for each in sorted(voters))
-        return replace(report, addresses=addresses)
 
     def disconnected(self, connection: Any) -> None:
         """A connection over which questions came has closed."""
@@ -242,6 +237,13 @@ class Controller:
         """The cluster's id, as soon as this node has applied that there is one."""
         await self._until(lambda: bool(self.image.cluster_id))
         return self.image.cluster_id
+
+    def quorum_state(self) -> "QuorumReport | None":
+        """How far each node of the quorum is; None where this node does not lead it."""
+        from .quorum_report import report  # Start-up is imports.
+
+        voters = {} if self._peers is None else self._peers.voters
+        return report(self._quorum, self._clock.now_ms(), voters) if self.is_active else None
 
     async def close(self) -> None:
         """Finish the commands at hand if that is in this node's power, and close the log."""
@@ -381,7 +383,8 @@ class Controller:
             raise UnknownRecord(message) from error
         return change
 
-    def _replay(self) -> None:
+    def _replay(self, committed_offset: int) -> None:
+        self.committed_offset = self._applied_offset = self._high_watermark = committed_offset
         try:
             for _, record in self.committed(0):
                 self._apply_record(record)
