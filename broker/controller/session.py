@@ -2,7 +2,8 @@
 
     register   until a controller takes it              -> an epoch, that all it says carries
     live       a heartbeat every 500 ms                 -> fenced or not, and a lease
-    leave      heartbeats that say so, until it may go  -> others lead what it led
+    leave      heartbeats that say so, until it may go  -> others lead what it led; of those who
+                                                        leave together the controller is the last
 
 While no controller answers, it goes on asking whoever may lead. A broker that was unregistered
 meanwhile registers again. One whose epoch is stale was replaced by another process of the same id:
@@ -59,7 +60,7 @@ class BrokerSession:
         self._controller = controller
         self._config = config
         self._registration = registration
-        self._wants_to_leave = False
+        self._wants_to_leave = asyncio.Event()
         self._may_leave = asyncio.Event()
         self._leased_until_ms = 0
         self._answered_s = 0.0
@@ -84,16 +85,23 @@ class BrokerSession:
 
     async def leave(self) -> bool:
         """Hand over all that this broker leads; whether that was done before time was up."""
-        self._wants_to_leave = True
+        self._wants_to_leave.set()
         loop = asyncio.get_running_loop()
         end_s = loop.time() + LEAVE_TIMEOUT_S
         self._answered_s = loop.time()
         while loop.time() < min(end_s, self._answered_s + UNREACHABLE_S):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LEAVING_INTERVAL_S):
-                    await self._may_leave.wait()
-                    return True
+            if await _is_set_within(self._may_leave, LEAVING_INTERVAL_S):
+                await self._see_off(end_s)
+                return True
         return False
+
+    async def _see_off(self, end_s: float) -> None:
+        """As the controller, stay for the others who leave: who else should let them go?"""
+        while self._controller.is_active and asyncio.get_running_loop().time() < end_s:
+            brokers = self._controller.image.brokers.values()
+            if not any(each.standing is Standing.LEAVING for each in brokers):
+                return
+            await asyncio.sleep(LEAVING_INTERVAL_S)
 
     async def stop(self) -> None:
         """No more heartbeats."""
@@ -127,22 +135,26 @@ class BrokerSession:
         try:
             while True:
                 await self._beat()
-                await asyncio.sleep(self._pause_s())
+                await self._pause()
         except BrokerIdTaken as taken:
             self.on_replaced(taken)
 
-    def _pause_s(self) -> float:
-        if self._wants_to_leave:
-            return LEAVING_INTERVAL_S
+    async def _pause(self) -> None:
+        """Until the next heartbeat is due, which is at once when this broker begins to leave."""
+        if self._wants_to_leave.is_set():
+            await asyncio.sleep(LEAVING_INTERVAL_S)
+            return
         # Once it has caught up with its own registration, it is in its interest to say so.
-        return RETRY_S if self.is_fenced else self._config.broker_heartbeat_interval_ms / 1000
+        interval_s = self._config.broker_heartbeat_interval_ms / 1000
+        await _is_set_within(self._wants_to_leave, RETRY_S if self.is_fenced else interval_s)
 
     async def _beat(self) -> None:
         """One heartbeat, and what follows from the answer."""
         sent_s = asyncio.get_running_loop().time()
         applied = self._controller.committed_offset - 1
         broker_id = self._registration.broker_id
-        answer = await self._ask(Heartbeat(broker_id, self.epoch, applied, self._wants_to_leave))
+        is_leaving = self._wants_to_leave.is_set()
+        answer = await self._ask(Heartbeat(broker_id, self.epoch, applied, is_leaving))
         match answer:
             case HeartbeatAnswer(is_fenced, may_leave):
                 if not is_fenced:
@@ -166,6 +178,13 @@ class BrokerSession:
             return None
         self._answered_s = asyncio.get_running_loop().time()
         return answer
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 def _name(error_code: ErrorCode) -> str:
