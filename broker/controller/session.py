@@ -61,7 +61,7 @@ class BrokerSession:
         self._config = config
         self._registration = registration
         self._wants_to_leave = asyncio.Event()
-        self._may_leave = asyncio.Event()
+        self._may_leave = False
         self._leased_until_ms = 0
         self._answered_s = 0.0
         self._beating: asyncio.Task[None] | None = None
@@ -90,18 +90,22 @@ class BrokerSession:
         end_s = loop.time() + LEAVE_TIMEOUT_S
         self._answered_s = loop.time()
         while loop.time() < min(end_s, self._answered_s + UNREACHABLE_S):
-            if await _is_set_within(self._may_leave, LEAVING_INTERVAL_S):
-                await self._see_off(end_s)
+            if self._is_free_to_go():
                 return True
+            await asyncio.sleep(LEAVING_INTERVAL_S)
         return False
 
-    async def _see_off(self, end_s: float) -> None:
-        """As the controller, stay for the others who leave: who else should let them go?"""
-        while self._controller.is_active and asyncio.get_running_loop().time() < end_s:
-            brokers = self._controller.image.brokers.values()
-            if not any(each.standing is Standing.LEAVING for each in brokers):
-                return
-            await asyncio.sleep(LEAVING_INTERVAL_S)
+    def _is_free_to_go(self) -> bool:
+        """Whether it was told that it may go, or nobody is there to take over from it.
+
+        The controller stays for the others who leave: without it they would need another first.
+        """
+        brokers = self._controller.image.brokers.values()
+        own_id = self._registration.broker_id
+        others = [each.standing for each in brokers if each.broker_id != own_id]
+        if all(each is Standing.FENCED for each in others):
+            return True
+        return self._may_leave and not (self._controller.is_active and Standing.LEAVING in others)
 
     async def stop(self) -> None:
         """No more heartbeats."""
@@ -146,7 +150,9 @@ class BrokerSession:
             return
         # Once it has caught up with its own registration, it is in its interest to say so.
         interval_s = self._config.broker_heartbeat_interval_ms / 1000
-        await _is_set_within(self._wants_to_leave, RETRY_S if self.is_fenced else interval_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_S if self.is_fenced else interval_s):
+                await self._wants_to_leave.wait()
 
     async def _beat(self) -> None:
         """One heartbeat, and what follows from the answer."""
@@ -161,7 +167,7 @@ class BrokerSession:
                     timeout_ms = self._config.broker_session_timeout_ms
                     self._leased_until_ms = int(sent_s * 1000) + timeout_ms
                 if may_leave:
-                    self._may_leave.set()
+                    self._may_leave = True
             case Refused(error, _) if error == _name(ErrorCode.BROKER_ID_NOT_REGISTERED):
                 self.epoch = await self._register()
             case Refused(error, _) if error == _name(ErrorCode.STALE_BROKER_EPOCH):
@@ -178,13 +184,6 @@ class BrokerSession:
             return None
         self._answered_s = asyncio.get_running_loop().time()
         return answer
-
-
-async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    return event.is_set()
 
 
 def _name(error_code: ErrorCode) -> str:
