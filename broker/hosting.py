@@ -85,6 +85,12 @@ class Hosting:
         ]
         self._store.warn_of_strays([METADATA_LOG, *names])
 
+    def fetch_with(self, fetcher: "ReplicaFetcher") -> None:
+        """Follow from now on: when this broker is registered, for its fetches say as whom."""
+        self.fetcher = fetcher
+        for partition in self._replicas.partitions.values():
+            fetcher.assign(partition)
+
     def apply(self, record: Record) -> None:
         """A change of the cluster was committed: whatever happens here, it is what holds now."""
         try:

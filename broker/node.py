@@ -283,6 +283,7 @@ class Node:
             self._offset_checkpoints,
             flush=cast(FlushMode, self.config.flush),
             is_clean=self._is_clean,
+            max_lag_ms=self.config.replica_lag_time_max_ms,
         )
         self._housekeeping = Housekeeping(
             lambda: self._live.config, files, self._replicas, self._store, self._clock

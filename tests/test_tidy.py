@@ -44,6 +44,9 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 TESTED_ELSEWHERE = {
     "broker/log/producer_snapshot": "tests/broker/log/test_checkpoints.py",
+    "broker/replica/appended": "tests/broker/replica/test_partition.py",
+    "broker/replica/follower_fetch": "tests/broker/replica/test_replication.py",
+    "broker/replica/following": "tests/broker/replica/test_replication.py",
     "client/blocking": "tests/client/test_sync.py",
     "client/sync_cluster": "tests/client/test_sync.py",
     "client/control_plane": "tests/client/test_cluster.py",
@@ -57,7 +60,6 @@ TESTED_ELSEWHERE = {
     "client/consumer_options": "tests/client/test_consumer.py",
     "client/runner": "tests/client/test_worker.py",
     "protocol/batch": "tests/protocol/test_records.py",
-    "protocol/control": "tests/protocol/test_control_frame.py",
     "protocol/compiler": "tests/protocol/test_api_oracle.py",
     "protocol/header": "tests/protocol/test_codec_tables.py",
     "protocol/primitives": "tests/protocol/test_codec_tables.py",

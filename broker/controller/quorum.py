@@ -28,6 +28,7 @@ from . import quorum_state
 from .image import Record
 from .metadata_log import MetadataLog
 from .raft import Raft, State
+from .raft_leader import Progress
 from .raft_log import RaftError, RaftLog
 from .raft_messages import (
     NOBODY,
@@ -68,7 +69,7 @@ class Quorum:
         self.on_failure: Callable[[Exception], None] = _stop_loudly
         self.lack: StorageError | None = None
         """Why the last write found no room; None if it did."""
-        self._me = me
+        self.me = me
         self._files = files
         self._data_dir = data_dir
         self._log = log
@@ -107,7 +108,37 @@ class Quorum:
     @property
     def is_alone(self) -> bool:
         """Whether this node is the only voter."""
-        return self._raft is not None and set(self._raft.voters) == {self._me.node_id}
+        return self._raft is not None and set(self._raft.voters) == {self.me.node_id}
+
+    @property
+    def end_offset(self) -> int:
+        """Where the log ends, on the disk."""
+        return self._log.end_offset
+
+    @property
+    def high_watermark(self) -> int:
+        """Up to where it is committed, as far as is known."""
+        return 0 if self._raft is None else self._raft.log.high_watermark
+
+    @property
+    def voter_ids(self) -> list[int]:
+        """All voters, in order."""
+        return [] if self._raft is None else sorted(self._raft.voters)
+
+    def is_voter(self, node: Voter) -> bool:
+        """Whether a node, with this disk, has a vote."""
+        return self._raft is not None and self._raft.voters.get(node.node_id) in (
+            "",
+            node.directory_id,
+        )
+
+    def progress(self) -> list[tuple[Voter, Progress]]:
+        """How far those are who fetch from here, if this node leads."""
+        return [] if self._raft is None else list(self._raft.progress.items())
+
+    def age_ms(self, then_ms: int) -> int:
+        """How long ago something was that the machine has a time of."""
+        return self._now_ms() - then_ms
 
     def start(
         self,
@@ -125,7 +156,7 @@ class Quorum:
         log = RaftLog()
         log.append(self._log.batches())
         log.commit(high_watermark)
-        self._raft = Raft(self._me, voters, self._vote, log, self._random)
+        self._raft = Raft(self.me, voters, self._vote, log, self._random)
         self._event(partial(self._raft.start, founding=founding))
 
     async def ask(self, request: Request) -> Response | None:

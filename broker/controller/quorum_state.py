@@ -62,6 +62,8 @@ def decode(data: bytes) -> Vote:
         raise CorruptCheckpoint(f"it says version {version!r}, and this release knows {VERSION}")
     match values:
         case {"leaderEpoch": int(epoch), "votedId": int(node_id), "votedDirectoryId": str(disk)}:
-            return Vote(epoch, Voter(node_id, disk) if node_id != NOBODY else None)
+            if epoch >= 0 and not isinstance(epoch, bool):
+                return Vote(epoch, Voter(node_id, disk) if node_id != NOBODY else None)
         case _:
-            raise CorruptCheckpoint("an epoch or a vote is missing or of another type")
+            pass
+    raise CorruptCheckpoint("an epoch or a vote is missing, or none that can be")

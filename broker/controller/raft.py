@@ -49,7 +49,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .raft_leader import Leader
+from .raft_leader import Leader, Progress
 from .raft_log import RaftLog
 from .raft_messages import (
     NOBODY,
@@ -143,6 +143,11 @@ class Raft:
     def is_ready(self) -> bool:
         """Whether it leads, and knows of everything that any leader before it has committed."""
         return self._leader is not None and self._leader.is_ready
+
+    @property
+    def progress(self) -> dict[Voter, Progress]:
+        """How far those are who fetch from this leader."""
+        return {} if self._leader is None else self._leader.progress
 
     def start(self, now_ms: int, founding: tuple[Any, ...] = ()) -> list[Effect]:
         """Look for a leader; a voter without others is one at once.

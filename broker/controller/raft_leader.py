@@ -32,6 +32,8 @@ FETCH_WAIT_MS = 300
 """How long a fetch may wait for news."""
 CHECK_QUORUM_MS = 2000
 """A leader that no majority has fetched from for so long resigns: it may have a successor."""
+FORGET_MS = 300_000
+"""Who has not fetched for so long is not told of any more, as in Kafka."""
 MAX_PARKED = 1000
 """Fetches that wait, one a node at most. Nodes beyond that are answered at once."""
 
@@ -43,6 +45,28 @@ class Parked:
     handle: Any
     request: FetchRequest
     until_ms: int
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far somebody is who fetches.
+
+    `caught_up_ms` is when it last had all that there was; 0 if that was never seen.
+    """
+
+    end_offset: int
+    fetched_ms: int
+    leader_end_offset: int
+    caught_up_ms: int = 0
+
+    def fetch(self, end_offset: int, leader_end_offset: int, now_ms: int) -> None:
+        """It fetches again. Who has what was there at its last fetch, had all of it then."""
+        if end_offset >= leader_end_offset:
+            self.caught_up_ms = now_ms
+        elif end_offset >= self.leader_end_offset:
+            self.caught_up_ms = self.fetched_ms
+        self.end_offset, self.leader_end_offset = end_offset, leader_end_offset
+        self.fetched_ms = now_ms
 
 
 class Leader:
@@ -58,6 +82,8 @@ class Leader:
         self._first_offset = log.end.offset
         self._matched = dict.fromkeys(others, 0)
         self._heard_ms = dict.fromkeys(self._matched, now_ms)
+        self.progress: dict[Voter, Progress] = {}
+        """Of everybody who has fetched lately, for who wants to know."""
         self._parked: dict[Voter, Parked] = {}
         self._queued: list[tuple[Any, tuple[Any, ...]]] = []
         self._pending: deque[tuple[Any, int]] = deque()
@@ -123,6 +149,7 @@ class Leader:
             self._heard_ms[sender.node_id] = now_ms
         if not self._log.contains(end):
             return [Answer(handle, self._correction(end))]
+        self._note_progress(sender, end.offset, now_ms)
         effects: list[Effect] = []
         if is_voter:
             self._matched[sender.node_id] = end.offset
@@ -159,6 +186,16 @@ class Leader:
         unknown = [Proposed(handle, Outcome.UNKNOWN) for handle, _ in self._pending]
         refused = [Proposed(handle, Outcome.NOT_LEADER) for handle, _ in self._queued]
         return [*parked, *unknown, *refused]
+
+    def _note_progress(self, node: Voter, end_offset: int, now_ms: int) -> None:
+        leader_end_offset = self._log.end.offset
+        if node not in self.progress:
+            gone_ms = now_ms - FORGET_MS
+            self.progress = {k: v for k, v in self.progress.items() if v.fetched_ms > gone_ms}
+            if len(self.progress) >= MAX_PARKED:
+                return
+            self.progress[node] = Progress(end_offset, now_ms, leader_end_offset)
+        self.progress[node].fetch(end_offset, leader_end_offset, now_ms)
 
     def _quorum_until_ms(self) -> int | None:
         """When the quorum is lost unless more voters fetch; None if no other is needed."""

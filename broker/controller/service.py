@@ -33,14 +33,16 @@ from .image import Image, Record, UnknownRecord
 from .membership import Membership
 from .metadata_log import MetadataLog, is_too_large, unpack
 from .quorum import Quorum
-from .quorum_report import QuorumReport, ReplicaProgress
 from .raft_messages import FetchRequest, Outcome, Request, Voter, VoteRequest
 from .unavailable import ControllerUnavailable
 
 if TYPE_CHECKING:
     from .peers import Peers
+    from .quorum_report import QuorumReport
 
 MAX_QUEUED_COMMANDS = 10_000
+MAX_EPOCH = 2**31 - 2
+"""A batch has 32 bits for its epoch, and there must be one more."""
 FIND_VOTERS_TIMEOUT_MS = 2000
 FIND_VOTERS_BACKOFF_S = 0.2
 
@@ -58,13 +60,7 @@ class Controller:
     """See the module."""
 
     def __init__(
-        self,
-        me: Membership,
-        quorum: Quorum,
-        log: MetadataLog,
-        clock: WallClock,
-        random: Random,
-        committed: int,
+        self, me: Membership, quorum: Quorum, log: MetadataLog, clock: WallClock, random: Random
     ) -> None:
         """Use `open`."""
         self.image = Image()
@@ -84,14 +80,14 @@ class Controller:
         """What the active controller answers, by the question's class."""
         self.is_active = False
         """Whether this is the controller that decides, and has applied all that others decided."""
-        self.committed_offset = committed
+        self.committed_offset = 0
         """Up to where the log is committed, and applied to the image."""
         self._me = me
         self._quorum = quorum
         self._log = log
         self._clock = clock
-        self._high_watermark = committed
-        self._applied_offset = committed
+        self._high_watermark = 0
+        self._applied_offset = 0
         self._applied_epoch = -1
         self._peers: Peers | None = None
         self._queue: deque[tuple[Command, asyncio.Future[Decision]]] = deque()
@@ -101,7 +97,6 @@ class Controller:
         self._pinning: dict[int, asyncio.Task[Decision]] = {}
         self._waiting: list[asyncio.Future[None]] = []
         self._failure: Exception | None = None
-        self._replay()
 
     @staticmethod
     def open(
@@ -119,8 +114,9 @@ class Controller:
         me = me or Membership(1)
         log = MetadataLog.open(files, data_dir, clock, confirmed)
         quorum = Quorum(Voter(me.node_id, me.directory_id), files, data_dir, log, random)
-        committed = log.end_offset if me.is_alone else confirmed.high_watermark
-        return Controller(me, quorum, log, clock, random, committed)
+        controller = Controller(me, quorum, log, clock, random)
+        controller._replay(log.end_offset if me.is_alone else confirmed.high_watermark)
+        return controller
 
     async def start(self) -> None:
         """Begin to take part in the quorum; there may be no leader yet when this returns."""
@@ -211,8 +207,13 @@ class Controller:
                 voters = self._me.voters if self._peers is None else self._peers.voters
                 addresses = (VoterAddress(each, *voters[each]) for each in sorted(voters))
                 return Voters(self._me.node_id, tuple(addresses))
-            case VoteRequest() | FetchRequest():
-                self._pin(question.sender)
+            case VoteRequest(epoch, sender) | FetchRequest(epoch, sender):
+                if sender.node_id == self._me.node_id or not 0 <= epoch <= MAX_EPOCH:
+                    message = (
+                        f"node {sender.node_id} in epoch {epoch} cannot ask node {self._me.node_id}"
+                    )
+                    return Refused("INVALID_REQUEST", message)
+                self._pin(sender)
                 answer = await self._quorum.ask(question)
                 return answer or Refused("NOT_CONTROLLER", "this node takes no part at the moment")
             case _ if not self.is_active:
@@ -252,11 +253,12 @@ class Controller:
         await self._until(lambda: bool(self.image.cluster_id))
         return self.image.cluster_id
 
-    def quorum_state(self) -> QuorumReport | None:
+    def quorum_state(self) -> "QuorumReport | None":
         """How far each node of the quorum is; None where this node does not lead it."""
-        now_ms = self._clock.now_ms()
-        own = ReplicaProgress(self.leader_id, "", self.end_offset, now_ms, now_ms)
-        return QuorumReport(self.leader_id, self.epoch, self.committed_offset, (own,))
+        from .quorum_report import report  # Start-up is imports.
+
+        voters = {} if self._peers is None else self._peers.voters
+        return report(self._quorum, self._clock.now_ms(), voters) if self.is_active else None
 
     async def close(self) -> None:
         """Finish the commands at hand if that is in this node's power, and close the log."""
@@ -397,7 +399,8 @@ class Controller:
             raise UnknownRecord(message) from error
         return change
 
-    def _replay(self) -> None:
+    def _replay(self, committed_offset: int) -> None:
+        self.committed_offset = self._applied_offset = self._high_watermark = committed_offset
         try:
             for epoch, record in self.committed(0):
                 self._apply_record(record)

@@ -113,16 +113,16 @@ class Shard:
         new_group: Callable[[str], Group],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
+        self.partition = partition
+        self.leader_epoch = partition.leader_epoch
         self.groups: dict[str, GroupState] = {}
+        self.loading: asyncio.Task[None] | None = None
         self.is_loaded = False
         self.is_outdated = False
         """Some append may be in the log or not, so only the log can tell what holds."""
         self.is_resigned = False
         """Another leader epoch of the partition has begun: nobody is answered here any more."""
-        self.leader_epoch = partition.leader_epoch
-        self.loading: asyncio.Task[None] | None = None
         self._end_offset = partition.log.log_end_offset
-        self.partition = partition
         self._replicas = replicas
         self._clock = clock
         self._new_group = new_group

@@ -275,10 +275,7 @@ class Partition:
         return True
 
     def advance_with_followers(self, now_ms: int) -> bool:
-        """Raise it to the smallest flushed end of who is in sync; True when it moved.
-
-        `now_ms` is monotonic. A follower hears of it from its leader instead.
-        """
+        """The same by who is in sync; a follower hears it from its leader. Monotonic `now_ms`."""
         if self.in_sync is None:
             return self.is_alone and self.advance_high_watermark()
         before = self.high_watermark
@@ -393,7 +390,8 @@ class Partition:
 
         ReplicaHalted when that would cut what may have been acknowledged.
         """
-        following.truncate(self, epoch, end_offset, self._was_unclean)
+        is_unclean = self._was_unclean or self.config.unclean_leader_election_enable
+        following.truncate(self, epoch, end_offset, is_unclean)
 
     def restart_at(self, offset: int) -> None:
         """Begin anew at the leader's log start, which is beyond our end."""

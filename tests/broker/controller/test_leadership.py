@@ -204,7 +204,7 @@ def test_another_min_isr_makes_nobody_eligible(
     story.play("isr 1")
     assert story.partition.elr == (2, 3)
     change = OptionChange("min.insync.replicas", AlterConfigOperation.SET, "1")
-    story.commit(alter_configs(story.image, 1, Alteration(resource_type, name, [change])))
+    story.commit(alter_configs(story.image, Alteration(resource_type, name, [change])))
     assert story.partition.elr == elr
 
 
@@ -214,7 +214,7 @@ def test_where_nobody_is_in_sync_another_min_isr_leaves_who_is_eligible() -> Non
         story.play(line)
     change = OptionChange("min.insync.replicas", AlterConfigOperation.SET, "1")
     topic = Alteration(ConfigResourceType.TOPIC, "orders", [change])
-    story.commit(alter_configs(story.image, 1, topic))
+    story.commit(alter_configs(story.image, topic))
     assert story.partition.elr == (1, 2, 3)
     story.play("unfence 2")
     assert (story.partition.isr, story.partition.elr) == ((2,), ())

@@ -355,3 +355,29 @@ async def test_a_long_log_is_caught_up_with_in_several_answers(tmp_path: Path) -
         await follower.start()
         await nodes.settle()
         assert log_bytes(follower) == log_bytes(leader)
+
+
+async def test_the_leader_reports_how_far_everybody_is(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as nodes:
+        await nodes.observe(4, 1).start()
+        leader, (follower, *_) = await nodes.leader(), await others(nodes)
+        await nodes.settle()
+        await leader.controller.submit(reserving(1))
+        await nodes.settle()
+        end_offset = leader.controller.end_offset
+
+        def is_told() -> bool:
+            state = leader.controller.quorum_state()
+            assert state is not None
+            told = (*state.voters, *state.observers)
+            return [each.log_end_offset for each in told] == [end_offset] * 4
+
+        await until(is_told)
+        state = leader.controller.quorum_state()
+        assert state is not None
+        assert [each.node_id for each in state.voters] == [1, 2, 3]
+        assert [each.node_id for each in state.observers] == [4]
+        assert (state.leader_id, state.high_watermark) == (leader.id, end_offset)
+        assert [each.voter_id for each in state.addresses] == [1, 2, 3]
+        assert all(each.caught_up_ms > 0 for each in (*state.voters, *state.observers))
+        assert follower.controller.quorum_state() is None

@@ -7,6 +7,7 @@ from minikafka.protocol.api.delete_records import (
     DeleteRecordsRequestPartition,
     DeleteRecordsRequestTopic,
 )
+from minikafka.protocol.api.describe_log_dirs import DescribeLogDirsRequest
 from minikafka.protocol.api.describe_producers import DescribeProducersRequest, TopicRequest
 from minikafka.protocol.api.fetch import FetchRequest
 from minikafka.protocol.api.list_offsets import (
@@ -215,6 +216,16 @@ async def test_only_the_leader_deletes_records(node: ServedNode) -> None:
     )
     (answer,) = (await node.call(request)).topics[0].partitions
     assert (answer.error_code, answer.low_watermark) == (NOT_LED, -1)
+
+
+async def test_a_follower_tells_how_large_its_replicas_are(node: ServedNode) -> None:
+    await node.create("orders")
+    await node.produce("orders", batch_of())
+    register(node)
+    change(node, "orders", leader=OTHER, replicas=[1, OTHER], isr=[1, OTHER])
+    (directory,) = (await node.call(DescribeLogDirsRequest(topics=None))).results
+    ((partition,),) = [topic.partitions for topic in directory.topics]
+    assert partition.partition_size == len(batch_of())
 
 
 async def test_a_follower_tells_the_producers_that_it_knows(node: ServedNode) -> None:

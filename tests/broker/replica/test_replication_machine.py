@@ -145,6 +145,34 @@ class Replication(RuleBasedStateMachine):
         self.decide_isr(broker_id)
         self.hear_isr(broker_id)
 
+    @rule(followers=sampled_from([(1, 2, 3), (1,), (2,), (3,)]), is_settled=booleans())
+    def round(self, followers: tuple[int, ...], is_settled: bool) -> None:
+        """In quiet times a record comes to some followers, and the ISR is changed."""
+        if is_settled:
+            self.world.settled()
+        leader = self.world.now.leader
+        if leader < 0 or not self.runs(leader):
+            return
+        self.produce(leader, is_flushed=True)
+        for follower in (*followers, *followers):
+            self.fetch(follower)
+        self.change_isr(leader)
+
+    @rule(broker_id=BROKER, way=sampled_from([Way.NOTHING, Way.KILLED]), learns=BROKER)
+    def lose(self, broker_id: int, way: Way, learns: int) -> None:
+        """A broker dies, the controller sees it, and one of the others hears of it."""
+        self.crash(broker_id, way)
+        self.fence(broker_id)
+        self.world.settled(learns)
+
+    @rule(broker_id=BROKER, wiped=booleans())
+    def come_back(self, broker_id: int, wiped: bool) -> None:
+        """It is there again, and everybody knows."""
+        self.restart(broker_id, wiped)
+        self.world.settled()
+        self.unfence(broker_id)
+        self.world.settled()
+
     @rule(broker_id=BROKER)
     def apply(self, broker_id: int) -> None:
         """A broker learns what the controller has decided next."""
@@ -217,8 +245,8 @@ class Replication(RuleBasedStateMachine):
 
 TestReplication = Replication.TestCase
 TestReplication.settings = settings(
-    max_examples=40,
-    stateful_step_count=60,
+    max_examples=60,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
