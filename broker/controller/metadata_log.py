@@ -49,13 +49,6 @@ class MetadataLog:
         self._log = log
         self._clock = clock
 
-<<<<<<< .merge_file_rBV1JV
-    def now_ms(self) -> int:
-        """Wall time, as records carry it."""
-        return self._clock.now_ms()
-
-=======
->>>>>>> .merge_file_mjdNXv
     @staticmethod
     def open(files: Files, data_dir: str, clock: WallClock, confirmed: Confirmed) -> "MetadataLog":
         """Open it, and check it whole. CorruptLog when it is damaged, and nothing is changed.
