@@ -31,6 +31,7 @@ from typing import Any
 import pytest
 
 from minikafka.broker.config import STORED_ONLY, BrokerConfig, TopicConfig
+from minikafka.broker.handlers.chapters import chapter_of
 from minikafka.broker.handlers.table import SERVED_VERSIONS
 from minikafka.broker.options import OptionRule, option_rules, option_texts
 from minikafka.cli import main
@@ -60,9 +61,11 @@ OPTION_READ_BY_PROPERTY = re.compile(r"self\.(\w+)")
 
 def api_table() -> str:
     """The APIs that the broker serves."""
-    rows = ["| key | API | versions | flexible from | what it asks |", "|---|---|---|---|---|"]
+    titles = "| key | API | versions | flexible from | what it asks | chapter |"
+    rows = [titles, "|---|---|---|---|---|---|"]
     for key in sorted(SERVED_VERSIONS):
-        cells = ("never" if cell is None else str(cell) for cell in list_row(key))
+        row = (*list_row(key), chapter_of(key))
+        cells = ("never" if cell is None else str(cell) for cell in row)
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
