@@ -1,0 +1,93 @@
+"""What a chapter needs around its lesson: a broker of its own, and colours for its pictures.
+
+    broker = Broker()         a node as a child process, on a free port, in a directory of its own
+    broker.bootstrap          HOST:PORT for clients
+    broker.data_dir           where its files are
+    broker.kill()             SIGKILL, as if the process had crashed
+    broker.start()            and up again, at the same address, with the same files
+
+When the notebook's kernel ends, its brokers end too, and their directories go.
+"""
+
+import atexit
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+READY_LINE: Final = re.compile(r"minikafka node \d+ ready: clients (\S+:\d+)")
+STOP_TIMEOUT_S: Final = 20.0
+
+BLUE: Final = "#1f77b4"
+GREEN: Final = "#2ca02c"
+ORANGE: Final = "#e08e45"
+RED: Final = "#c0392b"
+GREY: Final = "#8a8a8a"
+
+
+class Broker:
+    """One node, as a child process of the notebook."""
+
+    def __init__(self, *options: str) -> None:
+        """Start it; `options` are those of `minikafka serve`."""
+        self._home = Path(tempfile.mkdtemp(prefix="minikafka-tutorial-"))
+        self._options = options
+        self._process: subprocess.Popen[str] | None = None
+        self.data_dir = self._home / "data"
+        self.bootstrap = "127.0.0.1:0"
+        atexit.register(self.remove)
+        self.start()
+
+    def start(self) -> None:
+        """Start it (again), and wait until it is ready."""
+        command = [sys.executable, "-m", "minikafka.cli.main", "serve"]
+        command += ["--listen", self.bootstrap, "--controller-listen", "127.0.0.1:0"]
+        command += ["--data-dir", str(self.data_dir), *self._options]
+        with (self._home / "log").open("a") as log:
+            self._process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            )
+        ready = READY_LINE.match(self._first_line())
+        if ready is None:
+            raise RuntimeError(f"the broker did not start: {(self._home / 'log').read_text()}")
+        self.bootstrap = ready[1]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.bootstrap.rpartition(":")
+        return host, int(port)
+
+    def kill(self) -> None:
+        """End it with SIGKILL: it has no moment left in which to put anything in order."""
+        self._end(subprocess.Popen[str].kill)
+
+    def stop(self) -> None:
+        """Ask it to stop, and wait until it has."""
+        self._end(subprocess.Popen[str].terminate)
+
+    def remove(self) -> None:
+        """End it, and remove its files."""
+        self.kill()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def files(self, partition: str) -> list[Path]:
+        """The files of a partition, such as "orders-0", in order."""
+        return sorted((self.data_dir / partition).iterdir())
+
+    def _first_line(self) -> str:
+        output = self._process.stdout if self._process else None
+        return output.readline() if output else ""
+
+    def _end(self, how: Callable[[subprocess.Popen[str]], None]) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        how(process)
+        process.wait(STOP_TIMEOUT_S)
+        if process.stdout:
+            process.stdout.close()
