@@ -1,4 +1,4 @@
-"""What a chapter needs around its lesson: a broker of its own, and colours for its pictures.
+"""What a chapter needs around its lesson: a broker, a bare connection, colours for pictures.
 
     broker = Broker()         a node as a child process, on a free port, in a directory of its own
     broker.bootstrap          HOST:PORT for clients
@@ -6,18 +6,32 @@
     broker.kill()             SIGKILL, as if the process had crashed
     broker.start()            and up again, at the same address, with the same files
 
+    wire = Wire(broker.address)
+    wire.call(request, version)     the answer to one request, as chapter 4 does it by hand
+
 When the notebook's kernel ends, its brokers end too, and their directories go.
 """
 
 import atexit
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from ..protocol.api import response_class
+from ..protocol.codec import decode, encode
+from ..protocol.header import (
+    RequestStart,
+    encode_request,
+    has_flexible_request_header,
+    has_flexible_response_header,
+)
+from ..protocol.schema import schema_of
 
 READY_LINE: Final = re.compile(r"minikafka node \d+ ready: clients (\S+:\d+)")
 STOP_TIMEOUT_S: Final = 20.0
@@ -91,3 +105,31 @@ class Broker:
         process.wait(STOP_TIMEOUT_S)
         if process.stdout:
             process.stdout.close()
+
+
+class Wire:
+    """A connection that carries one request at a time, in whichever version it is told."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._socket = socket.create_connection(address)
+        self._reader = self._socket.makefile("rb")
+
+    def call(self, request: Any, version: int) -> Any:
+        """Send a message of protocol/api, and return the answer to it."""
+        cls = type(request)
+        key = schema_of(cls).key
+        response = response_class(key)
+        if response is None:
+            raise ValueError(f"{cls.__name__} is no request")
+        start = RequestStart(key, version, 1)
+        is_flexible = has_flexible_request_header(cls, version)
+        message = encode(request, version)
+        self._socket.sendall(b"".join(encode_request(message, start, "classroom", is_flexible)))
+        frame = self._reader.read(int.from_bytes(self._reader.read(4), "big"))
+        position = 5 if has_flexible_response_header(response, version) else 4
+        return decode(response, memoryview(frame), version, position)[0]
+
+    def close(self) -> None:
+        """End the connection."""
+        self._reader.close()
+        self._socket.close()

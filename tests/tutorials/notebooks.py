@@ -119,13 +119,13 @@ def is_current(notebook: Notebook, path: Path) -> bool:
 
 def make(source: Path, *, write: bool) -> bool:
     """Run a chapter, say how it went, write it if it is to be written; whether it went well."""
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
 
     path, notebook, began = source.with_suffix(".ipynb"), read(source), time.monotonic()
     try:
         run(notebook)
-    except CellExecutionError as error:
-        print(f"{source.stem}: FAILED\n{error}", flush=True)
+    except (CellExecutionError, DeadKernelError, AssertionError) as error:  # nbclient asserts, too
+        print(f"{source.stem}: FAILED\n{error!r}\n{error}", flush=True)
         return False
     took_s = time.monotonic() - began
     remark = "" if took_s <= GOAL_S else f", which is more than {GOAL_S:.0f}"
