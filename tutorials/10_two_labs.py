@@ -112,15 +112,16 @@ def fill(topic, count):
     producer.flush(10)
 
 
-times = []
+WORK_S = 0.01
+times = []  # when each record's work began
 
 
 def wait_a_little(record):
     times.append(time.perf_counter())
-    time.sleep(0.01)
+    time.sleep(WORK_S)
 
 
-async def records_per_second(topic, concurrency, count=150):
+async def records_per_second(topic, concurrency, count):
     fill(topic, count)
     consumer = Consumer(
         topic,
@@ -131,13 +132,15 @@ async def records_per_second(topic, concurrency, count=150):
     async with Worker(consumer, wait_a_little, concurrency=concurrency) as worker:
         times.clear()
         await worker.run(until=lambda statistics: statistics.done >= count)
-        return (count - 1) / (times[-1] - times[0])  # from the first that began to the last
+        return count / (times[-1] + WORK_S - times[0])
 
 
-sizes = [1, 2, 5, 10, 20, 50]
-pools = [await records_per_second(f"pool-{size}", Pool(size, size)) for size in sizes]
-inline = await records_per_second("inline", Inline())
-threads = await records_per_second("threads", ThreadPerRecord(20))
+sizes = [1, 2, 5, 10, 20, 50, 100]
+pools = [
+    await records_per_second(f"pool-{size}", Pool(size, size), 20 * size + 40) for size in sizes
+]
+inline = await records_per_second("inline", Inline(), 60)
+threads = await records_per_second("threads", ThreadPerRecord(20), 400)
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.2))
@@ -241,12 +244,7 @@ do they differ?
 <details><summary>Solution</summary>
 
 ```python
-def wait_long(record):
-    times.append(time.perf_counter())
-    time.sleep(0.05)
-
-
-wait_a_little = wait_long
+WORK_S = 0.05
 print([round(await records_per_second(f"long-{size}", Pool(size, size), 60)) for size in (5, 20)])
 ```
 
