@@ -6,6 +6,8 @@
     broker.kill()             SIGKILL, as if the process had crashed
     broker.start()            and up again, at the same address, with the same files
 
+    cluster = BrokerCluster()       three of them: cluster.brokers[1].kill()
+
     wire = Wire(broker.address)
     wire.call(request, version)     the answer to one request, as chapter 4 does it by hand
 
@@ -20,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,18 +49,29 @@ GREY: Final = "#8a8a8a"
 class Broker:
     """One node, as a child process of the notebook."""
 
-    def __init__(self, *options: str) -> None:
-        """Start it; `options` are those of `minikafka serve`."""
+    def __init__(self, *options: str, starts: bool = True) -> None:
+        """Start it; `options` are those of `minikafka serve`, and may name other addresses."""
         self._home = Path(tempfile.mkdtemp(prefix="minikafka-tutorial-"))
         self._options = options
         self._process: subprocess.Popen[str] | None = None
         self.data_dir = self._home / "data"
         self.bootstrap = "127.0.0.1:0"
         atexit.register(self.remove)
-        self.start()
+        if starts:
+            self.start()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and neither stopped nor killed since."""
+        return self._process is not None
 
     def start(self) -> None:
         """Start it (again), and wait until it is ready."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Begin to start it."""
         command = [sys.executable, "-m", "minikafka.cli.main", "serve"]
         command += ["--listen", self.bootstrap, "--controller-listen", "127.0.0.1:0"]
         command += ["--data-dir", str(self.data_dir), *self._options]
@@ -65,6 +79,9 @@ class Broker:
             self._process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
             )
+
+    def wait_until_ready(self) -> None:
+        """Wait until it says on which address it is to be reached."""
         ready = READY_LINE.match(self._first_line())
         if ready is None:
             raise RuntimeError(f"the broker did not start: {(self._home / 'log').read_text()}")
@@ -105,6 +122,51 @@ class Broker:
         process.wait(STOP_TIMEOUT_S)
         if process.stdout:
             process.stdout.close()
+
+
+class BrokerCluster:
+    """Nodes that know each other: the first ones vote, and more may join."""
+
+    def __init__(self, count: int = 3, *options: str) -> None:
+        """Start so many at once, and wait until all are ready."""
+        self._options = options
+        self._control = [f"127.0.0.1:{port}" for port in _free_ports(count)]
+        voters = ",".join(f"{n}@{address}" for n, address in enumerate(self._control, 1))
+        self.brokers: dict[int, Broker] = {}
+        for node_id, control in enumerate(self._control, 1):
+            self._add(node_id, "--voters", voters, "--controller-listen", control)
+        for broker in self.brokers.values():
+            broker.launch()
+        for broker in self.brokers.values():
+            broker.wait_until_ready()
+
+    @property
+    def bootstrap(self) -> str:
+        """The addresses of those that run."""
+        return ",".join(each.bootstrap for each in self.brokers.values() if each.is_running)
+
+    def join(self) -> Broker:
+        """Start one more, which has no vote."""
+        broker = self._add(max(self.brokers) + 1, "--join", ",".join(self._control))
+        broker.start()
+        return broker
+
+    def _add(self, node_id: int, *membership: str) -> Broker:
+        (port,) = _free_ports(1)
+        listen = ("--node-id", str(node_id), "--listen", f"127.0.0.1:{port}")
+        broker = Broker(*listen, *membership, *self._options, starts=False)
+        broker.bootstrap = f"127.0.0.1:{port}"
+        self.brokers[node_id] = broker
+        return broker
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody has at this moment."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 class Wire:
