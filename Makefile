@@ -14,6 +14,9 @@
 
 PYTHON ?= python3
 ROUNDS ?= 20
+CHAOS ?= 1
+SEED ?=
+SEEDS ?= $(if $(SEED),0,100)
 VENV := .venv
 BIN := $(VENV)/bin
 # A plain `pip install .` leaves build/ behind, which would shadow the sources in an editable one.
@@ -23,13 +26,14 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check format test demo kills churn fuzz crash mutants hostile labs notebooks docs bench clean \
+.PHONY: help check format test demo kills chaos churn fuzz crash sim mutants hostile labs \
+	notebooks docs bench clean \
 	check-format check-lint check-types check-imports check-tidy kcat strace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.runtime ## a broker is killed in the middle of a million records: is one lost?
+demo: $(VENV)/.runtime ## a leader and the controller are killed amid a million records: is one lost?
 	$(BIN)/minikafka demo $(ARGS)
 
 test: $(VENV)/.dev kcat strace ## run all tests (ARGS="-k fetch -x" goes to pytest)
@@ -44,6 +48,9 @@ format: $(VENV)/.dev ## format the code and mend what the linter can mend
 kills: $(VENV)/.dev ## kill -9 a node a hundred times under load, workers twenty: is a record lost?
 	MINIKAFKA_KILLS=100 MINIKAFKA_WORKER_KILLS=20 $(BIN)/pytest -s tests/chaos $(ARGS)
 
+chaos: $(VENV)/.dev ## every fault on three nodes under load (CHAOS=10 times each): is a record lost?
+	MINIKAFKA_CHAOS=$(CHAOS) $(BIN)/pytest -s tests/chaos/test_cluster.py $(ARGS)
+
 churn: $(VENV)/.dev ## groups of all clients, killed and paused for 20 rounds (ROUNDS=3): is a record lost?
 	MINIKAFKA_CHURN=100000 MINIKAFKA_ROUNDS=$(ROUNDS) $(BIN)/pytest -s tests/compat/test_churn.py $(ARGS)
 
@@ -55,6 +62,9 @@ fuzz: $(VENV)/.dev ## a million hostile inputs a target (ARGS="--seconds 30 requ
 crash: $(VENV)/.dev ## a million states in which the power may leave the disk: is a record lost?
 	MINIKAFKA_CRASH_STATES=1000000 $(BIN)/pytest -s tests/sim/test_log_states.py \
 		tests/sim/test_node_states.py $(ARGS)
+
+sim: $(VENV)/.dev ## whole clusters under faults, from seeds: SEEDS=400 searches, SEED=17 looks at one
+	$(BIN)/python -m tests.sim $(SEED) --seeds $(SEEDS) $(ARGS)
 
 mutants: $(VENV)/.dev ## make mistakes on purpose, each in a copy of the code: do the tests find it?
 	$(BIN)/python -m tests.mutants $(ARGS)

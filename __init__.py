@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .client.concurrency import Inline, Pool, Processes, Tasks, ThreadPerRecord, Threads
     from .client.consumer import Consumer
     from .client.delivery import Delivery
+    from .client.elections import ElectionType
     from .client.errors import (
         CannotConnect,
         ClientNotRunning,
@@ -38,6 +39,7 @@ __all__ = [
     "Consumer",
     "ConsumerRecord",
     "Delivery",
+    "ElectionType",
     "ErrorCode",
     "Inline",
     "KafkaError",
@@ -69,6 +71,7 @@ _HOMES = {
     "Consumer": "client.consumer",
     "ConsumerRecord": "client.record",
     "Delivery": "client.delivery",
+    "ElectionType": "client.elections",
     "ErrorCode": "protocol.errors",
     "Inline": "client.concurrency",
     "KafkaError": "protocol.errors",

@@ -7,6 +7,7 @@ handlers/table        finds who handles their API and version:
 handlers/produce      checks the request, and takes each batch to
  produce_shortcut     (a request like an earlier one is not decoded again)
 replica/partition     its partition, which checks the batch;
+replica/appended      (or says why not)
 replica/producers     (was it sent before?)
 log/log               stages it, and at the end of the event writes
 log/segment           all that is staged to the active segment,
@@ -26,6 +27,13 @@ log/segment           and in it a slice of the file, by
 log/index, log/scan   an index entry and a walk over batch headers;
 connection            sends the slice as it lies on disk.
 
+replica/fetcher       gets records to where they are safe: it asks for those of other leaders, as
+replica/follower_fetch
+                      puts it in words, and as
+replica/following     writes down, or cuts what its leader has not; by these questions
+replica/in_sync       knows on the other side how far each follower is, so where the high watermark
+replica/isr_changes   may be, and whom the controller should count on.
+
 replica/housekeeping  lets old records go,
 log/retention         segment by segment, or
 replica/compactor     one by one,
@@ -34,7 +42,9 @@ log/cleaner           the segments that are left
 log/swap              take the place of what was there.
 
 node                  builds all of them, starts and stops them in order;
-hosting               opens and removes partitions as the cluster changes.
+hosting               opens and removes partitions as the cluster changes;
+cluster_member        is what a node has because it is not alone;
+identity              knows whose data directory it is.
 
 control/              the control plane: describes segments and reads the metadata log, for clients
 
@@ -54,6 +64,6 @@ log/recovery          what holds after a crash, and
 log/repair            what can be done about a log that is damaged;
 log/deletion          the end of a log
 group/                consumer groups: members, generations, committed offsets
-controller/           topics and options: commands in, records of the metadata log out;
-                      Raft, by which several nodes will agree on that log: no node runs it yet
+controller/           what the cluster is: commands in, records of the metadata log out;
+                      Raft, by which several nodes agree on that log
 """

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..protocol.compression import CompressionType
-from .options import ConfigError, field_name, inherited, option, option_rules, read_options
+from .options import ConfigError, field_name, inherited, option, option_rules, read_options, shown
 
 MAX_INT16 = 2**15 - 1
 MAX_INT32 = 2**31 - 1
@@ -22,6 +22,8 @@ MAX_INT64 = 2**63 - 1
 MEBIBYTE = 1 << 20
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+
+Address = tuple[str, int]
 
 _TIMESTAMP_TYPES = ("CreateTime", "LogAppendTime")
 _CLEANUP_POLICIES = ("delete", "compact")
@@ -32,7 +34,6 @@ STORED_ONLY = frozenset(
         "file.delete.delay.ms",
         "flush.messages",
         "flush.ms",
-        "min.insync.replicas",
         "preallocate",
         "segment.index.bytes",
         "segment.jitter.ms",
@@ -52,6 +53,16 @@ class BrokerConfig:
     controller_listen: str = option(
         "", "HOST:PORT of the control plane; empty: the client host, client port + 10000"
     )
+    voters: str = option(
+        "", "ID@HOST:PORT,… of all controllers, the same on each for ever; empty: this node alone"
+    )
+    join: str = option(
+        "", "HOST:PORT,… of controllers: become a broker of their cluster, without a vote"
+    )
+    cluster_secret_file: str = option(
+        "", "a file with the secret that the nodes of a cluster share, off loopback"
+    )
+    route: str = option("", "ID=HOST:PORT,…: fetch from these brokers by way of a fault proxy")
     data_dir: str = option("", "where logs are kept; empty: minikafka-data/node-ID")
     flush: str = option(
         "fsync",
@@ -72,10 +83,52 @@ class BrokerConfig:
     auto_create_topics_enable: bool = option(True, "create a topic when Metadata asks for it")
     delete_topic_enable: bool = option(True, "let clients delete topics")
     default_replication_factor: int = option(
-        1, "replicas of an auto-created topic", minimum=1, maximum=MAX_INT16
+        3,
+        "replicas of a topic created without a number, at most one for each voter (Kafka: 1)",
+        minimum=1,
+        maximum=MAX_INT16,
     )
     min_insync_replicas: int = option(
         1, "replicas in sync that acks=all needs", minimum=1, maximum=MAX_INT32, is_dynamic=True
+    )
+    unclean_leader_election_enable: bool = option(
+        False, "let a replica lead that may lack acknowledged records", is_dynamic=True
+    )
+
+    broker_heartbeat_interval_ms: int = option(
+        500, "time between two signs of life to the controller (Kafka: 2 s)", minimum=1
+    )
+    broker_session_timeout_ms: int = option(
+        6_000, "silence after which the controller fences a broker (Kafka: 9 s)", minimum=1
+    )
+    auto_leader_rebalance_enable: bool = option(
+        True, "give the lead back to the first replica of each partition, once it is in sync"
+    )
+    leader_imbalance_check_interval_seconds: int = option(
+        300, "time between two looks for leaders that are not the first replica", minimum=1
+    )
+    replica_lag_time_max_ms: int = option(
+        10_000,
+        "how long a follower may be behind before it is not in sync (Kafka: 30 s)",
+        minimum=1,
+    )
+    replica_fetch_wait_max_ms: int = option(
+        500, "how long a follower's fetch waits for records", minimum=0, maximum=MAX_INT32
+    )
+    replica_fetch_max_bytes: int = option(
+        MEBIBYTE, "bytes of one partition in a follower's fetch", minimum=1, maximum=MAX_INT32
+    )
+    replica_fetch_response_max_bytes: int = option(
+        10 * MEBIBYTE, "bytes of one follower's fetch", minimum=1, maximum=MAX_INT32
+    )
+    replica_fetch_backoff_ms: int = option(
+        100, "a follower's wait after a fetch that failed (Kafka: 1 s)", minimum=0
+    )
+    follower_replication_throttled_rate: int = option(
+        0,
+        "bytes a second that this broker fetches for replicas being added; 0: no bound",
+        minimum=0,
+        is_dynamic=True,
     )
 
     log_segment_bytes: int = option(
@@ -224,6 +277,26 @@ class BrokerConfig:
         """From texts by Kafka's names; raises ConfigError with a sentence."""
         return BrokerConfig(**read_options(BrokerConfig, values))
 
+    @property
+    def is_clustered(self) -> bool:
+        """Whether this node was told of others; else it is a cluster of its own."""
+        return bool(self.voters or self.join)
+
+    @property
+    def voter_addresses(self) -> dict[int, Address]:
+        """The control planes of all voters, by node id; empty without --voters."""
+        return _addresses_by_id(self.voters, "voters", "@")
+
+    @property
+    def join_addresses(self) -> list[Address]:
+        """The control planes to ask for the cluster's voters; empty without --join."""
+        return [parse_address(text, "join") for text in _split(self.join)]
+
+    @property
+    def routes(self) -> dict[int, Address]:
+        """Where to fetch from these brokers, instead of the address that they registered."""
+        return _addresses_by_id(self.route, "route", "=")
+
 
 @dataclass(frozen=True, slots=True)
 class TopicConfig:
@@ -259,6 +332,7 @@ class TopicConfig:
     )
     segment_jitter_ms: int = option(0, "random part of a segment's age", minimum=0)
     segment_ms: int = inherited(BrokerConfig, "log.roll.ms")
+    unclean_leader_election_enable: bool = inherited(BrokerConfig, "unclean.leader.election.enable")
 
     @staticmethod
     def of(broker: BrokerConfig, overrides: Mapping[str, str | None]) -> "TopicConfig":
@@ -302,7 +376,7 @@ class TopicConfig:
         return "delete" in self.cleanup_policy
 
 
-def parse_address(text: str, option_name: str) -> tuple[str, int]:
+def parse_address(text: str, option_name: str) -> Address:
     """HOST:PORT (IPv6 in brackets) as a pair; raises ConfigError."""
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -314,3 +388,20 @@ def parse_address(text: str, option_name: str) -> tuple[str, int]:
 def format_address(host: str, port: int) -> str:
     """A pair as HOST:PORT."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _addresses_by_id(text: str, option_name: str, separator: str) -> dict[int, Address]:
+    addresses: dict[int, Address] = {}
+    for part in _split(text):
+        number, found, address = part.partition(separator)
+        if not found or not number.isascii() or not number.isdigit() or int(number) > MAX_INT32:
+            form = f"ID{separator}HOST:PORT"
+            raise ConfigError(f"option {option_name!r} is a list of {form}, not {shown(part)}")
+        if int(number) in addresses:
+            raise ConfigError(f"option {option_name!r} has node {int(number)} twice")
+        addresses[int(number)] = parse_address(address, option_name)
+    return addresses
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")] if text else []

@@ -1,13 +1,17 @@
 """What of the cluster lives on this node: its partitions, as the image has them, and its groups.
 
-    at the start             every partition of the image is opened
-    a record is committed    partitions are opened, given another leader epoch or other options, or
-                             removed
+    at the start             every partition of the image that names this node is opened
+    a record is committed    partitions are opened, lead or follow, get other options, or are
+                             removed: with their topic, or because they have moved elsewhere
     with each checkpoint     those are tried again for which there was no room
 
-A partition that is damaged is not served, and nothing in it is changed; the others are. One that
-only finds no room is tried again. The coordinator of groups is made, and its code read, when the
-first partition of `__consumer_offsets` is opened, or somebody asks for a group.
+A partition that is damaged is not served, and nothing in it is changed; the others are. Where
+others have it as well it is set aside and fetched anew, but not before the controller has taken it
+out of those who may be elected (`has_damage`: register as a broker that has lost something), or it
+would be elected for records that it lacks. One that only finds no room is tried again.
+
+The coordinator of groups is made, and its code read, when this node leads the first partition of
+`__consumer_offsets`, or somebody asks for a group.
 """
 
 import logging
@@ -17,18 +21,20 @@ from typing import TYPE_CHECKING
 from ..protocol.errors import ErrorCode
 from .config import TopicConfig
 from .controller.decide import OFFSETS_TOPIC
-from .controller.image import Image, PartitionImage, Record, TopicImage
+from .controller.image import NOBODY, Image, PartitionImage, Record, TopicImage
 from .controller.live_config import LiveConfig
-from .controller.service import METADATA_LOG
+from .controller.metadata_log import METADATA_LOG
 from .log.checkpoints import CorruptCheckpoint
 from .log.files import StorageError, StorageFailed
-from .log.offset_checkpoints import directory_name
+from .log.offset_checkpoints import LogName, directory_name
 from .log.scan import CorruptLog
 from .replica.manager import ReplicaManager, Unserved
+from .replica.partition import Partition
 from .replica.store import PartitionIdentity, PartitionStore
 
 if TYPE_CHECKING:
     from .group.coordinator import GroupCoordinator
+    from .replica.fetcher import ReplicaFetcher
 
 log = logging.getLogger("minikafka.hosting")
 
@@ -41,6 +47,7 @@ class Hosting:
 
     def __init__(
         self,
+        node_id: int,
         image: Image,
         live: LiveConfig,
         store: PartitionStore,
@@ -50,6 +57,11 @@ class Hosting:
     ) -> None:
         self.groups: GroupCoordinator | None = None
         """The coordinator of groups, once it was needed."""
+        self.fetcher: ReplicaFetcher | None = None
+        """Fetches what this node follows; a lone node has none."""
+        self.has_damage = False
+        """Whether a replica was found damaged that others have as well."""
+        self._node_id = node_id
         self._image = image
         self._live = live
         self._store = store
@@ -63,9 +75,21 @@ class Hosting:
         for topic in topics:
             config = self._live.of_topic(topic)
             for partition in topic.partitions.values():
-                self._serve(topic, partition, config)
-        names = [(topic.name, index) for topic in topics for index in topic.partitions]
+                if self._node_id in partition.replicas:
+                    self._serve(topic, partition, config)
+        names = [
+            (topic.name, index)
+            for topic in topics
+            for index, partition in topic.partitions.items()
+            if self._node_id in partition.replicas
+        ]
         self._store.warn_of_strays([METADATA_LOG, *names])
+
+    def fetch_with(self, fetcher: "ReplicaFetcher") -> None:
+        """Follow from now on: when this broker is registered, for its fetches say as whom."""
+        self.fetcher = fetcher
+        for partition in self._replicas.partitions.values():
+            fetcher.assign(partition)
 
     def apply(self, record: Record) -> None:
         """A change of the cluster was committed: whatever happens here, it is what holds now."""
@@ -80,17 +104,9 @@ class Hosting:
         """Open, remove and configure partitions as the record says."""
         image = self._image
         match record["type"]:
-            case "PartitionCreated":
+            case "PartitionCreated" | "PartitionChanged":
                 topic = image.topics[image.topic_names[record["topic_id"]]]
-                config = self._live.of_topic(topic)
-                self._serve(topic, topic.partitions[record["index"]], config)
-            case "PartitionChanged":
-                topic = image.topics[image.topic_names[record["topic_id"]]]
-                changed = topic.partitions[record["index"]]
-                partition = self._replicas.find(topic.name, changed.index)
-                if partition is not None:
-                    self._store.lead(partition, changed.leader_epoch)
-                    self._replicas.moved(partition)
+                self._host(topic, topic.partitions[record["index"]])
             case "TopicDeleted":
                 replicas = self._replicas
                 names = [
@@ -99,9 +115,7 @@ class Hosting:
                     if name[0] not in image.topics
                 ]
                 for name in names:
-                    removed = replicas.remove(*name)
-                    if removed is not None:
-                        removed.log.let_go()
+                    self._remove(name)
                 self._store.delete(names)
                 if self.groups is not None:
                     for topic in {topic for topic, _ in names}:
@@ -123,13 +137,41 @@ class Hosting:
             if partition is not None:
                 partition.configure(config)
 
-    def _serve(self, topic: TopicImage, partition: PartitionImage, config: TopicConfig) -> None:
+    def _host(self, topic: TopicImage, image: PartitionImage) -> None:
+        """Open it, or give it another role, or let it go, as the controller has decided."""
+        partition = self._replicas.find(topic.name, image.index)
+        if self._node_id not in image.replicas:
+            self._let_go(topic, image.index)
+        elif partition is not None:
+            self._set_role(partition, image)
+            self._tell_role(topic, partition)
+        else:
+            self._serve(topic, image, self._live.of_topic(topic))
+
+    def _let_go(self, topic: TopicImage, index: int) -> None:
+        """It has moved to other nodes: remove it, and what it has on disk."""
+        name = (topic.name, index)
+        if name in self._replicas.partitions or name in self._replicas.unserved:
+            self._remove(name)
+            self._store.delete([name])
+            if topic.name == OFFSETS_TOPIC and self.groups is not None:
+                self.groups.resign_partition(index)
+
+    def _remove(self, name: LogName) -> None:
+        removed = self._replicas.remove(*name)
+        if removed is not None:
+            if self.fetcher is not None:
+                self.fetcher.forget(removed)
+            removed.log.let_go()
+
+    def _serve(self, topic: TopicImage, image: PartitionImage, config: TopicConfig) -> None:
         """Open and serve it, or say why not."""
-        identity = PartitionIdentity(
-            topic.name, topic.topic_id, partition.index, partition.leader_epoch
-        )
+        identity = PartitionIdentity(topic.name, topic.topic_id, image.index)
         try:
-            opened = self._store.open(identity, config)
+            if self._is_damaged(identity.log_name) and not self._begin_anew(identity, image):
+                return
+            opened = self._open(identity, image, config)
+            self._set_role(opened, image)
         except StorageFailed:
             raise
         except (CorruptLog, CorruptCheckpoint) as error:
@@ -142,8 +184,52 @@ class Hosting:
             )
         else:
             self._replicas.add(opened)
-            if topic.name == OFFSETS_TOPIC:
-                self.start_groups().lead(opened, len(topic.partitions))
+            self._tell_role(topic, opened)
+
+    def _open(
+        self, identity: PartitionIdentity, image: PartitionImage, config: TopicConfig
+    ) -> Partition:
+        """Open it, or begin anew where it is damaged and nobody counts on it."""
+        try:
+            return self._store.open(identity, config)
+        except (CorruptLog, CorruptCheckpoint):
+            self.has_damage |= len(image.replicas) > 1
+            if not self._begin_anew(identity, image):
+                raise
+            return self._store.open(identity, config)
+
+    def _begin_anew(self, identity: PartitionIdentity, image: PartitionImage) -> bool:
+        """Set a damaged replica aside, to be fetched from its leader; False while it counts.
+
+        Who may be elected is said to have all that is acknowledged: that must be untrue first.
+        """
+        if image.leader == NOBODY or self._node_id in (image.leader, *image.isr, *image.elr):
+            return False
+        aside = self._store.set_damaged_aside(identity.log_name)
+        log.error("a damaged replica is kept as %s, and fetched anew from its leader", aside)
+        return True
+
+    def _is_damaged(self, name: LogName) -> bool:
+        unserved = self._replicas.unserved.get(name)
+        return unserved is not None and unserved.error_code is ErrorCode.CORRUPT_MESSAGE
+
+    def _set_role(self, partition: Partition, image: PartitionImage) -> None:
+        """Lead or follow, as the controller has decided."""
+        if image.leader == self._node_id:
+            partition.lead(image, self._image.brokers, self._replicas.now_ms())
+        else:
+            partition.follow(image)
+
+    def _tell_role(self, topic: TopicImage, partition: Partition) -> None:
+        """Let everybody know whom a partition's role concerns."""
+        self._replicas.changed_role(partition)
+        if self.fetcher is not None:
+            self.fetcher.assign(partition)
+        if topic.name == OFFSETS_TOPIC:
+            if partition.is_led_here:
+                self.start_groups().lead(partition, len(topic.partitions))
+            elif self.groups is not None:
+                self.groups.resign_partition(partition.index)
 
     def _do_not_serve(self, identity: PartitionIdentity, code: ErrorCode, reason: str) -> None:
         message = f"partition {directory_name(identity.log_name)} is not served: {reason}"

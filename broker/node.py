@@ -9,8 +9,12 @@
             register                     as one that may have lost something, or not: now we know
             serve
 
-    stop    no new connections, all that is written flushed, waiting requests answered,
+    stop    others lead                  what was led here, if there are others
+            no new connections, all that is written flushed, waiting requests answered,
             logs closed, checkpoints, clean marker
+
+In a cluster the control plane is open from the start, since the voters have to agree on a leader
+before anybody knows what there is; partitions are opened when all that is committed is applied.
 
 A disk that fails ends the node at once: no answer leaves any more, there is no clean marker, and
 the exit status is 1.
@@ -23,11 +27,13 @@ from contextlib import suppress
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, cast
 
+from ..protocol.control import Forward, RegisterBroker
 from . import descriptors
 from .addresses import (
     advertised_address,
     client_address,
     control_address,
+    refuse_impossible_cluster,
     refuse_strangers,
     told_control_host,
 )
@@ -35,13 +41,17 @@ from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, format_address
 from .control.context import ControlContext
 from .control.server import ControlServer
-from .controller.decide import create_cluster, register_broker
-from .controller.image import UnknownRecord
+from .controller.brokers import BrokerDuties
+from .controller.decide_brokers import register_broker
+from .controller.image import Standing, UnknownRecord
 from .controller.live_config import LiveConfig
+from .controller.membership import Membership
+from .controller.metadata_log import METADATA_LOG
 from .controller.producer_ids import ProducerIds
-from .controller.service import METADATA_LOG, Command, Controller
+from .controller.service import Controller
 from .handlers.context import Context
 from .hosting import Hosting
+from .identity import ForeignDirectory, Identity
 from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError, StorageFailed
 from .log.log import FlushMode
@@ -56,6 +66,7 @@ from .replica.store import PartitionStore
 from .server import Server
 
 if TYPE_CHECKING:
+    from .cluster_member import ClusterMember
     from .group.coordinator import GroupCoordinator
 
 LOCK_FILE = ".lock"
@@ -91,10 +102,15 @@ class Node:
         self._stopping: asyncio.Future[Exception | None]
         self._checkpointing: asyncio.Task[None] | None = None
         self._lock: File | None = None
+        self._identity: Identity
+        self._is_clean = False
         self._server: Server
         self._control: ControlServer
+        self._member: ClusterMember | None = None
+        """What a lone node has not."""
         self._replicas: ReplicaManager
         self._controller: Controller
+        self._duties: BrokerDuties
         self._live: LiveConfig
         self._store: PartitionStore
         self._hosting: Hosting
@@ -108,46 +124,42 @@ class Node:
         self._warn_of_options()
         self._server = Server(self.config, loop)
         self._control = ControlServer(loop)
+        refuse_impossible_cluster(self.config)
         refuse_strangers(self.config)
-        advertised = advertised_address(self.config)
+        advertised_address(self.config)  # For its errors.
         try:
             await self._bind()
             await self._open()
-        except (NodeError, UnknownRecord, *_UNUSABLE, OSError) as error:
-            await self._server.stop_reading()
-            self._control.close()
-            if self._lock is not None:
-                self._lock.close()
+            context = self._context()
+            if self.config.is_clustered:
+                await self._take_part(context)
+            await self._open_partitions()
+        except (NodeError, UnknownRecord, ForeignDirectory, *_UNUSABLE, OSError) as error:
+            await self._give_up()
             if isinstance(error, NodeError):
                 raise
             raise NodeError(f"data directory {self.data_dir}: {error}") from error
+        except asyncio.CancelledError:
+            await self._give_up()
+            raise
         self._checkpointing = loop.create_task(self._checkpoint_rounds())
-        producer_ids = ProducerIds(self._controller, self.config.node_id)
-        slots = self.config.max_incremental_fetch_session_cache_slots
-        await self._server.serve(
-            Context(
-                self._live,
-                self._controller,
-                producer_ids,
-                self._replicas,
-                self._store,
-                self._housekeeping,
-                FetchSessions(slots, self._random),
-                self._hosting.start_groups,
-                self._clock,
-                advertised,
-                (told_control_host(self.config), self.control_address[1]),
-            )
-        )
-        await self._control.serve(ControlContext(self._controller, self._replicas))
+        await self._server.serve(context)
+        if self._member is None:
+            await self._control.serve(ControlContext(self._controller, self._replicas))
+        else:
+            await self._member.wait_until_unfenced()
         self._housekeeping.start()
 
     async def stop(self) -> None:
         """Stop cleanly: everything acknowledged or written is on disk, and the marker says so."""
+        if self._member is not None:
+            await self._member.leave()
         if self._checkpointing is not None:
             self._checkpointing.cancel()
             await asyncio.wait([self._checkpointing])
         await self._server.stop_reading()
+        if self._member is not None:
+            await self._member.stop()
         await self._control.stop()
         await self._housekeeping.stop()
         if self._hosting.groups is not None:
@@ -155,6 +167,7 @@ class Node:
         await self._replicas.flush_all()
         self._replicas.stop()
         self._server.stop()
+        self._duties.end()
         await self._controller.close()
         for partition in self._replicas.partitions.values():
             self._store.close(partition)
@@ -166,9 +179,8 @@ class Node:
 
     async def run(self) -> int:
         """Start, say so on stdout, serve until SIGTERM, SIGINT or a failure; the exit status."""
-        await self.start()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._stop_soon)
+        if not await self._start_or_stop():
+            return 0
         print(
             f"minikafka node {self.config.node_id} ready: "
             f"clients {format_address(*self.client_address)}, "
@@ -177,7 +189,8 @@ class Node:
         )
         failure = await self._stopping
         if failure is not None:
-            log.critical("the disk failed, the node stops at once: %s", failure)
+            cause = "the disk failed, " if isinstance(failure, StorageFailed) else ""
+            log.critical("%sthe node stops at once: %s", cause, failure)
             return 1
         try:
             await self.stop()
@@ -186,17 +199,43 @@ class Node:
             return 1
         return 0
 
-    def _stop_soon(self) -> None:
-        if not self._stopping.done():
+    async def _start_or_stop(self) -> bool:
+        """Start; False if told to stop before that is done, as it may wait for other nodes."""
+        loop = asyncio.get_running_loop()
+        starting = loop.create_task(self.start())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop_soon, starting)
+        try:
+            await starting
+        except asyncio.CancelledError:
+            return False
+        return True
+
+    def _stop_soon(self, starting: "asyncio.Task[None]") -> None:
+        if not starting.done():
+            starting.cancel()
+        elif not self._stopping.done():
             self._stopping.set_result(None)
 
-    def _fail(self, failure: StorageFailed) -> None:
-        """The disk failed: answer nobody any more, and stop."""
+    async def _give_up(self) -> None:
+        """What was begun of a start ends, with nothing more written."""
+        await self._server.stop_reading()
+        if self._member is not None:
+            await self._member.stop()
+            self._duties.end()
+            await self._controller.close()
+        self._control.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _fail(self, failure: Exception) -> None:
+        """The disk failed, or this node contradicts others: answer nobody any more, and stop."""
         if not self._stopping.done():
             self._server.abort()
             self._control.close()
-            with suppress(StorageError):
-                last_run.forget(self._files, self.data_dir)
+            if isinstance(failure, StorageFailed):
+                with suppress(StorageError):
+                    last_run.forget(self._files, self.data_dir)
             self._stopping.set_result(failure)
 
     def _warn_of_options(self) -> None:
@@ -215,11 +254,12 @@ class Node:
         )
 
     async def _open(self) -> None:
+        """Lock the directory, load what it says of the cluster, and make the parts."""
         files, data_dir = self._files, self.data_dir
         files.make_directory(data_dir)
         self._lock = files.lock(f"{data_dir}/{LOCK_FILE}")
-        identity = self._load_identity()
-        is_clean = checkpoints.take_clean_shutdown(files, data_dir) is not None
+        self._identity = Identity(files, data_dir, self.config.node_id)
+        self._is_clean = checkpoints.take_clean_shutdown(files, data_dir) is not None
         self._offset_checkpoints = OffsetCheckpoints(files, data_dir)
         self._controller = Controller.open(
             files,
@@ -227,6 +267,7 @@ class Node:
             self._clock,
             self._random,
             self._offset_checkpoints.find(METADATA_LOG),
+            self._membership(),
         )
         self._controller.on_failure = self._fail
         self._replicas = ReplicaManager(files, self._loop)
@@ -234,18 +275,21 @@ class Node:
         self._live = LiveConfig(self.config, self._controller.image)
         for complaint in self._live.complaints():
             log.warning("an option of the metadata log does not count: %s", complaint)
+        self._duties = BrokerDuties(self._controller, self._live, self.config.node_id)
         self._store = PartitionStore(
             files,
             data_dir,
             self._clock,
             self._offset_checkpoints,
             flush=cast(FlushMode, self.config.flush),
-            is_clean=is_clean,
+            is_clean=self._is_clean,
+            max_lag_ms=self.config.replica_lag_time_max_ms,
         )
         self._housekeeping = Housekeeping(
             lambda: self._live.config, files, self._replicas, self._store, self._clock
         )
         self._hosting = Hosting(
+            self.config.node_id,
             self._controller.image,
             self._live,
             self._store,
@@ -253,54 +297,100 @@ class Node:
             self._new_groups,
             self._fail,
         )
+
+    def _membership(self) -> Membership:
+        config, identity = self.config, self._identity
+        if not config.is_clustered:
+            return Membership(config.node_id, cluster_id=identity.cluster_id)
+        # Who votes is a node with its disk, so the disk needs a name before the first vote.
+        return Membership(
+            config.node_id,
+            identity.name_disk(self._random),
+            identity.cluster_id,
+            config.voter_addresses,
+            tuple(config.join_addresses),
+        )
+
+    def _context(self) -> Context:
+        return Context(
+            self._live,
+            self._controller,
+            ProducerIds(self._controller, self.config.node_id),
+            self._replicas,
+            self._store,
+            self._housekeeping,
+            FetchSessions(self.config.max_incremental_fetch_session_cache_slots, self._random),
+            self._hosting.start_groups,
+            self._clock,
+            advertised_address(self.config, self.client_address[1]),
+            (told_control_host(self.config), self.control_address[1]),
+        )
+
+    async def _take_part(self, context: Context) -> None:
+        """Be one of several: return when all that they have agreed on is applied."""
+        from .cluster_member import ClusterMember  # A lone node has none: start-up is imports.
+        from .handlers.forwarding import answer_forwarded
+
+        self._member = ClusterMember(
+            self.config,
+            self._controller,
+            self._replicas,
+            self._hosting,
+            self._clock,
+            self._random,
+            self._loop,
+        )
+        self._controller.answerers[Forward] = lambda question, _: answer_forwarded(
+            question, context
+        )
+        await self._control.serve(ControlContext(self._controller, self._replicas))
+        await self._controller.start()
+        await self._controller.wait_until_caught_up()
+        self._identity.join(await self._controller.wait_for_cluster(), self._random)
+
+    async def _open_partitions(self) -> None:
+        """Open what this node has of the cluster, and register with its controller."""
+        files, data_dir = self._files, self.data_dir
         self._hosting.open_all()
-        self._controller.on_record = self._hosting.apply
+        self._controller.listeners.append(lambda record, _: self._hosting.apply(record))
         boot_id = files.boot_id()
         # Only now, for opening a partition may have set records aside.
-        is_lossless = is_clean or last_run.load(files, data_dir).is_lossless(boot_id)
-        await self._join_cluster(identity, is_lossless)
+        is_lossless = self._is_clean or last_run.load(files, data_dir).is_lossless(boot_id)
+        await self._register(is_lossless and not self._hosting.has_damage)
         last_run.save(files, data_dir, last_run.LastRun(self.config.flush, boot_id))
         await self._offset_checkpoints.save(self._checkpoint_rows(), self._replicas.unserved)
         if self._stopping.done():
             raise NodeError(f"data directory {data_dir}: {self._stopping.result()}")
+
+    async def _register(self, is_lossless: bool) -> None:
+        """Have it committed that this broker begins a life."""
+        if self._member is not None:
+            clients = advertised_address(self.config, self.client_address[1])
+            control = told_control_host(self.config) or self.control_address[0]
+            await self._member.start(
+                clients or self.client_address,
+                (control, self.control_address[1]),
+                is_lossless=is_lossless,
+                on_replaced=self._fail,
+            )
+            return
+        controller, node_id = self._controller, self.config.node_id
+        await controller.start()
+        self._identity.join(await controller.wait_for_cluster(), self._random)
+        registration = RegisterBroker(node_id, "", "", 0, "", 0, is_lossless)
+        decision = await controller.submit(
+            lambda image: register_broker(
+                image, self._live.config, registration, controller.end_offset, Standing.UNFENCED
+            )
+        )
+        if decision.error_code:
+            raise StorageError(decision.message)
 
     def _new_groups(self) -> "GroupCoordinator":
         from .group.coordinator import GroupCoordinator, options_of  # Start-up is imports.
 
         options = options_of(self.config)
         return GroupCoordinator(self._replicas, self._clock, self._random, options, self._loop)
-
-    def _load_identity(self) -> checkpoints.MetaProperties | None:
-        """Whose directory this is; another node's is refused."""
-        path = f"{self.data_dir}/{checkpoints.META_PROPERTIES}"
-        identity = checkpoints.load(self._files, path, checkpoints.decode_meta_properties)
-        if identity is not None and identity.node_id != self.config.node_id:
-            raise NodeError(
-                f"data directory {self.data_dir} belongs to node {identity.node_id}, "
-                f"this is node {self.config.node_id}"
-            )
-        return identity
-
-    async def _join_cluster(
-        self, identity: checkpoints.MetaProperties | None, is_lossless: bool
-    ) -> None:
-        """Create the cluster if there is none, and register this broker with its controller."""
-        controller, node_id = self._controller, self.config.node_id
-        if not controller.image.cluster_id:
-            cluster_id = checkpoints.encode_uuid(self._random.randbytes(16))
-            await self._change(lambda image: create_cluster(cluster_id, node_id))
-        if identity is None:
-            directory_id = self._random.randbytes(16)
-            meta = checkpoints.MetaProperties(controller.image.cluster_id, node_id, directory_id)
-            path = f"{self.data_dir}/{checkpoints.META_PROPERTIES}"
-            self._files.write_atomically(path, checkpoints.encode_meta_properties(meta))
-        epoch = controller.end_offset
-        await self._change(lambda image: register_broker(image, node_id, epoch, is_lossless))
-
-    async def _change(self, command: Command) -> None:
-        decision = await self._controller.submit(command)
-        if decision.error_code:
-            raise StorageError(decision.message)
 
     async def _checkpoint_rounds(self) -> None:
         interval_s = self.config.log_flush_offset_checkpoint_interval_ms / 1000

@@ -59,7 +59,7 @@ def workers(
 ) -> int:
     """Work for the same records with one thread, five threads a record, a pool, and processes.
 
-    At full size it takes half an hour: 5,000 records a second for 10 s, and 100 for 50 s, for three
+    At full size it takes 40 minutes: 5,000 records a second for 10 s, and 100 for 50 s, for three
     kinds of work and four ways each; then pools of 1 to 64 threads. Ctrl-C keeps what is measured.
     Exit status 1 if a record was not worked for.
 

@@ -9,7 +9,7 @@ import re
 
 import click
 
-from ..broker.controller.service import METADATA_DIRECTORY
+from ..broker.controller.metadata_log import METADATA_DIRECTORY
 from ..broker.log.checkpoints import META_PROPERTIES, CorruptCheckpoint
 from ..broker.log.files import Files, StorageError
 from ..broker.log.repair import LogRepair

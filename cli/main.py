@@ -21,6 +21,7 @@ from .failure import DONE, INTERRUPTED, Failure
 
 COMMANDS: Final = {
     "serve": "serve",
+    "cluster": "cluster",
     "demo": "demo",
     "topic": "topic",
     "produce": "produce",

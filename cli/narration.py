@@ -2,7 +2,7 @@
 
     with narration() as narrator:
         narrator.say("writing")                  a line, in both
-        narrator.progress("written", 500, 1000)  the bar; in a pipe a line at each tenth
+        narrator.progress("records written", 500, 1000)   the bar; in a pipe a line at each tenth
 
 Lines go to stdout, as they are what the command is run for. The bar comes from rich, which is
 loaded for a terminal only.
@@ -46,7 +46,7 @@ class LineNarrator:
         tenth = done * TENTHS // total
         if tenth > self._told.get(what, 0):
             self._told[what] = tenth
-            self.say(f"  {tenth * 100 // TENTHS:3d} %  {done:,} records {what}")
+            self.say(f"  {tenth * 100 // TENTHS:3d} %  {done:,} {what}")
 
 
 class BarNarrator:
@@ -75,6 +75,6 @@ def narration() -> Generator[Narrator]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (TextColumn("  {task.description:>8}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("  {task.description:>16}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, transient=True) as bars:
         yield BarNarrator(bars)

@@ -34,6 +34,18 @@ from .node_options import build_config, read_pairs
     metavar="HOST:PORT",
     help="Where the control plane listens; default: the client host, client port + 10000.",
 )
+@click.option(
+    "--voters",
+    metavar="ID@HOST:PORT,…",
+    help="The control planes of all voters, the same list on each; default: this node alone.",
+)
+@click.option(
+    "--join", metavar="HOST:PORT,…", help="Voters of a running cluster, to join it without a vote."
+)
+@click.option(
+    "--cluster-secret-file", metavar="FILE", help="The secret of the cluster's nodes, off loopback."
+)
+@click.option("--route", "routes", metavar="ID=HOST:PORT", multiple=True, hidden=True)
 @click.option("--data-dir", metavar="DIR", help="Default: minikafka-data/node-N.")
 @click.option(
     "--flush",
@@ -49,8 +61,8 @@ from .node_options import build_config, read_pairs
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="Default: info.",
 )
-def serve(file: str | None, pairs: tuple[str, ...], **named: Any) -> int:
-    """Run one node; it needs no option at all.
+def serve(file: str | None, pairs: tuple[str, ...], routes: tuple[str, ...], **named: Any) -> int:
+    """Run one node; alone it needs no option at all.
 
     Every option is also an environment variable (MINIKAFKA_DATA_DIR) and a key of the file. The
     command line wins, then the environment, then the file.
@@ -59,11 +71,14 @@ def serve(file: str | None, pairs: tuple[str, ...], **named: Any) -> int:
     Examples:
       minikafka serve
       minikafka serve --listen 127.0.0.1:0 --data-dir /var/lib/minikafka -c num.partitions=3
+      minikafka serve --node-id 4 --listen 127.0.0.1:9095 --join 127.0.0.1:19092
     """
     command_line = read_pairs(pairs)
     command_line |= {
         name.replace("_", "."): value for name, value in named.items() if value is not None
     }
+    if routes:
+        command_line["route"] = ",".join(routes)
     config = build_config(command_line, os.environ, file)
     log_lines.set_up(config.log_format, config.log_level)
     from ..broker import node  # Not before here: a wrong option needs no broker to be refused.

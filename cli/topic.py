@@ -1,17 +1,22 @@
-"""`minikafka topic`: create, list, describe, alter and delete topics."""
+"""`minikafka topic`: create, list, describe, alter and delete topics.
+
+`topic elect` and `topic reassign`, about their leaders and replicas, have files of their own.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import click
 
-from ..client.admin import AdminClient, ConfigChange, ConfigResource, NewTopic
+from ..client.admin import AdminClient, ConfigChange, ConfigEntry, ConfigResource, NewTopic
 from ..client.configs import AlterConfigOperation
 from ..client.metadata import NO_LEADER, TopicInfo, TopicPartition
 from ..client.offsets import EARLIEST, LATEST, OffsetAndTimestamp
 from . import session
 from .node_options import read_pairs
 from .table import show
+from .topic_elect import elect
+from .topic_reassign import reassign
 from .topic_segments import SEGMENT_COLUMNS, read_segments, segment_objects, segment_rows
 
 DESCRIBE_COLUMNS: Final = (
@@ -23,18 +28,27 @@ DESCRIBE_COLUMNS: Final = (
     "start_offset",
     "end_offset",
 )
-Configs = Mapping[str, Mapping[str, str | None]]
-"""Per topic the options that are not at their default."""
+MIN_IN_SYNC: Final = "min.insync.replicas"
+ACKNOWLEDGED_ALONE: Final = (
+    "one replica in sync is enough to acknowledge, and a record that only it has is lost with it "
+    f"({MIN_IN_SYNC}=1)"
+)
+Entries = Mapping[str, Mapping[str, ConfigEntry]]
+"""Per topic its options."""
 
 
 @click.group()
 def topic() -> None:
-    """Create, list, describe, alter and delete topics.
+    """Create, list, describe, alter and delete topics, and say who leads and has them.
 
     \b
     Example:
       minikafka topic create orders --partitions 3 -c retention.ms=3600000
     """
+
+
+topic.add_command(elect)
+topic.add_command(reassign)
 
 
 @topic.command()
@@ -101,7 +115,8 @@ def describe(names: tuple[str, ...], with_segments: bool, output: str, bootstrap
       minikafka topic describe orders
       minikafka topic describe orders --segments
     """
-    configs, topics, starts, ends = session.run(_describe_with_offsets(bootstrap, names))
+    entries, topics, starts, ends = session.run(_describe_with_offsets(bootstrap, names))
+    configs = _options_set(entries)
     segments = session.run(read_segments(bootstrap, starts)) if with_segments else None
     rows = _partition_rows(topics, starts, ends)
     if output == "json":
@@ -114,9 +129,11 @@ def describe(names: tuple[str, ...], with_segments: bool, output: str, bootstrap
             ]
         show(output, columns, objects)
         return
-    for name, values in configs.items():
-        for option, value in values.items():
-            click.echo(f"{name}: {option}={value}")
+    for each in topics:
+        for option, value in configs[each.name].items():
+            click.echo(f"{each.name}: {option}={value}")
+        if _can_acknowledge_alone(each, entries[each.name]):
+            click.echo(f"{each.name}: {ACKNOWLEDGED_ALONE}")
     show(output, DESCRIBE_COLUMNS, rows)
     if segments is not None:
         click.echo()
@@ -200,30 +217,34 @@ async def _describe(bootstrap: str, names: tuple[str, ...] | None) -> list[Topic
 
 async def _describe_with_offsets(
     bootstrap: str, names: tuple[str, ...]
-) -> tuple[Configs, list[TopicInfo], dict[TopicPartition, int], dict[TopicPartition, int]]:
-    """The topics, and the first and the end offset of each partition that has a leader."""
+) -> tuple[Entries, list[TopicInfo], dict[TopicPartition, int], dict[TopicPartition, int]]:
+    """The topics, their options, and first and end offset of each partition with a leader."""
     async with await session.connect(_admin(bootstrap)) as admin:
         topics = await admin.describe_topics(names)
-        configs = await _configs_of(admin, topics)
+        entries = await admin.describe_configs([ConfigResource.topic(each.name) for each in topics])
         led = [TopicPartition(each.name, index) for each in topics for index in each.available]
         starts = await admin.list_offsets(dict.fromkeys(led, EARLIEST))
         ends = await admin.list_offsets(dict.fromkeys(led, LATEST))
-    return configs, topics, _offsets(starts), _offsets(ends)
+    by_name = {resource.name: those for resource, those in entries.items()}
+    return by_name, topics, _offsets(starts), _offsets(ends)
 
 
 def _offsets(found: Mapping[TopicPartition, OffsetAndTimestamp]) -> dict[TopicPartition, int]:
     return {partition: each.offset for partition, each in found.items()}
 
 
-async def _configs_of(admin: AdminClient, topics: list[TopicInfo]) -> Configs:
-    resources = [ConfigResource.topic(each.name) for each in topics]
-    found = await admin.describe_configs(resources)
+def _options_set(entries: Entries) -> dict[str, dict[str, str | None]]:
+    """Per topic the options that somebody has set, here or for its broker."""
     return {
-        resource.name: {
-            name: entry.value for name, entry in entries.items() if not entry.is_default
-        }
-        for resource, entries in found.items()
+        topic: {name: entry.value for name, entry in those.items() if not entry.is_default}
+        for topic, those in entries.items()
     }
+
+
+def _can_acknowledge_alone(topic: TopicInfo, entries: Mapping[str, ConfigEntry]) -> bool:
+    """Whether acks=all of a topic with several replicas may mean one; a lone one always does."""
+    least = entries.get(MIN_IN_SYNC)
+    return _replication_factor(topic) > 1 and least is not None and least.value == "1"
 
 
 def _partition_rows(

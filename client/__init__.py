@@ -46,14 +46,19 @@ handler_process in processes, which may die.
 
 admin           topics, options, disks and groups are changed and described:
 questions         a question is asked until it is answered, a change once;
-new_topic         topics to create and to enlarge,
+topic_changes     topics created, enlarged and deleted,
+new_topic           (as the protocol says it),
+elections         leaders of partitions elected,
+reassignments     partitions moved to other brokers,
+quorum            the controllers, and how far each is,
+producer_states   the producers that the leaders of partitions remember,
 configs           options and where they come from,
 record_deletion   records deleted by the leaders of their partitions,
 log_dirs          what lies on the brokers' disks,
 groups            groups of consumers, and who is in them,
 group_offsets     what they have committed, altered from outside.
 outcome           (what became of several things at once)
-leaders         asks the leaders of partitions, for offsets and record_deletion.
+leaders         asks the leaders of partitions, for offsets, deletion and producers.
 
 coordinator         asks the broker that coordinates a group, wherever that is,
 committed_offsets   up to where the group has read.

@@ -1,7 +1,11 @@
 """The administrator: topics, partitions, records, options, disks and groups of a cluster.
 
     questions         how it is asked: a question again until it is answered, a change once
-    new_topic         topics created and enlarged
+    topic_changes     topics created, enlarged and deleted
+    elections         leaders of partitions elected
+    reassignments     partitions moved to other brokers
+    quorum            the controllers described, and brokers forgotten
+    producer_states   the producers that the leaders remember
     configs           options described and changed
     record_deletion   records deleted, by the leaders of their partitions
     log_dirs          what lies on the brokers' disks
@@ -16,12 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from types import TracebackType
-from typing import Final
 
 from ..protocol.api.alter_configs import AlterConfigsResponse
-from ..protocol.api.create_partitions import CreatePartitionsRequest, CreatePartitionsResponse
-from ..protocol.api.create_topics import CreateTopicsRequest, CreateTopicsResponse
-from ..protocol.api.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from ..protocol.api.describe_configs import DescribeConfigsResponse
 from ..protocol.api.describe_log_dirs import DescribeLogDirsRequest, DescribeLogDirsResponse
 from ..protocol.api.incremental_alter_configs import IncrementalAlterConfigsResponse
@@ -31,10 +31,22 @@ from ..protocol.api.list_config_resources import (
 )
 from ..protocol.api.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from ..transport.connection import Connection
-from . import configs, group_offsets, groups, questions, record_deletion
+from . import (
+    configs,
+    elections,
+    group_offsets,
+    groups,
+    producer_states,
+    questions,
+    quorum,
+    reassignments,
+    record_deletion,
+    topic_changes,
+)
 from .committed_offsets import OffsetAndMetadata, fetch_committed
 from .configs import ConfigChange, ConfigEntry, ConfigResource
 from .coordinator import Coordinator
+from .elections import ElectionType
 from .errors import ClientNotRunning
 from .groups import GroupDescription, GroupListing, GroupMember
 from .java_names import options_of
@@ -42,13 +54,14 @@ from .keywords import suggest_keywords
 from .log_dirs import LogDirInfo, log_dirs_of
 from .metadata import BrokerAddress, PartitionInfo, TopicInfo, TopicPartition, brokers_of, topic_of
 from .network import ANY_NODE, Network
-from .new_topic import NewPartitions, NewTopic, topic_to_create, topic_to_enlarge
+from .new_topic import NewPartitions, NewTopic
 from .offsets import OffsetAndTimestamp, list_offsets
 from .outcome import Outcome, raise_first
-from .questions import AskForChange
+from .producer_states import ProducerState
+from .quorum import QuorumInfo, QuorumReplica
+from .reassignments import PartitionReassignment
 from .settings import NetworkSettings, parse_servers
-
-_LAST_VERSION_BY_NAME: Final = 5  # of DeleteTopics
+from .topic_changes import topic_outcome
 
 __all__ = [
     "AdminClient",
@@ -57,6 +70,7 @@ __all__ = [
     "ConfigChange",
     "ConfigEntry",
     "ConfigResource",
+    "ElectionType",
     "GroupDescription",
     "GroupListing",
     "GroupMember",
@@ -66,6 +80,10 @@ __all__ = [
     "OffsetAndMetadata",
     "OffsetAndTimestamp",
     "PartitionInfo",
+    "PartitionReassignment",
+    "ProducerState",
+    "QuorumInfo",
+    "QuorumReplica",
     "TopicInfo",
 ]
 
@@ -151,20 +169,10 @@ class AdminClient:
         validate_only: bool = False,
     ) -> None:
         """Create topics, or with `validate_only` only find out whether that would work."""
-        request = CreateTopicsRequest(
-            topics=[topic_to_create(topic) for topic in new_topics],
-            timeout_ms=self._or_default(timeout_ms),
-            validate_only=validate_only,
+        outcomes = await topic_changes.create_topics(
+            self._require_running(), new_topics, self._or_default(timeout_ms), validate_only
         )
-
-        async def ask(connection: Connection, left_ms: int) -> list[Outcome]:
-            response = await connection.request(request, CreateTopicsResponse, left_ms)
-            return [
-                _topic_outcome(each.name, each.error_code, each.error_message)
-                for each in response.topics
-            ]
-
-        await self._change(ask, timeout_ms)
+        raise_first(outcomes)
 
     async def create_partitions(
         self,
@@ -174,36 +182,15 @@ class AdminClient:
         validate_only: bool = False,
     ) -> None:
         """Give topics more partitions: the number is what each is to have in the end."""
-        request = CreatePartitionsRequest(
-            topics=[topic_to_enlarge(name, wanted) for name, wanted in topics.items()],
-            timeout_ms=self._or_default(timeout_ms),
-            validate_only=validate_only,
+        outcomes = await topic_changes.create_partitions(
+            self._require_running(), topics, self._or_default(timeout_ms), validate_only
         )
-
-        async def ask(connection: Connection, left_ms: int) -> list[Outcome]:
-            response = await connection.request(request, CreatePartitionsResponse, left_ms)
-            return [
-                _topic_outcome(each.name, each.error_code, each.error_message)
-                for each in response.results
-            ]
-
-        await self._change(ask, timeout_ms)
+        raise_first(outcomes)
 
     async def delete_topics(self, names: Sequence[str], *, timeout_ms: int | None = None) -> None:
         """Delete topics with all their records."""
-        request = DeleteTopicsRequest(
-            topic_names=_listed(names), timeout_ms=self._or_default(timeout_ms)
-        )
-
-        async def ask(connection: Connection, left_ms: int) -> list[Outcome]:
-            version = connection.version_of(DeleteTopicsRequest, _LAST_VERSION_BY_NAME)
-            response = await connection.request(request, DeleteTopicsResponse, left_ms, version)
-            return [
-                _topic_outcome(each.name or "", each.error_code, each.error_message)
-                for each in response.responses
-            ]
-
-        await self._change(ask, timeout_ms)
+        network, timeout_ms = self._require_running(), self._or_default(timeout_ms)
+        raise_first(await topic_changes.delete_topics(network, _listed(names), timeout_ms))
 
     async def delete_records(
         self, offsets: Mapping[TopicPartition, int], *, timeout_ms: int | None = None
@@ -216,6 +203,63 @@ class AdminClient:
         network = self._require_running()
         offsets = {TopicPartition(*each): offset for each, offset in offsets.items()}
         return await record_deletion.delete_records(network, offsets, self._or_default(timeout_ms))
+
+    async def elect_leaders(
+        self,
+        election_type: int,
+        partitions: Sequence[TopicPartition] | None = None,
+        *,
+        timeout_ms: int | None = None,
+    ) -> list[TopicPartition]:
+        """Elect leaders for these partitions, or for all: PREFERRED or UNCLEAN (KIP-460).
+
+        Returns those that got another leader. An unclean election takes a replica that is not in
+        sync where no other is there, and loses what only the others have.
+        """
+        network, timeout_ms = self._require_running(), self._or_default(timeout_ms)
+        return await elections.elect_leaders(network, election_type, partitions, timeout_ms)
+
+    async def alter_partition_reassignments(
+        self,
+        targets: Mapping[TopicPartition, Sequence[int] | None],
+        *,
+        allow_replication_factor_change: bool = True,
+        timeout_ms: int | None = None,
+    ) -> None:
+        """Begin to move partitions to these brokers, the preferred leader first (KIP-455).
+
+        None gives up what has begun. list_partition_reassignments tells what still goes on.
+        """
+        network, timeout_ms = self._require_running(), self._or_default(timeout_ms)
+        raise_first(
+            await reassignments.alter_reassignments(
+                network, targets, allow_replication_factor_change, timeout_ms
+            )
+        )
+
+    async def list_partition_reassignments(
+        self, partitions: Sequence[TopicPartition] | None = None
+    ) -> dict[TopicPartition, PartitionReassignment]:
+        """Those of these partitions, or of all, that are on their way to other brokers."""
+        network = self._require_running()
+        return await reassignments.list_reassignments(network, partitions, self._timeout_ms)
+
+    async def describe_quorum(self) -> QuorumInfo:
+        """Who leads the controllers, and how far each voter and observer is (KIP-836)."""
+        return await quorum.describe_quorum(self._require_running(), self._timeout_ms)
+
+    async def unregister_broker(self, broker_id: int) -> None:
+        """Forget a broker that will not come back; one that is alive registers again."""
+        network = self._require_running()
+        raise_first(await quorum.unregister_broker(network, broker_id, self._timeout_ms))
+
+    async def describe_producers(
+        self, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, tuple[ProducerState, ...]]:
+        """The producers that each partition's leader remembers (KIP-664)."""
+        network = self._require_running()
+        partitions = [TopicPartition(*each) for each in partitions]
+        return await producer_states.describe_producers(network, partitions, self._timeout_ms)
 
     async def list_offsets(
         self, times: Mapping[TopicPartition, int]
@@ -239,7 +283,7 @@ class AdminClient:
         """These topics, or all of them, in order of name; raises the error of one not there."""
         response = await self._ask_metadata(names)
         raise_first(
-            _topic_outcome(topic.name or "", topic.error_code, None) for topic in response.topics
+            topic_outcome(topic.name or "", topic.error_code, None) for topic in response.topics
         )
         return sorted((topic_of(topic) for topic in response.topics), key=lambda each: each.name)
 
@@ -419,10 +463,6 @@ class AdminClient:
         network = self._require_running()
         return await questions.ask(network, request, MetadataResponse, self._timeout_ms)
 
-    async def _change(self, ask: AskForChange, timeout_ms: int | None = None) -> None:
-        timeout_ms = self._or_default(timeout_ms)
-        raise_first(await questions.change(self._require_running(), ask, timeout_ms))
-
     async def _alter(
         self,
         request: object,
@@ -453,7 +493,3 @@ def _listed(names: Sequence[str]) -> list[str]:
     if isinstance(names, str):
         raise TypeError(f"a list of names is needed, not the name {names!r} alone")
     return list(names)
-
-
-def _topic_outcome(name: str, error_code: int, message: str | None) -> Outcome:
-    return Outcome(f"topic {name!r}", error_code, message)

@@ -25,7 +25,7 @@ from ..protocol.api.offset_fetch import (
 from ..protocol.errors import KafkaError
 from .coordinator import NOT_YET, Coordinator
 from .errors import UnsupportedByCluster
-from .metadata import TopicPartition
+from .metadata import TopicPartition, by_topic
 from .record import ConsumerRecord
 
 FIRST_VERSION_OF_ALL: Final = 2
@@ -98,13 +98,10 @@ def _request(
             " Kafka 0.10.2: name the partitions"
         )
     require_stable = require_stable and version >= FIRST_VERSION_OF_STABLE
-    by_topic: dict[str, list[int]] = {}
-    for topic, partition in partitions or ():
-        by_topic.setdefault(topic, []).append(partition)
+    named = by_topic(partitions or ()).items()
     if version < FIRST_VERSION_OF_GROUPS:
         topics = [
-            OffsetFetchRequestTopic(name=name, partition_indexes=indexes)
-            for name, indexes in by_topic.items()
+            OffsetFetchRequestTopic(name=name, partition_indexes=indexes) for name, indexes in named
         ]
         return OffsetFetchRequest(
             group_id=group_id,
@@ -112,8 +109,7 @@ def _request(
             require_stable=require_stable,
         )
     topics = [
-        OffsetFetchRequestTopics(name=name, partition_indexes=indexes)
-        for name, indexes in by_topic.items()
+        OffsetFetchRequestTopics(name=name, partition_indexes=indexes) for name, indexes in named
     ]
     group = OffsetFetchRequestGroup(
         group_id=group_id, topics=None if partitions is None else topics

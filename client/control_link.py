@@ -8,15 +8,8 @@ not wait for ever for silent peers; who has links opens another one then (`contr
 import asyncio
 from typing import Any, TypeVar
 
-from ..protocol.control import (
-    ANSWERS,
-    MAX_ANSWER_BYTES,
-    SIZE,
-    Refused,
-    decode,
-    encode,
-    payload_size,
-)
+from ..protocol.control import ANSWERS, Refused
+from ..protocol.control_frame import MAX_ANSWER_BYTES, SIZE, decode, encode, payload_size
 from ..protocol.errors import ErrorCode, KafkaError
 from ..protocol.primitives import ProtocolError
 from ..transport.connection import (

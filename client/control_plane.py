@@ -15,7 +15,7 @@ from ..protocol.api.describe_configs import (
     DescribeConfigsResource,
     DescribeConfigsResponse,
 )
-from ..protocol.control import CONTROL_LISTENER
+from ..protocol.control_frame import CONTROL_LISTENER
 from ..transport.connection import CannotConnect, NetworkException, UnsupportedByCluster
 from . import questions
 from .control_link import ControlLink

@@ -46,6 +46,14 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
+def by_topic(partitions: Iterable[TopicPartition]) -> dict[str, list[int]]:
+    """The indexes of these partitions by topic, both in order: as most requests name them."""
+    topics: dict[str, list[int]] = {}
+    for name, index in sorted(set(partitions)):
+        topics.setdefault(name, []).append(index)
+    return topics
+
+
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
     """A live broker, and where it says that clients reach it."""

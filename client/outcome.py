@@ -15,6 +15,11 @@ class Outcome(NamedTuple):
     message: str | None
 
 
+def partition_outcome(topic: str, index: int, error_code: int, message: str | None) -> Outcome:
+    """What became of one partition."""
+    return Outcome(f"partition {topic}-{index}", error_code, message)
+
+
 def raise_first(outcomes: Iterable[Outcome]) -> None:
     """Raise the first error, naming each thing that has one."""
     failed = [outcome for outcome in outcomes if outcome.error_code]

@@ -40,7 +40,7 @@ Look = Callable[[], Running]
 
 
 class PartitionOffsets(NamedTuple):
-    """The offsets of a partition on its leader.
+    """The offsets of a partition on its leader, or on another replica.
 
     `start` is that of the first record; `high_watermark` is where consumers end; `end` is where the
     next record will go. Kafka does not tell its clients the last, which is then None.
@@ -124,7 +124,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A partition: who has it, and what its leader tells of it."""
+    """A partition: who has it, and what its leader, or another replica, tells of it."""
 
     topic: str
     index: int
@@ -151,23 +151,29 @@ class Partition:
         """The ids of those that have all that was acknowledged."""
         return self._info.in_sync_replicas
 
-    async def offsets(self) -> PartitionOffsets:
+    async def offsets(self, replica: int | None = None) -> PartitionOffsets:
         """Where it starts and ends, by its leader, at the same moment if it has a control plane.
 
-        Without one, or where nobody can reach it, Kafka's own protocol is asked.
+        Without one, or where nobody can reach it, Kafka's own protocol is asked. Of another
+        replica, by its broker's id, only the control plane tells: UnsupportedByCluster without one.
         """
         try:
-            told = await self._describe(0, 0)
+            told = await self._describe(0, 0, replica)
         except (UnsupportedByCluster, CannotConnect):
+            if replica is not None:
+                raise
             return await self._list_offsets()
         return PartitionOffsets(told.log_start_offset, told.high_watermark, told.log_end_offset)
 
-    async def segments(self) -> tuple[Segment, ...]:
-        """The segments of the leader's log, in order; UnsupportedByCluster if it does not tell."""
+    async def segments(self, replica: int | None = None) -> tuple[Segment, ...]:
+        """The segments of the leader's log, or of another replica's by its broker's id, in order.
+
+        UnsupportedByCluster if that broker has no control plane.
+        """
         found: list[Segment] = []
         from_offset = 0
         for _ in range(MAX_PAGES):
-            told = await self._describe(from_offset, MAX_ELEMENTS)
+            told = await self._describe(from_offset, MAX_ELEMENTS, replica)
             found += told.segments
             if not told.has_more or not told.segments:
                 break
@@ -181,13 +187,14 @@ class Partition:
             raise _unknown(f"topic {self.topic!r} has no partition {self.index}")
         return partitions[self.index]
 
-    async def _describe(self, from_offset: int, max_segments: int) -> Segments:
-        if self.leader is None:
+    async def _describe(self, from_offset: int, max_segments: int, replica: int | None) -> Segments:
+        node_id = self.leader if replica is None else replica
+        if node_id is None:
             message = f"{self.topic}-{self.index} has no leader that could be asked"
             raise KafkaError.of(ErrorCode.LEADER_NOT_AVAILABLE, message)
         _, control, timeout_ms = self.look()
         question = DescribeSegments(self.topic, self.index, from_offset, max_segments)
-        return await control.ask(self.leader, question, Segments, timeout_ms)
+        return await control.ask(node_id, question, Segments, timeout_ms)
 
     async def _list_offsets(self) -> PartitionOffsets:
         network, _, timeout_ms = self.look()

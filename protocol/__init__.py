@@ -6,7 +6,8 @@ compiler              and compiled to Python for each version
 header                what stands before a message, and the frame around it
 api/                  the messages, one file per API
 consumer_protocol     what members of a group tell each other
-control               the control plane's messages, in msgpack
+control               the control plane's messages, and
+control_frame         how they are sent, in msgpack
 errors                the table of errors
 batch, records        the record batch from outside, and the records in it
 rewrite               a batch with fewer records, or in another codec

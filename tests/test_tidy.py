@@ -44,6 +44,9 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 TESTED_ELSEWHERE = {
     "broker/log/producer_snapshot": "tests/broker/log/test_checkpoints.py",
+    "broker/replica/appended": "tests/broker/replica/test_partition.py",
+    "broker/replica/follower_fetch": "tests/broker/replica/test_replication.py",
+    "broker/replica/following": "tests/broker/replica/test_replication.py",
     "client/blocking": "tests/client/test_sync.py",
     "client/sync_cluster": "tests/client/test_sync.py",
     "client/control_plane": "tests/client/test_cluster.py",
@@ -52,6 +55,7 @@ TESTED_ELSEWHERE = {
     "client/new_topic": "tests/client/test_admin.py",
     "client/outcome": "tests/client/test_admin.py",
     "client/questions": "tests/client/test_admin.py",
+    "client/topic_changes": "tests/client/test_admin.py",
     "client/views": "tests/client/test_cluster.py",
     "client/consumer_options": "tests/client/test_consumer.py",
     "client/runner": "tests/client/test_worker.py",

@@ -178,7 +178,7 @@ class Wire:
 
     def call(self, request: Any, version: int) -> Any:
         """Send a message of protocol/api, and return the answer to it."""
-        cls: type[Any] = type(request)
+        cls = request.__class__
         key = schema_of(cls).key
         response = response_class(key)
         if response is None:

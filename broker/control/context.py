@@ -19,4 +19,4 @@ class ControlContext:
     @property
     def cluster_id(self) -> str:
         """The id that every frame must carry."""
-        return self.controller.image.cluster_id
+        return self.controller.cluster_id

@@ -1,9 +1,13 @@
 """One connection of the control plane: a question is read, answered, and then the next is read.
 
-    |size|question| -> its turn -> this cluster's? -> handler -> |size|answer| -> taken? -> again
+    |size|question| -> this cluster's? -> its turn -> handler -> |size|answer| -> taken? -> again
 
-All conversations of a node take turns, and there is one turn each time the loop comes round. So
-however much is asked here, a record on the clients' port waits for one question at most.
+What anybody may ask is answered in turns, one each time the loop comes round, whatever the number
+of conversations. So however much is asked here, a record on the clients' port waits for one such
+question at most. What nodes ask each other waits for no turn, and may wait for news itself.
+
+Whoever has said WhoVotes, as nodes do first, may send larger frames from then on. While a cluster
+is being made, some frames may be without its id.
 
 A peer's bytes end no more than their own connection, with one line in the log. Whoever is silent,
 sends a frame drop by drop, or does not take an answer, is closed as well.
@@ -14,18 +18,27 @@ import logging
 from typing import Any
 
 from ...protocol.control import (
-    MAX_REQUEST_BYTES,
+    NODE_REQUESTS,
     REQUESTS,
-    SIZE,
     DescribeSegments,
     ReadEvents,
     Refused,
+    Voters,
+    WhoVotes,
+)
+from ...protocol.control_frame import (
+    MAX_NODE_REQUEST_BYTES,
+    MAX_REQUEST_BYTES,
+    SIZE,
+    Known,
     UnknownMessage,
     decode,
     encode,
     payload_size,
 )
 from ...protocol.primitives import ProtocolError
+from ..controller.raft_messages import FetchRequest, VoteRequest
+from ..controller.unavailable import ControllerUnavailable
 from ..log.files import StorageError
 from ..log.scan import CorruptLog
 from . import describe_segments, read_events
@@ -38,6 +51,16 @@ FRAME_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 30.0
 """How long a peer may take to take an answer."""
 
+KNOWN: Known = {
+    **REQUESTS,
+    **NODE_REQUESTS,
+    "VoteRequest": VoteRequest,
+    "FetchRequest": FetchRequest,
+}
+"""All that a node is asked here."""
+MAKE_CLUSTERS = (WhoVotes, VoteRequest, FetchRequest)
+"""What may be asked by a node that does not know its cluster's id yet, and of such a node."""
+
 log = logging.getLogger("minikafka.control")
 
 
@@ -47,12 +70,13 @@ async def converse(
     """Answer until the peer goes, is too slow, or breaks the protocol."""
     transport = writer.transport
     transport.set_write_buffer_limits(high=0)  # drain() waits until the socket has taken all.
+    max_bytes = MAX_REQUEST_BYTES
     try:
         while True:
-            question = await _read(reader)
-            async with context.turn:
-                answer = await answer_to(question, context)
-                await asyncio.sleep(0)
+            question = await _read(reader, max_bytes)
+            answer = await answer_to(question, context, writer)
+            if isinstance(answer, Voters):
+                max_bytes = MAX_NODE_REQUEST_BYTES
             writer.write(encode(answer, context.cluster_id))
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await writer.drain()
@@ -67,6 +91,7 @@ async def converse(
     finally:
         if not transport.is_closing():  # The node stops, or something is wrong with it.
             transport.abort()
+        context.controller.disconnected(writer)
 
 
 def name_of(writer: asyncio.StreamWriter) -> str:
@@ -75,25 +100,34 @@ def name_of(writer: asyncio.StreamWriter) -> str:
     return f"{peer[0]}:{peer[1]}"
 
 
-async def _read(reader: asyncio.StreamReader) -> bytes:
+async def _read(reader: asyncio.StreamReader, max_bytes: int) -> bytes:
     """The next frame, without its size."""
     async with asyncio.timeout(IDLE_TIMEOUT_S):
         head = await reader.readexactly(SIZE.size)
     async with asyncio.timeout(FRAME_TIMEOUT_S):
-        return await reader.readexactly(payload_size(head, MAX_REQUEST_BYTES))
+        return await reader.readexactly(payload_size(head, max_bytes))
 
 
-async def answer_to(question: bytes, context: ControlContext) -> Any:
+async def answer_to(question: bytes, context: ControlContext, connection: Any = None) -> Any:
     """The answer to a frame's content, a message of protocol/control; raises ProtocolError."""
     try:
-        cluster_id, message = decode(question, REQUESTS)
+        cluster_id, message = decode(question, KNOWN)
     except UnknownMessage as error:
         return Refused("UNSUPPORTED_VERSION", str(error))
-    if cluster_id != context.cluster_id:
+    is_of_node = type(message).__name__ not in REQUESTS
+    is_new = type(message) in MAKE_CLUSTERS and "" in (cluster_id, context.cluster_id)
+    if cluster_id != context.cluster_id and not is_new:
         reason = f"this is a node of cluster {context.cluster_id!r}, the frame is for another"
         return Refused("INCONSISTENT_CLUSTER_ID", reason)
     try:
-        return await _handle(message, context)
+        if is_of_node:
+            return await context.controller.answer(message, connection)
+        async with context.turn:
+            answer = await _handle(message, context)
+            await asyncio.sleep(0)
+        return answer
+    except ControllerUnavailable as error:
+        return Refused("NOT_CONTROLLER", str(error))
     except StorageError as error:
         return Refused("KAFKA_STORAGE_ERROR", str(error))
     except (CorruptLog, ProtocolError) as error:  # on our disk

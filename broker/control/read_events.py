@@ -1,7 +1,7 @@
 """ReadEvents: the committed records of the metadata log, from an offset on."""
 
 from ...protocol.control import MAX_ELEMENTS, MAX_EVENT_BYTES, Event, Events, ReadEvents, Refused
-from ..controller.service import unpack
+from ..controller.metadata_log import unpack
 from .context import ControlContext
 
 

@@ -1,1 +1,1 @@
-"""The cluster coordinator: what the cluster is (image) and how it changes (decide)."""
+"""The cluster coordinator: what the cluster is, how it changes, how nodes agree on it."""

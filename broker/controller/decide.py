@@ -1,25 +1,37 @@
 """How the cluster changes: a command and the image in, records and a result out. PURE.
 
 Nothing here changes the image: the records do, once they are committed. A refused command has no
-records. Randomness (topic ids) is handed in.
+records. Randomness (topic ids, who leads first) is handed in. Here are topics; elsewhere
+
+    decide_brokers         brokers register, are fenced, unfenced, leave
+    decide_isr             leaders change who is in sync
+    decide_elections       elections that are asked for
+    decide_reassignments   replicas move to other brokers
+    decide_configs         options
+
+Where a topic says nothing of its replicas, it has `default.replication.factor` of them, and if that
+is not set, three, or as many as there are voters. It is refused until so many brokers are alive.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...protocol.errors import ErrorCode
 from ..config import BrokerConfig, TopicConfig
 from ..options import ConfigError
-from .image import Image, Record
+from .image import ALL_BROKERS, Image, Record
+from .placement import able_brokers, deal, new_partition, refuse_replicas, start_after
 
 if TYPE_CHECKING:
     from random import Random
 
 MAX_TOPIC_NAME_LENGTH = 249
 MAX_PARTITIONS_PER_TOPIC = 10_000
+DEFAULT_REPLICATION_FACTOR = 3
 PRODUCER_IDS_PER_BLOCK = 1000
+MIN_INSYNC_REPLICAS = "min.insync.replicas"
 OFFSETS_TOPIC = "__consumer_offsets"
 TRANSACTIONS_TOPIC = "__transaction_state"
 INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, TRANSACTIONS_TOPIC})
@@ -67,30 +79,6 @@ def create_cluster(cluster_id: str, broker_id: int) -> Decision:
     return Decision([record])
 
 
-def register_broker(image: Image, broker_id: int, epoch: int, is_lossless: bool) -> Decision:
-    """A broker starts. If it may have lost unflushed records, its partitions get a new epoch.
-
-    Then a reader that saw the lost ones can tell (KIP-320).
-    """
-    records: list[Record] = [
-        {"type": "BrokerRegistered", "broker_id": broker_id, "epoch": epoch},
-    ]
-    if not is_lossless:
-        records += [
-            {
-                "type": "PartitionChanged",
-                "topic_id": topic.topic_id,
-                "index": partition.index,
-                "leader_epoch": partition.leader_epoch + 1,
-                "partition_epoch": partition.partition_epoch + 1,
-            }
-            for _, topic in sorted(image.topics.items())
-            for _, partition in sorted(topic.partitions.items())
-            if partition.leader == broker_id
-        ]
-    return Decision(records)
-
-
 def reserve_producer_ids(image: Image, broker_id: int) -> Decision:
     """A block of producer ids for one broker; `value` is its first. No id is ever given twice."""
     first = image.next_producer_id
@@ -107,17 +95,17 @@ def create_topic(image: Image, config: BrokerConfig, topic: NewTopic, random: "R
     refused = _refuse_name(image, topic.name) or _refuse_shape(image, config, topic)
     if refused is not None:
         return refused
-    configs = dict(topic.configs or {})
+    topic_id = _random_uuid(random)
+    assignments = _assign(image, config, topic, random)
+    configs = _own_configs(image, config, topic, assignments)
     try:
         TopicConfig.of(config, configs)
     except ConfigError as error:
         return Decision([], ErrorCode.INVALID_CONFIG, str(error))
-    topic_id = _random_uuid(random)
+    partitions = _new_partitions(image, topic_id, assignments)
+    if isinstance(partitions, Decision):
+        return partitions
     created = {"type": "TopicCreated", "topic_id": topic_id, "name": topic.name, "configs": configs}
-    partitions = [
-        _new_partition(topic_id, index, replicas)
-        for index, replicas in sorted(_assign(image, config, topic).items())
-    ]
     return Decision([created, *partitions], value=topic_id)
 
 
@@ -137,13 +125,18 @@ def create_partitions(image: Image, new: NewPartitions) -> Decision:
     factor = len(topic.partitions[0].replicas)
     indexes = range(old_count, new.count)
     if new.assignments is None:
-        replicas = _deal(image, indexes, factor)
+        refused = _refuse_factor(image, factor)
+        if refused is not None:
+            return refused
+        start = start_after(image, topic.partitions[old_count - 1])
+        assignments = deal(image, indexes, factor, start)
     else:
         message = _refuse_additions(image, new.assignments, len(indexes), factor)
         if message is not None:
             return Decision([], ErrorCode.INVALID_REPLICA_ASSIGNMENT, message)
-        replicas = dict(zip(indexes, new.assignments, strict=True))
-    return Decision([_new_partition(topic.topic_id, *each) for each in replicas.items()])
+        assignments = dict(zip(indexes, new.assignments, strict=True))
+    partitions = _new_partitions(image, topic.topic_id, assignments)
+    return partitions if isinstance(partitions, Decision) else Decision(partitions)
 
 
 def create_offsets_topic(image: Image, config: BrokerConfig, random: "Random") -> Decision:
@@ -206,11 +199,21 @@ def _refuse_shape(image: Image, config: BrokerConfig, topic: NewTopic) -> Decisi
     if not 1 <= count <= MAX_PARTITIONS_PER_TOPIC:
         message = f"{count} partitions; 1 to {MAX_PARTITIONS_PER_TOPIC} are possible"
         return Decision([], ErrorCode.INVALID_PARTITIONS, message)
-    factor = topic.replication_factor
-    if factor != -1 and not 1 <= factor <= len(image.brokers):
-        message = f"replication factor {factor}, and {len(image.brokers)} brokers to hold replicas"
+    factor, able = _factor(image, config, topic), able_brokers(image)
+    if topic.replication_factor == -1 and factor > able:
+        message = f"{factor} replicas by default, and {able} brokers alive to hold them"
         return Decision([], ErrorCode.INVALID_REPLICATION_FACTOR, message)
-    return None
+    return _refuse_factor(image, factor)
+
+
+def _refuse_factor(image: Image, factor: int) -> Decision | None:
+    """Replicas may wait for brokers that are fenced, but somebody must lead."""
+    message = None
+    if not 1 <= factor <= len(image.brokers):
+        message = f"replication factor {factor}, and {len(image.brokers)} brokers to hold replicas"
+    elif not able_brokers(image):
+        message = "no broker is alive to lead a partition"
+    return Decision([], ErrorCode.INVALID_REPLICATION_FACTOR, message) if message else None
 
 
 def _refuse_assignments(image: Image, topic: NewTopic) -> Decision | None:
@@ -224,7 +227,7 @@ def _refuse_assignments(image: Image, topic: NewTopic) -> Decision | None:
     elif sorted(assignments) != list(range(len(assignments))):
         message = "assigned partitions must be numbered from 0 without a gap"
     else:
-        message = _refuse_replicas(image, assignments.values())
+        message = refuse_replicas(image, assignments.values())
     if message is None:
         return None
     return Decision([], ErrorCode.INVALID_REPLICA_ASSIGNMENT, message)
@@ -237,48 +240,61 @@ def _refuse_additions(
         return f"{added} partitions to add, and assignments for {len(assignments)}"
     if any(len(replicas) != factor for replicas in assignments):
         return f"the topic's partitions have {factor} replicas each"
-    return _refuse_replicas(image, assignments)
+    return refuse_replicas(image, assignments)
 
 
-def _refuse_replicas(image: Image, assignments: Iterable[tuple[int, ...]]) -> str | None:
-    for replicas in assignments:
-        if not replicas or len(set(replicas)) != len(replicas):
-            return "a partition is assigned to no broker, or to one broker twice"
-        if unknown := set(replicas) - set(image.brokers):
-            return f"broker {min(unknown)} is not registered"
-    return None
-
-
-def _assign(image: Image, config: BrokerConfig, topic: NewTopic) -> Mapping[int, tuple[int, ...]]:
+def _assign(
+    image: Image, config: BrokerConfig, topic: NewTopic, random: "Random"
+) -> Mapping[int, tuple[int, ...]]:
     """Replicas per partition: given, or dealt to the brokers in turn."""
     if topic.assignments:
         return topic.assignments
     count = config.num_partitions if topic.partitions == -1 else topic.partitions
-    factor = topic.replication_factor
-    if factor == -1:
-        factor = min(config.default_replication_factor, len(image.brokers))
-    return _deal(image, range(count), factor)
+    start = random.randrange(len(image.brokers) ** 2)
+    return deal(image, range(count), _factor(image, config, topic), start)
 
 
-def _deal(image: Image, indexes: range, factor: int) -> Mapping[int, tuple[int, ...]]:
-    brokers = sorted(image.brokers)
-    return {
-        index: tuple(brokers[(index + replica) % len(brokers)] for replica in range(factor))
-        for index in indexes
-    }
+def _factor(image: Image, config: BrokerConfig, topic: NewTopic) -> int:
+    """How many replicas each partition of a topic is to have."""
+    if topic.replication_factor != -1:
+        return topic.replication_factor
+    voters = max(1, len(config.voter_addresses))
+    if config.default_replication_factor > 1:
+        return min(config.default_replication_factor, max(voters, len(image.brokers)))
+    return min(DEFAULT_REPLICATION_FACTOR, voters)
 
 
-def _new_partition(topic_id: bytes, index: int, replicas: tuple[int, ...]) -> Record:
-    return {
-        "type": "PartitionCreated",
-        "topic_id": topic_id,
-        "index": index,
-        "replicas": list(replicas),
-        "isr": list(replicas),
-        "leader": replicas[0],
-        "leader_epoch": 0,
-        "partition_epoch": 0,
-    }
+def _new_partitions(
+    image: Image, topic_id: bytes, assignments: Mapping[int, tuple[int, ...]]
+) -> list[Record] | Decision:
+    """The records of new partitions, or why there are none."""
+    records: list[Record] = []
+    for index, replicas in sorted(assignments.items()):
+        record = new_partition(image, topic_id, index, replicas)
+        if record is None:
+            message = f"no broker of {', '.join(map(str, replicas))} is alive to lead a partition"
+            return Decision([], ErrorCode.INVALID_REPLICA_ASSIGNMENT, message)
+        records.append(record)
+    return records
+
+
+def _own_configs(
+    image: Image, config: BrokerConfig, topic: NewTopic, assignments: Mapping[int, tuple[int, ...]]
+) -> dict[str, str | None]:
+    """The options given, and min.insync.replicas 2 where there are replicas enough.
+
+    So that a leader cannot acknowledge alone what is lost with it. Kafka has 1 for all.
+    """
+    configs = dict(topic.configs or {})
+    dynamic = (image.broker_configs.get(name, {}) for name in (ALL_BROKERS, str(config.node_id)))
+    is_given = (
+        MIN_INSYNC_REPLICAS in configs
+        or config.min_insync_replicas != BrokerConfig().min_insync_replicas
+        or any(MIN_INSYNC_REPLICAS in texts for texts in dynamic)
+    )
+    if not is_given and min(map(len, assignments.values())) >= DEFAULT_REPLICATION_FACTOR:
+        configs[MIN_INSYNC_REPLICAS] = "2"
+    return configs
 
 
 def _random_uuid(random: "Random") -> bytes:

@@ -1,4 +1,4 @@
-"""How options change: a request for one topic or broker in, at most one record out. PURE.
+"""How options change: a request for one topic or broker in, a record out. PURE.
 
 One wrong option refuses the whole resource. The errors are Kafka's but for one: a value that a
 broker's option cannot have is INVALID_CONFIG, as for a topic's, where Kafka answers INVALID_REQUEST
@@ -6,10 +6,13 @@ broker's option cannot have is INVALID_CONFIG, as for a topic's, where Kafka ans
 
 APPEND and SUBTRACT start, as in Kafka, from the resource's own value or else from the default, not
 from what is inherited. A DELETE of what is not set changes nothing, whatever its name.
+
+Another min.insync.replicas also empties the ELRs that it concerns: who left an ISR that was too
+small then may lack what an ISR that is large enough now acknowledges.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ...protocol.api.describe_configs import ConfigResourceType
@@ -17,9 +20,9 @@ from ...protocol.api.incremental_alter_configs import AlterConfigOperation
 from ...protocol.errors import ErrorCode
 from ..config import BrokerConfig, TopicConfig
 from ..options import ConfigError, option_rules, option_text, read_options, shown, unknown_option
-from .decide import Decision, refuse_topic_name
-from .image import Image, Record
-from .live_config import ALL_BROKERS
+from .decide import MIN_INSYNC_REPLICAS, Decision, refuse_topic_name
+from .image import ALL_BROKERS, Image, Record
+from .leadership import all_partitions, change_of
 
 _OPERATIONS = frozenset(AlterConfigOperation)
 
@@ -51,8 +54,8 @@ class _Resource(NamedTuple):
     record: Record
 
 
-def alter_configs(image: Image, node_id: int, alteration: Alteration) -> Decision:
-    """The change of a topic's options, or of those of this broker or of all brokers."""
+def alter_configs(image: Image, alteration: Alteration) -> Decision:
+    """The change of a topic's options, or of those of one broker or of all brokers."""
     message = _refuse_changes(alteration.changes)
     if message is not None:
         return Decision([], ErrorCode.INVALID_REQUEST, message)
@@ -60,7 +63,7 @@ def alter_configs(image: Image, node_id: int, alteration: Alteration) -> Decisio
         case ConfigResourceType.TOPIC:
             resource = _find_topic(image, alteration.resource_name)
         case ConfigResourceType.BROKER:
-            resource = _find_broker(image, node_id, alteration)
+            resource = _find_broker(image, alteration)
         case other:
             message = f"resources of type {other} have no options here"
             return Decision([], ErrorCode.INVALID_REQUEST, message)
@@ -70,7 +73,31 @@ def alter_configs(image: Image, node_id: int, alteration: Alteration) -> Decisio
         changed = _changed_texts(resource, alteration)
     except ConfigError as error:
         return Decision([], ErrorCode.INVALID_CONFIG, str(error))
-    return Decision([{**resource.record, "changes": changed}] if changed else [])
+    if not changed:
+        return Decision([])
+    records: list[Record] = [{**resource.record, "changes": changed}]
+    if MIN_INSYNC_REPLICAS in changed:
+        records += _forget_eligible(image, alteration)
+    return Decision(records)
+
+
+def _forget_eligible(image: Image, alteration: Alteration) -> list[Record]:
+    """Empty the ELRs where the ISR may be large enough from now on, as Kafka does.
+
+    Where it is empty, nothing can be acknowledged before an election, which looks at it anew.
+    """
+    is_topic = alteration.resource_type == ConfigResourceType.TOPIC
+    return [
+        record
+        for topic, partition in all_partitions(image)
+        if partition.elr and partition.isr
+        if topic.name == alteration.resource_name or not is_topic
+        for record in change_of(
+            topic,
+            partition,
+            replace(partition, elr=(), partition_epoch=partition.partition_epoch + 1),
+        )
+    ]
 
 
 def _refuse_changes(changes: Sequence[OptionChange]) -> str | None:
@@ -95,11 +122,11 @@ def _find_topic(image: Image, name: str) -> _Resource | Decision:
     return Decision([], ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
 
-def _find_broker(image: Image, node_id: int, alteration: Alteration) -> _Resource | Decision:
+def _find_broker(image: Image, alteration: Alteration) -> _Resource | Decision:
     name, message = alteration.resource_name, None
     rules = option_rules(BrokerConfig)
-    if name not in (ALL_BROKERS, str(node_id)):
-        message = f"this is broker {node_id}, or '' for all brokers, not {shown(name)}"
+    if name not in (ALL_BROKERS, *map(str, image.brokers)):
+        message = f"{shown(name)} is no broker; brokers are {_brokers(image)}, or '' for all"
     for change in alteration.changes:
         rule = rules.get(change.name)
         is_set = change.operation != AlterConfigOperation.DELETE
@@ -109,6 +136,10 @@ def _find_broker(image: Image, node_id: int, alteration: Alteration) -> _Resourc
         return Decision([], ErrorCode.INVALID_REQUEST, message)
     record = {"type": "BrokerConfigsChanged", "broker": name}
     return _Resource(BrokerConfig, image.broker_configs.get(name, {}), record)
+
+
+def _brokers(image: Image) -> str:
+    return ", ".join(map(str, sorted(image.brokers)))
 
 
 def _changed_texts(resource: _Resource, alteration: Alteration) -> dict[str, str | None]:

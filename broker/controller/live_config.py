@@ -16,10 +16,7 @@ from typing import Any, NamedTuple
 
 from ..config import BrokerConfig, TopicConfig
 from ..options import option_name, option_text, option_texts, read_what_can_be
-from .image import Image, TopicImage
-
-ALL_BROKERS = ""
-"""The name under which options are kept that hold for every broker."""
+from .image import ALL_BROKERS, Image, TopicImage
 
 
 class Layers(NamedTuple):

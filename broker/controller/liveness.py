@@ -15,50 +15,29 @@
 
 A machine (see docs/architecture.md) whose one effect is `Change`: have it committed. The standing
 of a broker is part of the cluster's metadata, and changes here when the record is committed
-(`changed`, `registered`), as it does on every node. Sessions are known to the active controller
-alone; one that takes over gives every broker a new one, for it cannot know when they were heard of.
+(`restore`, `changed`, `forget`), as it does on every node. Sessions are known to the active
+controller alone; one that takes over gives every broker a new one, for it cannot know when they
+were heard of.
 
 Invariants: a broker counts by its *epoch*, the offset of its registration; the heartbeat of an
-older one changes nothing. A new incarnation is not registered while the session of the old one
-lasts: of two processes with one id, the second waits.
+older one changes nothing. A new incarnation is not registered while the old one is heard of: of two
+processes with one id, the second waits. An old one that this controller has never heard of counts
+for two seconds, in which it would have found its new controller.
 """
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
+from ...protocol.control import Heartbeat, HeartbeatAnswer
 from ...protocol.errors import ErrorCode
+from .image import BrokerImage, Standing
 
 CLOSED_SESSION_MS = 1000
 """How long a broker lives on after its connection has closed: a process that died is gone by then,
 and one that reconnects has sent a heartbeat."""
-
-
-class Standing(Enum):
-    """What a broker is, see above."""
-
-    FENCED = "fenced"
-    UNFENCED = "unfenced"
-    LEAVING = "leaving"
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """A broker says that it lives, how far it has applied the metadata log, and what it wants."""
-
-    broker_id: int
-    epoch: int
-    metadata_offset: int
-    wants_to_leave: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class HeartbeatAnswer:
-    """What the broker is now; `may_leave` when nobody will miss it."""
-
-    error_code: ErrorCode
-    is_fenced: bool = True
-    may_leave: bool = False
+UNHEARD_SESSION_MS = 2000
+"""How long a session of which nothing was heard yet keeps another process from registering."""
+FOREVER_MS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +55,8 @@ class _Session:
     epoch: int
     standing: Standing
     until_ms: int
+    claimed_until_ms: int
+    """Another incarnation has to wait until then."""
     connection: Any = None
     """The one over which it was heard of last."""
     pending: Standing | None = None
@@ -93,23 +74,31 @@ class Liveness:
         """What a registered broker is."""
         return self._sessions[broker_id].standing
 
-    def restore(
-        self, broker_id: int, incarnation: str, epoch: int, standing: Standing, now_ms: int
-    ) -> None:
-        """Begin with what the metadata say of a broker, when this controller becomes active."""
-        until_ms = now_ms + self._session_timeout_ms
-        self._sessions[broker_id] = _Session(incarnation, epoch, standing, until_ms)
+    def restore(self, broker: BrokerImage, now_ms: int, *, is_silent: bool = False) -> None:
+        """Begin a session: a registration is committed, or this controller becomes active.
+
+        Who `is_silent` sends no heartbeats, and is not expected to: a node that is alone.
+        """
+        self._sessions[broker.broker_id] = _Session(
+            broker.incarnation,
+            broker.epoch,
+            broker.standing,
+            FOREVER_MS if is_silent else now_ms + self._session_timeout_ms,
+            now_ms + min(self._session_timeout_ms, UNHEARD_SESSION_MS),
+        )
+
+    def forget(self, broker_id: int) -> None:
+        """A broker is registered no longer."""
+        self._sessions.pop(broker_id, None)
 
     def check_registration(self, broker_id: int, incarnation: str, now_ms: int) -> ErrorCode:
         """Whether this incarnation of a broker may be registered."""
         session = self._sessions.get(broker_id)
-        if session is None or session.incarnation == incarnation or session.until_ms <= now_ms:
+        if session is None or session.incarnation == incarnation:
+            return ErrorCode.NONE
+        if session.claimed_until_ms <= now_ms:
             return ErrorCode.NONE
         return ErrorCode.DUPLICATE_BROKER_REGISTRATION
-
-    def registered(self, broker_id: int, incarnation: str, epoch: int, now_ms: int) -> None:
-        """A registration is committed: what was before it is over."""
-        self.restore(broker_id, incarnation, epoch, Standing.FENCED, now_ms)
 
     def changed(self, change: Change) -> None:
         """A change is committed."""
@@ -125,31 +114,37 @@ class Liveness:
 
     def heartbeat(
         self, beat: Heartbeat, connection: Any, *, leads: bool, now_ms: int
-    ) -> tuple[HeartbeatAnswer, list[Change]]:
-        """A broker lives. `leads`: whether it leads any partition, by the metadata."""
+    ) -> tuple[ErrorCode, list[Change]]:
+        """A broker lives. `leads`: whether it leads any partition, by the metadata.
+
+        `metadata_offset` of the heartbeat is the last one that it has applied.
+        """
         session = self._sessions.get(beat.broker_id)
         if session is None:
-            return HeartbeatAnswer(ErrorCode.BROKER_ID_NOT_REGISTERED), []
+            return ErrorCode.BROKER_ID_NOT_REGISTERED, []
         if session.epoch != beat.epoch:
-            return HeartbeatAnswer(ErrorCode.STALE_BROKER_EPOCH), []
-        session.until_ms = now_ms + self._session_timeout_ms
+            return ErrorCode.STALE_BROKER_EPOCH, []
+        session.until_ms = session.claimed_until_ms = now_ms + self._session_timeout_ms
         session.connection = connection
         changes = self._change(beat.broker_id, _next_standing(session, beat, leads=leads))
-        is_fenced = session.standing is Standing.FENCED
-        may_leave = is_fenced and beat.wants_to_leave and not leads
-        return HeartbeatAnswer(ErrorCode.NONE, is_fenced, may_leave), changes
+        return ErrorCode.NONE, changes
+
+    def answer(self, beat: Heartbeat, *, leads: bool) -> HeartbeatAnswer:
+        """What to tell a broker of itself, whose heartbeat was taken."""
+        is_fenced = self._sessions[beat.broker_id].standing is Standing.FENCED
+        return HeartbeatAnswer(is_fenced, is_fenced and beat.wants_to_leave and not leads)
 
     def disconnected(self, connection: Any, now_ms: int) -> None:
         """A connection has closed. It says nothing of a broker that has another one by now."""
         for session in self._sessions.values():
             if session.connection is connection:
                 session.until_ms = min(session.until_ms, now_ms + CLOSED_SESSION_MS)
+                session.claimed_until_ms = session.until_ms
 
     def deadline_ms(self) -> int | None:
         """When `tick` next has something to do."""
-        return min(
-            (each.until_ms for each in self._sessions.values() if _counts(each)), default=None
-        )
+        deadlines = (each.until_ms for each in self._sessions.values() if _counts(each))
+        return min(deadlines, default=None)
 
     def tick(self, now_ms: int) -> list[Change]:
         """Fence who has been silent for too long."""
@@ -171,7 +166,8 @@ class Liveness:
 
 def _counts(session: _Session) -> bool:
     """Whether its silence will matter."""
-    return session.standing is not Standing.FENCED and session.pending is None
+    is_awaited = session.until_ms < FOREVER_MS and session.pending is None
+    return is_awaited and session.standing is not Standing.FENCED
 
 
 def _next_standing(session: _Session, beat: Heartbeat, *, leads: bool) -> Standing:

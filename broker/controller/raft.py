@@ -29,8 +29,9 @@ committed, if a record of the leader's own epoch is among it; that is why a lead
 A machine (see docs/architecture.md): requests, answers and time come in, effects come out (see
 `raft_messages`). There is *one write at a time*: while epoch, vote or log are on their way to the
 disk, whatever comes in waits. So nothing is said that the disk does not know yet, by construction.
-A write that fails for good ends the node; while one is tried again, the others do without it. What
-waits is bounded by the connections, each of which carries one request at a time.
+A write that fails for good ends the node; one that finds no room (`not_written`) has not happened:
+the proposals in it fail, a vote is not given, a follower asks again later. What waits is bounded by
+the connections, each of which carries one request at a time.
 
 Invariants, beside those of the Raft paper: nothing below the high watermark is cut (RaftError). A
 voter is a node with its disk: whoever comes back with an empty one follows without a vote, once
@@ -48,10 +49,11 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .raft_leader import Leader
+from .raft_leader import Leader, Progress
 from .raft_log import RaftLog
 from .raft_messages import (
     NOBODY,
+    UNKNOWN_OFFSET,
     Answer,
     Append,
     Ask,
@@ -111,7 +113,10 @@ class Raft:
         self.state = State.UNATTACHED
         self.leader_id = NOBODY
         """Who leads in this epoch, as far as is known: where clients should go."""
+        self.leader_high_watermark = UNKNOWN_OFFSET
+        """What the leader that is followed has said to be committed; it may not be here yet."""
         self._random = random
+        self._founding: tuple[Any, ...] = ()
         self._leader: Leader | None = None
         self._granted: set[int] = set()
         self._heard_leader_ms = 0
@@ -139,8 +144,18 @@ class Raft:
         """Whether it leads, and knows of everything that any leader before it has committed."""
         return self._leader is not None and self._leader.is_ready
 
-    def start(self, now_ms: int) -> list[Effect]:
-        """Look for a leader; a voter without others is one at once."""
+    @property
+    def progress(self) -> dict[Voter, Progress]:
+        """How far those are who fetch from this leader."""
+        return {} if self._leader is None else self._leader.progress
+
+    def start(self, now_ms: int, founding: tuple[Any, ...] = ()) -> list[Effect]:
+        """Look for a leader; a voter without others is one at once.
+
+        `founding`: the records with which the log begins, if this node is the first to lead. No
+        other can have committed any before, or they would be in the log of who is elected.
+        """
+        self._founding = founding
         if self.is_voter and self._majority == 1:
             return self._ask_around(now_ms)
         self._await_election(now_ms)
@@ -153,6 +168,10 @@ class Raft:
     def answered(self, number: int, response: Response, now_ms: int) -> list[Effect]:
         """The answer to the Ask of this number has come."""
         return self._turns.take(partial(self._receive_answer, number, response), now_ms)
+
+    def not_written(self, now_ms: int) -> list[Effect]:
+        """In place of a write's `then`: the disk has no room, and nothing of the write is on it."""
+        return self._turns.write(self._give_up)(now_ms)
 
     def propose(self, handle: Any, records: tuple[Any, ...]) -> list[Effect]:
         """Append these records, all or none; one Proposed with this handle tells what became of it.
@@ -333,11 +352,13 @@ class Raft:
         self.leader_id = self.me.node_id
         self._election_at_ms = self._fetch_at_ms = self._asked = None
         self._leader = Leader(self.me, self.epoch, self.log, self._others, now_ms)
+        self._leader.begin(() if self.log.end.offset else self._founding)
         return self._append_queued()
 
     def _leave(self, now_ms: int) -> list[Effect]:
         """Lead, follow and stand no longer: look for a leader."""
         leader, self._leader = self._leader, None
+        self.leader_high_watermark = UNKNOWN_OFFSET
         self.state = State.UNATTACHED
         self.leader_id = self._source = NOBODY
         self._asked = None
@@ -345,6 +366,15 @@ class Raft:
         if self._election_at_ms is None or not self.is_voter:
             self._await_election(now_ms)
         return [] if leader is None else leader.resign(self._referral())
+
+    def _give_up(self, now_ms: int) -> list[Effect]:
+        """A write has not happened. A leader that cannot begin its epoch is none."""
+        if self._leader is not None:
+            effects = self._leader.not_appended()
+            return effects if self._leader.has_begun else effects + self._leave(now_ms)
+        if self._fetch_at_ms is not None:
+            self._fetch_at_ms = now_ms + FETCH_TIMEOUT_MS
+        return []
 
     def _append_queued(self) -> list[Effect]:
         if self._leader is None or self._turns.is_writing:
@@ -390,6 +420,7 @@ class Raft:
         if response.leader_id != response.sender.node_id:
             return self._redirected(response, now_ms)
         self._follow(response.leader_id, now_ms)
+        self.leader_high_watermark = max(self.leader_high_watermark, response.high_watermark)
         if response.snapshot is not None:
             self._fetch_at_ms = now_ms + FETCH_TIMEOUT_MS
             return [Download(response.leader_id, response.snapshot)]

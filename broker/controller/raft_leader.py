@@ -32,6 +32,8 @@ FETCH_WAIT_MS = 300
 """How long a fetch may wait for news."""
 CHECK_QUORUM_MS = 2000
 """A leader that no majority has fetched from for so long resigns: it may have a successor."""
+FORGET_MS = 300_000
+"""Who has not fetched for so long is not told of any more, as in Kafka."""
 MAX_PARKED = 1000
 """Fetches that wait, one a node at most. Nodes beyond that are answered at once."""
 
@@ -45,28 +47,64 @@ class Parked:
     until_ms: int
 
 
+@dataclass(slots=True)
+class Progress:
+    """How far somebody is who fetches.
+
+    `caught_up_ms` is when it last had all that there was; 0 if that was never seen.
+    """
+
+    end_offset: int
+    fetched_ms: int
+    leader_end_offset: int
+    caught_up_ms: int = 0
+
+    def fetch(self, end_offset: int, leader_end_offset: int, now_ms: int) -> None:
+        """It fetches again. Who has what was there at its last fetch, had all of it then."""
+        if end_offset >= leader_end_offset:
+            self.caught_up_ms = now_ms
+        elif end_offset >= self.leader_end_offset:
+            self.caught_up_ms = self.fetched_ms
+        self.end_offset, self.leader_end_offset = end_offset, leader_end_offset
+        self.fetched_ms = now_ms
+
+
 class Leader:
     """Leads `epoch` from the present end of its log on."""
 
     def __init__(
         self, me: Voter, epoch: int, log: RaftLog, others: Iterable[int], now_ms: int
     ) -> None:
-        """Begin with a record of its own: only with one can it commit those of earlier epochs."""
+        """`begin` comes next."""
         self._me = me
         self._epoch = epoch
         self._log = log
         self._first_offset = log.end.offset
         self._matched = dict.fromkeys(others, 0)
         self._heard_ms = dict.fromkeys(self._matched, now_ms)
+        self.progress: dict[Voter, Progress] = {}
+        """Of everybody who has fetched lately, for who wants to know."""
         self._parked: dict[Voter, Parked] = {}
         self._queued: list[tuple[Any, tuple[Any, ...]]] = []
         self._pending: deque[tuple[Any, int]] = deque()
-        self.propose(None, ({"type": "ControllerElected", "controller_id": me.node_id},))
+
+    def begin(self, founding: tuple[Any, ...]) -> None:
+        """With a record of its own: only with one can it commit those of earlier epochs.
+
+        In the same batch, so that no log ever has the one without the other, the `founding` ones.
+        """
+        elected = {"type": "ControllerElected", "controller_id": self._me.node_id}
+        self.propose(None, (elected, *founding))
 
     @property
     def is_ready(self) -> bool:
         """Whether all that leaders before it have committed is known to be committed."""
         return self._log.high_watermark > self._first_offset
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its own first record is in its log."""
+        return self._log.end.offset > self._first_offset
 
     @property
     def _others_needed(self) -> int:
@@ -94,6 +132,14 @@ class Leader:
         self._log.append(batches)
         return [*self._advance(), *self.tick(now_ms)]
 
+    def not_appended(self) -> list[Effect]:
+        """What was to be written is not in the log: there is no room."""
+        effects: list[Effect] = []
+        while self._pending and self._pending[-1][1] > self._log.end.offset:
+            handle, _ = self._pending.pop()
+            effects.append(Proposed(handle, Outcome.NOT_WRITTEN))
+        return effects
+
     def serve(
         self, handle: Any, request: FetchRequest, is_voter: bool, now_ms: int
     ) -> list[Effect]:
@@ -103,6 +149,7 @@ class Leader:
             self._heard_ms[sender.node_id] = now_ms
         if not self._log.contains(end):
             return [Answer(handle, self._correction(end))]
+        self._note_progress(sender, end.offset, now_ms)
         effects: list[Effect] = []
         if is_voter:
             self._matched[sender.node_id] = end.offset
@@ -139,6 +186,16 @@ class Leader:
         unknown = [Proposed(handle, Outcome.UNKNOWN) for handle, _ in self._pending]
         refused = [Proposed(handle, Outcome.NOT_LEADER) for handle, _ in self._queued]
         return [*parked, *unknown, *refused]
+
+    def _note_progress(self, node: Voter, end_offset: int, now_ms: int) -> None:
+        leader_end_offset = self._log.end.offset
+        if node not in self.progress:
+            gone_ms = now_ms - FORGET_MS
+            self.progress = {k: v for k, v in self.progress.items() if v.fetched_ms > gone_ms}
+            if len(self.progress) >= MAX_PARKED:
+                return
+            self.progress[node] = Progress(end_offset, now_ms, leader_end_offset)
+        self.progress[node].fetch(end_offset, leader_end_offset, now_ms)
 
     def _quorum_until_ms(self) -> int | None:
         """When the quorum is lost unless more voters fetch; None if no other is needed."""

@@ -20,7 +20,7 @@ Effects, for the one who runs the machine, to be performed in order:
     Proposed    what became of a proposal
 
 `then` takes the time. There is one write at a time: until its `then` is called, the machine neither
-answers nor asks for anything.
+answers nor asks for anything. A write for which there is no room is answered by `Raft.not_written`.
 """
 
 from collections.abc import Callable
@@ -222,6 +222,8 @@ class Outcome(Enum):
     COMMITTED = "committed"
     NOT_LEADER = "not leader"
     """Nothing has happened; `leader_id` of the machine may say who leads."""
+    NOT_WRITTEN = "not written"
+    """Nothing has happened: the leader's disk has no room."""
     UNKNOWN = "unknown"
     """The leader resigned while it was in the log: the next leader may commit it, or drop it."""
 

@@ -5,11 +5,16 @@
 A shell: it finds the group, hands the request to the machine, carries out the effects (answer, or
 write and then go on), and keeps one timer a group. Group ids are refused, and looked for, in one
 place (`_find`); who asks for a group that is being read or lives elsewhere learns that here.
+
+Who leads a partition of `__consumer_offsets` coordinates its groups, from leader epoch to leader
+epoch: `lead` when one begins here, `resign_partition` when it is over. Then whoever waits is told
+NOT_COORDINATOR, to look for the one who comes after us; what was under way here counts only if it
+is in the log that the next one reads.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -25,12 +30,12 @@ from . import records
 from .group import Group, GroupLimits, State
 from .member import Effect, Identity, Join, Joined, Save, Sync, Synced, topics_of
 from .offsets import CommittedOffset, TopicPartition
-from .shard import GroupState, Shard
+from .placement import partition_of
+from .shard import Done, GroupState, Shard
 
 MEMBER_ID_BYTES = 16
 
 Commit = tuple[str, int, CommittedOffset]
-Done = Callable[[ErrorCode], None]
 
 log = logging.getLogger("minikafka.group")
 
@@ -63,34 +68,37 @@ class GroupCoordinator:
         self._random = random
         self._options = options
         self._loop = loop
-        self._loading: set[asyncio.Task[None]] = set()
         self._expiry: asyncio.TimerHandle | None = None
 
     def lead(self, partition: Partition, partition_count: int) -> None:
-        """Coordinate the groups of this partition, once they have been read.
+        """Coordinate the groups of this partition, once they have been read; again by a new epoch.
 
         It is one of so many, whether the others are here yet, or can be, or not.
         """
-        shard = Shard(partition, self._replicas, self._clock, self._new_group, self._loop)
-        self._shards[partition.index] = shard
         self._partition_count = partition_count
-        if partition.log.log_start_offset < partition.high_watermark:
-            task = self._loop.create_task(self._load(shard, partition))
-            self._loading.add(task)
-            task.add_done_callback(self._loading.discard)
-        else:
-            shard.is_loaded = True  # A new one holds nothing.
+        present = self._shards.get(partition.index)
+        if present is not None and present.leader_epoch == partition.leader_epoch:
+            return
+        self._begin(partition)
         if self._expiry is None:
             self._expire_later()
 
+    def resign_partition(self, index: int) -> None:
+        """Coordinate the groups of this partition no longer; who waits for one is told so."""
+        shard = self._shards.pop(index, None)
+        if shard is None:
+            return
+        shard.is_resigned = True
+        if shard.loading is not None:
+            shard.loading.cancel()
+        for group_id, state in list(shard.groups.items()):
+            shard.forget(group_id)
+            self._carry_out(shard, state, state.group.resign())
+
     def resign(self) -> None:
         """Coordinate nothing any more: the topic is gone, or the node stops."""
-        for task in self._loading:
-            task.cancel()
-        for shard in self._shards.values():
-            for group_id in list(shard.groups):
-                shard.forget(group_id)
-        self._shards.clear()
+        for index in list(self._shards):
+            self.resign_partition(index)
         self._partition_count = 0
         if self._expiry is not None:
             self._expiry.cancel()
@@ -177,9 +185,8 @@ class GroupCoordinator:
             if not error:
                 for commit in commits:
                     state.offsets.commit(*commit)
-            done(error)
 
-        shard.append(entries, appended)
+        shard.append(entries, appended, done)
 
     def find(self, group_id: str) -> GroupState | ErrorCode | None:
         """The group as it is now, None when there is none, or why nobody can say."""
@@ -283,12 +290,23 @@ class GroupCoordinator:
                 state.group.revive()
             elif is_end:
                 shard.forget(group_id)
-            done(error)
 
         if not keys:
             appended(ErrorCode.NONE)
+            done(ErrorCode.NONE)
             return
-        shard.append([(records.encode_key(key), None) for key in keys], appended)
+        shard.append([(records.encode_key(key), None) for key in keys], appended, done)
+
+    def _begin(self, partition: Partition) -> Shard:
+        """Let the log tell what holds in this partition."""
+        self.resign_partition(partition.index)
+        shard = Shard(partition, self._replicas, self._clock, self._new_group, self._loop)
+        self._shards[partition.index] = shard
+        if shard.is_empty:
+            shard.is_loaded = True
+        else:
+            shard.loading = self._loop.create_task(self._load(shard, partition))
+        return shard
 
     def _find(self, group_id: str) -> tuple[Shard, GroupState | None] | ErrorCode:
         if not group_id:
@@ -296,8 +314,10 @@ class GroupCoordinator:
         if not self._partition_count:
             return ErrorCode.NOT_COORDINATOR
         shard = self._shards.get(partition_of(group_id, self._partition_count))
-        if shard is None:
+        if shard is None or not shard.partition.is_leader:
             return ErrorCode.NOT_COORDINATOR
+        if shard.is_outdated:
+            shard = self._begin(shard.partition)
         if not shard.is_loaded:
             return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
         return shard, shard.groups.get(group_id)
@@ -342,7 +362,7 @@ class GroupCoordinator:
         """Have the group's timer run at its deadline, or earlier: then it is armed again."""
         deadline_ms = state.group.deadline_ms()
         timer = state.timer
-        if deadline_ms is None:
+        if deadline_ms is None or shard.is_resigned:
             return
         if timer is not None and not timer.cancelled() and timer.when() * 1000 <= deadline_ms:
             return
@@ -382,15 +402,6 @@ def options_of(config: BrokerConfig) -> GroupOptions:
         config.offsets_retention_minutes * 60_000,
         config.offsets_retention_check_interval_ms,
     )
-
-
-def partition_of(group_id: str, partition_count: int) -> int:
-    """Which partition of `__consumer_offsets` keeps the group: Java's String.hashCode of the id."""
-    units = group_id.encode("utf-16-be", "surrogatepass")
-    value = 0
-    for index in range(0, len(units), 2):
-        value = (value * 31 + int.from_bytes(units[index : index + 2], "big")) & 0xFFFFFFFF
-    return (value & 0x7FFFFFFF) % partition_count
 
 
 def _ignore(error: ErrorCode) -> None:

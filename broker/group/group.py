@@ -4,7 +4,7 @@
     PreparingRebalance    members join; each is kept waiting until all have joined, or it is late
     CompletingRebalance   all have been told the generation; the leader's assignment is awaited
     Stable                each member knows what it owns
-    Dead                  deleted: whoever still holds it must look it up again
+    Dead                  deleted, or led by another node: whoever holds it must look it up again
 
     from                  by                                                    to
     Empty                 a join                                                PreparingRebalance
@@ -178,6 +178,13 @@ class Group:
     def revive(self) -> None:
         """Its deletion could not be written: it is empty, as before."""
         self.state = State.EMPTY
+
+    def resign(self) -> list[Effect]:
+        """It goes on elsewhere: whoever waits has to ask there."""
+        members = self.roster.members.values()
+        effects = [self._answer_waiting(member, ErrorCode.NOT_COORDINATOR) for member in members]
+        self.state = State.DEAD
+        return [effect for each in effects for effect in each]
 
     def deadline_ms(self) -> int | None:
         """When `tick` next has something to do. A heartbeat moves it later, and nothing earlier."""

@@ -31,7 +31,7 @@ async def alter_all(
 
 async def _alter(alteration: Alteration, validate_only: bool, context: Context) -> Decision:
     def decide(image: Image) -> Decision:
-        decision = alter_configs(image, context.config.node_id, alteration)
+        decision = alter_configs(image, alteration)
         return decision.without_records() if validate_only else decision
 
     decision = await context.controller.submit(decide)

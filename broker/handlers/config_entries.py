@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ...protocol.api.describe_configs import ConfigSource, ConfigType, DescribeConfigsSynonym
-from ...protocol.control import CONTROL_LISTENER
+from ...protocol.control_frame import CONTROL_LISTENER
 from .. import config
 from ..controller.image import TopicImage
 from ..controller.live_config import Layers, LiveConfig

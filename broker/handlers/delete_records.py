@@ -1,15 +1,17 @@
 """DeleteRecords: a partition starts at a later offset from now on (KIP-107).
 
 The new start is on disk before the answer; the segments below it go with the next search for old
-ones. The low watermark is the smallest start of all replicas: here, with one, its own.
+ones. Followers learn the new start from their next fetch, a moment later: the low watermark in the
+answer is the leader's start, where Kafka waits for the smallest of all replicas.
 
     topic is internal                          INVALID_TOPIC_EXCEPTION
-    not led here                               UNKNOWN_TOPIC_OR_PARTITION
+    not led here                               NOT_LEADER_OR_FOLLOWER
+    no such partition                          UNKNOWN_TOPIC_OR_PARTITION
     topic is only compacted                    POLICY_VIOLATION
     offset above the high watermark, or < -1   OFFSET_OUT_OF_RANGE
     offset below the start                     no error: nothing to do
 
-Left out: the time-out, since there is no other replica to wait for.
+Left out: the time-out, since nothing is waited for.
 """
 
 import logging
@@ -23,10 +25,13 @@ from ...protocol.api.delete_records import (
 from ...protocol.errors import ErrorCode
 from ..controller.decide import INTERNAL_TOPICS
 from ..log.files import StorageError, StorageFailed
+from ..replica.manager import Unserved
 from ..replica.partition import Partition
 from .context import Context, Exchange
+from .topics import look_up
 
 NO_LOW_WATERMARK = -1
+NO_EPOCH = -1
 
 log = logging.getLogger("minikafka.delete_records")
 
@@ -63,7 +68,10 @@ def handle(
 def _find(topic: str, index: int, context: Context) -> Partition | ErrorCode:
     if topic in INTERNAL_TOPICS:
         return ErrorCode.INVALID_TOPIC_EXCEPTION
-    return context.replicas.find(topic, index) or ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    found = look_up(topic, index, context)
+    if isinstance(found, Unserved):
+        return found.error_code
+    return found.refuse_as_leader(NO_EPOCH) or found
 
 
 def _delete(wanted: list[tuple[Partition, int]], context: Context) -> list[ErrorCode]:

@@ -7,7 +7,8 @@ from ...protocol.api.delete_topics import (
 )
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ZERO_UUID
-from ..controller.decide import delete_topic
+from ..controller.decide import Decision, delete_topic
+from ..controller.image import Image
 from .context import Context, Exchange
 from .topics import find_topic
 
@@ -42,11 +43,14 @@ async def _delete(name: str | None, topic_id: bytes, context: Context) -> Delete
         answer.error_code = ErrorCode.INVALID_REQUEST
         answer.error_message = "a topic is given by its name or by its id, not by both"
         return answer
-    found = find_topic(context.controller.image, name or "", topic_id)
-    if isinstance(found, ErrorCode):
-        answer.error_code = found
-        return answer
-    decision = await context.controller.submit(lambda image: delete_topic(image, found.topic_id))
+
+    def decide(image: Image) -> Decision:
+        found = find_topic(image, name or "", topic_id)
+        if isinstance(found, ErrorCode):
+            return Decision([], found)
+        answer.name, answer.topic_id = found.name, found.topic_id
+        return delete_topic(image, found.topic_id)
+
+    decision = await context.controller.submit(decide)
     answer.error_code, answer.error_message = decision.error_code, decision.message
-    answer.name, answer.topic_id = found.name, found.topic_id
     return answer

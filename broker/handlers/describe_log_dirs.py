@@ -51,6 +51,6 @@ def _describe(partition: Partition) -> DescribeLogDirsPartition:
     return DescribeLogDirsPartition(
         partition_index=partition.index,
         partition_size=partition.log.size_bytes,
-        offset_lag=0,  # This node leads, so its log is the one that others are behind of.
+        offset_lag=0,  # As in Kafka: of the high watermark that it knows, no replica is behind.
         is_future_key=False,
     )

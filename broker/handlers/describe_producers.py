@@ -1,4 +1,4 @@
-"""DescribeProducers: the idempotent producers that a partition remembers.
+"""DescribeProducers: the idempotent producers that a replica remembers, leader or follower.
 
 Without transactions no producer has a coordinator or an open transaction. `last_timestamp` is the
 broker's time of the last batch, since that decides when a producer is forgotten; in Kafka it is the
@@ -16,8 +16,10 @@ from ...protocol.api.describe_producers import (
 )
 from ...protocol.errors import ErrorCode
 from ..controller.decide import refuse_topic_name
+from ..replica.manager import Unserved
 from ..replica.partition import Partition
 from .context import Context, Exchange
+from .topics import look_up
 
 
 def handle(
@@ -37,22 +39,21 @@ def _describe(name: str, indexes: Iterable[int], context: Context) -> TopicRespo
     return TopicResponse(
         name=name,
         partitions=[
-            _describe_partition(index, context.replicas.find(name, index), reason)
-            for index in indexes
+            _describe_partition(index, look_up(name, index, context), reason) for index in indexes
         ],
     )
 
 
 def _describe_partition(
-    index: int, partition: Partition | None, reason: str | None
+    index: int, partition: Partition | Unserved, reason: str | None
 ) -> PartitionResponse:
     answer = PartitionResponse(
         partition_index=index, error_code=ErrorCode.NONE, active_producers=[]
     )
     if reason is not None:
         answer.error_code, answer.error_message = ErrorCode.INVALID_TOPIC_EXCEPTION, reason
-    elif partition is None:
-        answer.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    elif isinstance(partition, Unserved):
+        answer.error_code, answer.error_message = partition
     else:
         answer.active_producers = _producers(partition)
     return answer

@@ -12,8 +12,7 @@ from ...protocol.api.describe_topic_partitions import (
 )
 from ...protocol.errors import ErrorCode
 from ..controller.decide import INTERNAL_TOPICS, refuse_topic_name
-from ..controller.image import Image, PartitionImage, TopicImage
-from ..replica.manager import ReplicaManager
+from ..controller.image import NOBODY, Image, PartitionImage, TopicImage
 from . import operations
 from .context import Context, Exchange
 from .topics import leader_of
@@ -26,7 +25,6 @@ def handle(
 ) -> DescribeTopicPartitionsResponse:
     """One page, beginning at the cursor."""
     del exchange
-    replicas = context.replicas
     image = context.controller.image
     left = max(1, min(request.response_partition_limit, MAX_PARTITIONS_PER_PAGE))
     answer = DescribeTopicPartitionsResponse(topics=[])
@@ -40,7 +38,7 @@ def handle(
             answer.topics.append(_missing(name))
             continue
         page = sorted(index for index in topic.partitions if index >= first)
-        answer.topics.append(_describe(topic, page[:left], replicas))
+        answer.topics.append(_describe(topic, page[:left], context))
         if len(page) > left:
             answer.next_cursor = Cursor(topic_name=name, partition_index=page[left])
             break
@@ -70,7 +68,7 @@ def _missing(name: str) -> DescribeTopicPartitionsResponseTopic:
 
 
 def _describe(
-    topic: TopicImage, indexes: list[int], replicas: ReplicaManager
+    topic: TopicImage, indexes: list[int], context: Context
 ) -> DescribeTopicPartitionsResponseTopic:
     return DescribeTopicPartitionsResponseTopic(
         error_code=ErrorCode.NONE,
@@ -78,16 +76,17 @@ def _describe(
         topic_id=topic.topic_id,
         is_internal=topic.name in INTERNAL_TOPICS,
         partitions=[
-            _describe_partition(topic.name, topic.partitions[index], replicas) for index in indexes
+            _describe_partition(topic.name, topic.partitions[index], context) for index in indexes
         ],
         topic_authorized_operations=operations.ON_TOPIC,
     )
 
 
 def _describe_partition(
-    topic: str, partition: PartitionImage, replicas: ReplicaManager
+    topic: str, partition: PartitionImage, context: Context
 ) -> DescribeTopicPartitionsResponsePartition:
-    error_code, leader, offline = leader_of(topic, partition, replicas)
+    error_code, leader, offline = leader_of(topic, partition, context)
+    last_known = partition.last_known_leader
     return DescribeTopicPartitionsResponsePartition(
         error_code=error_code,
         partition_index=partition.index,
@@ -95,7 +94,7 @@ def _describe_partition(
         leader_epoch=partition.leader_epoch,
         replica_nodes=list(partition.replicas),
         isr_nodes=list(partition.isr),
-        eligible_leader_replicas=[],
-        last_known_elr=[],
+        eligible_leader_replicas=list(partition.elr),
+        last_known_elr=[] if last_known == NOBODY else [last_known],
         offline_replicas=offline,
     )

@@ -12,15 +12,26 @@ A session has one request at a time: one that comes by another connection ends t
 In Kafka that one gets INVALID_FETCH_SESSION_EPOCH instead.
 """
 
-from ...protocol.api.fetch import FetchRequest, FetchResponse, FetchResponseTopic
+from ...protocol.api.fetch import (
+    CurrentLeader,
+    FetchRequest,
+    FetchResponse,
+    FetchResponseTopic,
+    NodeEndpoint,
+)
 from ...protocol.errors import ErrorCode
 from ..replica.fetch_sessions import FINAL_EPOCH, INITIAL_EPOCH, NO_SESSION, FetchSession
 from ..replica.manager import ReplicaManager
 from .context import Context, Exchange
-from .fetch_reading import Reading
+from .fetch_reading import Reading, follower_of
+from .leader_hints import LeaderHints
 
 MAX_WAIT_MS = 3_600_000
 FIRST_VERSION_WITH_TOPIC_IDS = 13
+FIRST_VERSION_WITH_ENDPOINTS = 16
+_LED_ELSEWHERE = frozenset(
+    map(int, (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH))
+)
 
 
 class Fetch:
@@ -69,19 +80,39 @@ class Fetch:
     def respond(self) -> FetchResponse:
         """The answer, all of it or what is news; the client is taken to know it from then on."""
         session, replicas = self._session, self._context.replicas
-        if self._is_full and self._request.session_epoch == INITIAL_EPOCH:
+        wants_session = self._is_full and self._request.session_epoch == INITIAL_EPOCH
+        if wants_session and not session.is_followers:
             self._context.fetch_sessions.keep(session, replicas.now_ms())
         topics: list[FetchResponseTopic] = []
+        has_errors = False
         for asking, answer in self._reading.answers:
             if not session.tell(asking, answer) and not self._is_full:
                 continue
+            has_errors |= answer.error_code != 0
             name, topic_id = asking.topic, asking.topic_id
             if not topics or topics[-1].topic != name or topics[-1].topic_id != topic_id:
                 topics.append(FetchResponseTopic(topic=name, topic_id=topic_id, partitions=[]))
             topics[-1].partitions.append(answer)
         if session.id == NO_SESSION:
             session.close()
-        return FetchResponse(session_id=session.id, responses=topics)
+        response = FetchResponse(session_id=session.id, responses=topics)
+        if has_errors and self._exchange.version >= FIRST_VERSION_WITH_ENDPOINTS:
+            self._hint(response)
+        return response
+
+    def _hint(self, response: FetchResponse) -> None:
+        """Say who leads what is not led here."""
+        hints = LeaderHints(self._exchange, self._context)
+        for topic in response.responses:
+            for answer in topic.partitions:
+                if answer.error_code in _LED_ELSEWHERE:
+                    index = answer.partition_index
+                    leader_id, epoch = hints.leader_of(topic.topic, topic.topic_id, index)
+                    answer.current_leader = CurrentLeader(leader_id=leader_id, leader_epoch=epoch)
+        response.node_endpoints = [
+            NodeEndpoint(node_id=each.node_id, host=each.host, port=each.port)
+            for each in hints.endpoints()
+        ]
 
     def _read(self) -> Reading:
         reading = Reading(self._request, self._context)
@@ -112,7 +143,7 @@ def _open_session(
     sessions = context.fetch_sessions
     if _is_full(request):
         sessions.close(request.session_id)
-        session = FetchSession(uses_topic_ids)
+        session = FetchSession(uses_topic_ids, follower_of(request) is not None)
         session.update(request.topics)
         return session
     found = sessions.find(request.session_id, request.session_epoch, uses_topic_ids)

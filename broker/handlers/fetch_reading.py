@@ -8,11 +8,20 @@ The first batch found is sent whole even if it is larger than the limits, or the
 get past it (KIP-74). From the first batch on that does not fit any more, nothing is read.
 
 An answer that waits is not read again and again: what has moved since is *weighed*, alone.
+
+A follower reads up to the log's end. That it asks for an offset says that it has, on its disk, all
+that comes before: this is noted before anything is read, unless its log and ours part earlier, or
+it is in another leader epoch. Then it is told so, and nothing else.
 """
 
 import logging
 
-from ...protocol.api.fetch import FetchRequest, FetchResponsePartition
+from ...protocol.api.fetch import (
+    EpochEndOffset,
+    FetchRequest,
+    FetchResponsePartition,
+    ReplicaState,
+)
 from ...protocol.errors import ErrorCode
 from ..log.files import StorageError
 from ..log.log import OffsetOutOfRange
@@ -22,9 +31,10 @@ from ..replica.fetch_sessions import SessionPartition
 from ..replica.manager import Unserved
 from ..replica.partition import Partition
 from .context import Context
-from .topics import find_topic, unreadable
+from .topics import find_replica, find_topic, unreadable
 
 NO_OFFSET = -1
+NO_EPOCH = -1
 
 log = logging.getLogger("minikafka.fetch")
 
@@ -36,6 +46,7 @@ class Reading:
         "_available",
         "_available_bytes",
         "_context",
+        "_follower",
         "_left_bytes",
         "_min_bytes",
         "_must_answer",
@@ -47,6 +58,7 @@ class Reading:
         max_bytes = min(request.max_bytes, context.config.fetch_max_bytes)
         self.answers: list[tuple[SessionPartition, FetchResponsePartition]] = []
         self._context = context
+        self._follower = follower_of(request)
         self._must_answer = False
         self._min_bytes = min(request.min_bytes, max_bytes)
         self._left_bytes = max_bytes
@@ -70,11 +82,21 @@ class Reading:
         if isinstance(found, ErrorCode):
             self._refuse(asking, found)
             return
-        # Read once: it moves with each flush, and the answer must not contradict itself.
-        high_watermark = found.high_watermark
         offset = asking.asked.fetch_offset
         max_bytes = min(asking.asked.partition_max_bytes, self._left_bytes)
         try:
+            diverging = found.diverging_end(asking.asked.last_fetched_epoch, offset)
+            if diverging is not None:
+                self._diverge(asking, found, *diverging)
+                return
+            if self._follower is not None:
+                refused = self._note(self._follower, found, offset)
+                if refused:
+                    self._refuse(asking, refused)
+                    return
+            asking.watch(found)
+            # Read once: it moves with each flush, and the answer must not contradict itself.
+            high_watermark = found.high_watermark
             records = self._slice(asking, found, max_bytes, self._read_bytes == 0)
         except OffsetOutOfRange:
             self._refuse(asking, ErrorCode.OFFSET_OUT_OF_RANGE, found.log.log_start_offset)
@@ -86,7 +108,7 @@ class Reading:
         if records is not None:
             self._read_bytes += len(records)
             self._left_bytes = max(self._left_bytes - len(records), 0)
-        elif self._read_bytes and max_bytes == self._left_bytes and offset < high_watermark:
+        elif self._read_bytes and max_bytes == self._left_bytes and offset < self._end(found):
             self._left_bytes = 0  # What does not fit is not skipped for what might.
         answer = FetchResponsePartition(
             partition_index=asking.asked.partition,
@@ -104,6 +126,7 @@ class Reading:
         if isinstance(found, ErrorCode):
             self._must_answer = True
             return
+        asking.watch(found)
         try:
             self._slice(asking, found, asking.asked.partition_max_bytes, at_least_one=True)
         except (OffsetOutOfRange, CorruptLog, StorageError):
@@ -114,29 +137,60 @@ class Reading:
         topic = find_topic(self._context.controller.image, asking.topic, asking.topic_id)
         if isinstance(topic, ErrorCode):
             return topic
-        partition = self._context.replicas.look_up(topic.name, asking.asked.partition)
+        partition = find_replica(topic, asking.asked.partition, self._context.replicas)
         if isinstance(partition, Unserved):
             return partition.error_code
-        asking.watch(partition)
-        return partition.check_leader_epoch(asking.asked.current_leader_epoch) or partition
+        known_epoch = asking.asked.current_leader_epoch
+        if self._follower is not None and known_epoch == NO_EPOCH:
+            return ErrorCode.FENCED_LEADER_EPOCH
+        return partition.refuse_as_leader(known_epoch) or partition
+
+    def _note(self, follower: ReplicaState, partition: Partition, offset: int) -> ErrorCode:
+        """Take note of how far a follower has come, or of why it is none."""
+        log = partition.log
+        if not log.log_start_offset <= offset <= log.written_offset:
+            raise OffsetOutOfRange(offset, log.log_start_offset, log.written_offset)
+        return self._context.replicas.follower_fetched(
+            partition, follower.replica_id, follower.replica_epoch, offset
+        )
+
+    def _end(self, partition: Partition) -> int:
+        """Up to where this reader may read."""
+        return partition.high_watermark if self._follower is None else partition.log.written_offset
 
     def _slice(
         self, asking: SessionPartition, partition: Partition, max_bytes: int, at_least_one: bool
     ) -> FileSlice | None:
         """What there is to read; as much of it counts as there would be without whole batches."""
-        offset = asking.asked.fetch_offset
-        records = partition.read(offset, max_bytes, at_least_one)
+        offset, up_to = asking.asked.fetch_offset, self._end(partition)
+        records = partition.read(offset, max_bytes, at_least_one, up_to)
         if records is None:
-            size_bytes, end_offset = 0, partition.high_watermark if at_least_one else offset
+            size_bytes, end_offset = 0, up_to if at_least_one else offset
         else:
             size_bytes, end_offset = len(records), records.end_offset
             # One read ends with its segment: there is more behind, and nothing to wait for.
             self._must_answer |= offset < partition.log.segments[-1].base_offset
-        if end_offset < partition.high_watermark:
+        if end_offset < up_to:
             size_bytes = max(size_bytes, max_bytes)
         self._available_bytes += size_bytes - self._available.get(asking, 0)
         self._available[asking] = size_bytes
         return records
+
+    def _diverge(
+        self, asking: SessionPartition, partition: Partition, epoch: int, end_offset: int
+    ) -> None:
+        """Tell the reader where to go back to."""
+        self._must_answer = True
+        answer = FetchResponsePartition(
+            partition_index=asking.asked.partition,
+            error_code=ErrorCode.NONE,
+            high_watermark=partition.high_watermark,
+            last_stable_offset=partition.high_watermark,
+            log_start_offset=partition.log.log_start_offset,
+            diverging_epoch=EpochEndOffset(epoch=epoch, end_offset=end_offset),
+            records=b"",
+        )
+        self.answers.append((asking, answer))
 
     def _refuse(
         self, asking: SessionPartition, error_code: ErrorCode, log_start_offset: int = NO_OFFSET
@@ -150,3 +204,10 @@ class Reading:
             records=b"",
         )
         self.answers.append((asking, answer))
+
+
+def follower_of(request: FetchRequest) -> ReplicaState | None:
+    """Who fetches, if it is a follower; one that does not say its broker's epoch has -1."""
+    if request.replica_state.replica_id >= 0:
+        return request.replica_state
+    return ReplicaState(replica_id=request.replica_id) if request.replica_id >= 0 else None

@@ -1,7 +1,9 @@
-"""FindCoordinator: this node coordinates every group; there are no transactions.
+"""FindCoordinator: a group's coordinator is who leads its partition of `__consumer_offsets`.
 
-The first to ask causes `__consumer_offsets` to be created. A transactional id is refused with an
-error that ends the producer at once, where "not available" would have it ask for ever.
+The first to ask causes the topic to be created. While it cannot be, and while the partition has no
+leader, the answer is COORDINATOR_NOT_AVAILABLE, and the client asks again. There are no
+transactions: a transactional id is refused with an error that ends the producer at once, where
+"not available" would have it ask for ever.
 """
 
 from collections.abc import Coroutine
@@ -15,13 +17,15 @@ from ...protocol.api.find_coordinator import (
     FindCoordinatorResponse,
 )
 from ...protocol.errors import ErrorCode
-from ..controller.decide import OFFSETS_TOPIC, create_offsets_topic
+from ..controller.decide import OFFSETS_TOPIC
+from ..group.placement import partition_of
 from .context import Context, Exchange
+from .endpoints import alive_endpoint
+from .topic_creation import create_offsets_topic
 
 FIRST_VERSION_WITH_KEYS = 4
 NO_TRANSACTIONS = "this broker has no transactions"
 NO_SUCH_KIND = "this broker coordinates consumer groups only"
-_NO_NODE = -1
 
 
 def handle(
@@ -30,45 +34,50 @@ def handle(
     """Answer at once, unless the topic that keeps the groups is still to be created."""
     if request.key_type == GROUP and OFFSETS_TOPIC not in context.controller.image.topics:
         return _create_and_answer(exchange, request, context)
-    return _answer(exchange, request, context, ErrorCode.NONE)
+    return _answer(exchange, request, context)
 
 
 async def _create_and_answer(
     exchange: Exchange, request: FindCoordinatorRequest, context: Context
 ) -> FindCoordinatorResponse:
-    decision = await context.controller.submit(
-        lambda image: create_offsets_topic(image, context.config, context.controller.random)
-    )
-    failed = decision.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS)
-    error = ErrorCode.COORDINATOR_NOT_AVAILABLE if failed else ErrorCode.NONE
-    return _answer(exchange, request, context, error)
+    await create_offsets_topic(context)
+    return _answer(exchange, request, context)
 
 
 def _answer(
-    exchange: Exchange, request: FindCoordinatorRequest, context: Context, error: ErrorCode
+    exchange: Exchange, request: FindCoordinatorRequest, context: Context
 ) -> FindCoordinatorResponse:
-    host, port = context.address_for(exchange)
-    node_id, message = context.config.node_id, error.message if error else None
-    if request.key_type == TRANSACTION:
-        error, message = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NO_TRANSACTIONS
-    elif request.key_type != GROUP:
-        error, message = ErrorCode.INVALID_REQUEST, NO_SUCH_KIND
-    if error:
-        node_id, host, port = _NO_NODE, "", _NO_NODE
-    if exchange.version < FIRST_VERSION_WITH_KEYS:
-        return FindCoordinatorResponse(
-            error_code=error, error_message=message, node_id=node_id, host=host, port=port
-        )
-    return FindCoordinatorResponse(
-        coordinators=[
-            Coordinator(
-                key=key,
-                node_id=node_id,
-                host=host,
-                port=port,
-                error_code=error,
-                error_message=message,
-            )
-            for key in request.coordinator_keys
+    if exchange.version >= FIRST_VERSION_WITH_KEYS:
+        found = [
+            _find(key, request.key_type, exchange, context) for key in request.coordinator_keys
         ]
+        return FindCoordinatorResponse(coordinators=found)
+    found = _find(request.key, request.key_type, exchange, context)
+    return FindCoordinatorResponse(
+        error_code=found.error_code,
+        error_message=found.error_message,
+        node_id=found.node_id,
+        host=found.host,
+        port=found.port,
     )
+
+
+def _find(key: str, key_type: int, exchange: Exchange, context: Context) -> Coordinator:
+    if key_type == TRANSACTION:
+        return _refused(key, ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NO_TRANSACTIONS)
+    if key_type != GROUP:
+        return _refused(key, ErrorCode.INVALID_REQUEST, NO_SUCH_KIND)
+    topic = context.controller.image.topics.get(OFFSETS_TOPIC)
+    endpoint = None
+    if topic is not None:
+        partition = topic.partitions[partition_of(key, len(topic.partitions))]
+        endpoint = alive_endpoint(partition.leader, exchange, context)
+    if endpoint is None:
+        error = ErrorCode.COORDINATOR_NOT_AVAILABLE
+        return _refused(key, error, error.message)
+    node_id, host, port = endpoint
+    return Coordinator(key=key, node_id=node_id, host=host, port=port)
+
+
+def _refused(key: str, error: ErrorCode, message: str) -> Coordinator:
+    return Coordinator(key=key, error_code=error, error_message=message)

@@ -3,7 +3,9 @@
 By time the log opens the one batch that matters, since the answer is a record, not a batch. No
 record at or after the time is no error: offset and timestamp are -1.
 
-A lone node keeps every replica itself, so the high watermark is never unknown after a start.
+A new leader does not know the true high watermark before its own has come to where its leader epoch
+began: until then it answers OFFSET_NOT_AVAILABLE to who asks for the end, or for a time at which
+nothing below is found. Our followers do not ask this, so everybody is taken for a consumer.
 """
 
 import logging
@@ -29,10 +31,11 @@ from ..log.scan import CorruptLog
 from ..replica.manager import Unserved
 from ..replica.partition import Partition
 from .context import Context, Exchange
-from .topics import unreadable
+from .topics import look_up, unreadable
 
 log = logging.getLogger("minikafka.list_offsets")
 
+FIRST_VERSION_WITH_NOT_AVAILABLE = 5
 _NOTHING_TIERED = (LATEST_TIERED_TIMESTAMP, EARLIEST_PENDING_UPLOAD_TIMESTAMP)
 _FIRST_VERSION_OF = {
     MAX_TIMESTAMP: 7,
@@ -57,7 +60,7 @@ def handle(
                 name=topic.name,
                 partitions=[
                     _answer(
-                        context.replicas.look_up(topic.name, wanted.partition_index),
+                        look_up(topic.name, wanted.partition_index, context),
                         wanted,
                         exchange.version,
                     )
@@ -81,12 +84,17 @@ def _answer(
     if isinstance(partition, Unserved):
         answer.error_code = partition.error_code
         return answer
-    answer.error_code = partition.check_leader_epoch(wanted.current_leader_epoch)
+    answer.error_code = partition.refuse_as_leader(wanted.current_leader_epoch)
     if wanted.timestamp < 0 and not _is_known_in(version, wanted.timestamp):
         answer.error_code = ErrorCode.UNSUPPORTED_VERSION
     if not answer.error_code:
         try:
-            _find(partition, wanted.timestamp, answer)
+            if not _find(partition, wanted.timestamp, answer):
+                answer.error_code = (
+                    ErrorCode.OFFSET_NOT_AVAILABLE
+                    if version >= FIRST_VERSION_WITH_NOT_AVAILABLE
+                    else ErrorCode.LEADER_NOT_AVAILABLE
+                )
         except ProtocolError:
             # The batch that the time leads to cannot be opened: its producer sent it so.
             answer.error_code = ErrorCode.CORRUPT_MESSAGE
@@ -101,22 +109,26 @@ def _is_known_in(version: int, timestamp: int) -> bool:
     return known or version >= _FIRST_VERSION_OF.get(timestamp, version + 1)
 
 
-def _find(partition: Partition, timestamp: int, answer: ListOffsetsResponsePartition) -> None:
+def _find(partition: Partition, timestamp: int, answer: ListOffsetsResponsePartition) -> bool:
+    """Put the offset into the answer; False if a leader that knew more might find another."""
     log = partition.log
     if timestamp in _NOTHING_TIERED:
-        return
+        return True
+    end_offset = partition.last_stable_offset
     if timestamp == LATEST_TIMESTAMP:
-        answer.offset = partition.last_stable_offset
+        if not partition.is_high_watermark_known:
+            return False
+        answer.offset = end_offset
         answer.leader_epoch = partition.leader_epoch
-        return
+        return True
     if timestamp in (EARLIEST_TIMESTAMP, EARLIEST_LOCAL_TIMESTAMP):
         answer.offset = log.log_start_offset
         answer.leader_epoch = partition.epochs.epoch_at(log.log_start_offset)
-        return
-    end_offset = partition.last_stable_offset
+        return True
     if timestamp == MAX_TIMESTAMP:
         found = log.max_timestamp(end_offset)
     else:
         found = log.offset_for_time(timestamp, end_offset)
     if found is not None:
         answer.offset, answer.timestamp, answer.leader_epoch = found
+    return found is not None or partition.is_high_watermark_known

@@ -2,6 +2,8 @@
 
 Both have a bound in one request. Who names too many topics is refused, since others wait while
 they are answered. Of those to be created the rest are unknown, and created when asked for again.
+One that cannot be created yet, for there is no controller or there are too few brokers, has no
+leader: LEADER_NOT_AVAILABLE.
 """
 
 from collections.abc import Coroutine
@@ -18,11 +20,12 @@ from ...protocol.api.metadata import (
 )
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ZERO_UUID
-from ..controller.decide import INTERNAL_TOPICS, NewTopic, create_topic, refuse_topic_name
+from ..controller.decide import INTERNAL_TOPICS, refuse_topic_name
 from ..controller.image import Image, PartitionImage, TopicImage
-from ..replica.manager import ReplicaManager
 from . import operations
 from .context import Context, Exchange
+from .endpoints import alive_endpoints, controller_of
+from .topic_creation import auto_create
 from .topics import find_topic, leader_of
 
 ALL_TOPICS_BY_EMPTY_LIST = 0
@@ -61,32 +64,25 @@ def _topics_to_create(exchange: Exchange, request: MetadataRequest, context: Con
 async def _create_and_describe(
     exchange: Exchange, request: MetadataRequest, context: Context, names: list[str]
 ) -> MetadataResponse:
-    for name in names:
-        if exchange.is_lost:
-            break
-        new = NewTopic(name)
-        await context.controller.submit(
-            lambda image, new=new: create_topic(
-                image, context.config, new, context.controller.random
-            )
-        )
-    return _describe(exchange, request, context)
+    await auto_create(names, exchange, context)
+    answer = _describe(exchange, request, context)
+    for topic in answer.topics:
+        if topic.name in names and topic.name not in context.controller.image.topics:
+            topic.error_code = ErrorCode.LEADER_NOT_AVAILABLE  # Once enough brokers are there.
+    return answer
 
 
 def _describe(exchange: Exchange, request: MetadataRequest, context: Context) -> MetadataResponse:
     image = context.controller.image
-    host, port = context.address_for(exchange)
     return MetadataResponse(
         brokers=[
-            MetadataResponseBroker(node_id=broker_id, host=host, port=port)
-            for broker_id in sorted(image.brokers)
+            MetadataResponseBroker(node_id=each.node_id, host=each.host, port=each.port)
+            for each in alive_endpoints(exchange, context)
         ],
         cluster_id=image.cluster_id,
-        controller_id=context.config.node_id,
+        controller_id=controller_of(context),
         topics=[
-            _describe_topic(topic, request, context.replicas)
-            if isinstance(topic, TopicImage)
-            else topic
+            _describe_topic(topic, request, context) if isinstance(topic, TopicImage) else topic
             for topic in _wanted_topics(exchange, request, image)
         ],
         cluster_authorized_operations=(
@@ -126,7 +122,7 @@ def _find(
 
 
 def _describe_topic(
-    topic: TopicImage, request: MetadataRequest, replicas: ReplicaManager
+    topic: TopicImage, request: MetadataRequest, context: Context
 ) -> MetadataResponseTopic:
     return MetadataResponseTopic(
         error_code=ErrorCode.NONE,
@@ -134,7 +130,7 @@ def _describe_topic(
         topic_id=topic.topic_id,
         is_internal=topic.name in INTERNAL_TOPICS,
         partitions=[
-            _describe_partition(topic.name, partition, replicas)
+            _describe_partition(topic.name, partition, context)
             for _, partition in sorted(topic.partitions.items())
         ],
         topic_authorized_operations=(
@@ -146,9 +142,9 @@ def _describe_topic(
 
 
 def _describe_partition(
-    topic: str, partition: PartitionImage, replicas: ReplicaManager
+    topic: str, partition: PartitionImage, context: Context
 ) -> MetadataResponsePartition:
-    error_code, leader, offline = leader_of(topic, partition, replicas)
+    error_code, leader, offline = leader_of(topic, partition, context)
     return MetadataResponsePartition(
         error_code=error_code,
         partition_index=partition.index,

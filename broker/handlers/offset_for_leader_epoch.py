@@ -1,4 +1,7 @@
-"""OffsetForLeaderEpoch: where does this epoch end in your log? (KIP-320)"""
+"""OffsetForLeaderEpoch: where does this epoch end in your log? (KIP-320)
+
+Consumers ask the leader after it has changed. Our followers learn the same from their fetches.
+"""
 
 from ...protocol.api.offset_for_leader_epoch import (
     EpochEndOffset,
@@ -10,6 +13,7 @@ from ...protocol.api.offset_for_leader_epoch import (
 from ..replica.manager import Unserved
 from ..replica.partition import Partition
 from .context import Context, Exchange
+from .topics import look_up
 
 
 def handle(
@@ -22,7 +26,7 @@ def handle(
             OffsetForLeaderEpochResponseTopic(
                 topic=topic.topic,
                 partitions=[
-                    _answer(context.replicas.look_up(topic.topic, wanted.partition), wanted)
+                    _answer(look_up(topic.topic, wanted.partition, context), wanted)
                     for wanted in topic.partitions
                 ],
             )
@@ -38,7 +42,7 @@ def _answer(
     if isinstance(partition, Unserved):
         answer.error_code = partition.error_code
         return answer
-    answer.error_code = partition.check_leader_epoch(wanted.current_leader_epoch)
+    answer.error_code = partition.refuse_as_leader(wanted.current_leader_epoch)
     if not answer.error_code:
         answer.leader_epoch, answer.end_offset = partition.epochs.end_offset_for(
             wanted.leader_epoch, partition.log.written_offset

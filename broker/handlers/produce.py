@@ -2,8 +2,11 @@
 
     acks  0   no answer; an error closes the connection, so that the client asks who leads now
           1   after the write
-         -1   after the high watermark has passed the batch, which with `--flush fsync` means
-              that it is on disk
+         -1   after the high watermark has passed the batch: all replicas in sync have it, which
+              with `--flush fsync` means on disk
+
+Who is not led here is told who leads (`leader_hints`). Leadership that is lost while a batch waits
+is NOT_LEADER_OR_FOLLOWER as well, and then the batch may be in the log or not.
 
 Nothing is answered before the write at the end of the readable event, so each request waits in
 the manager's hands: usually for microseconds, with acks -1 for the next flush round.
@@ -12,6 +15,8 @@ the manager's hands: usually for microseconds, with acks -1 for the next flush r
 from typing import cast
 
 from ...protocol.api.produce import (
+    CurrentLeader,
+    NodeEndpoint,
     ProduceRequest,
     ProduceRequestPartition,
     ProduceResponse,
@@ -24,16 +29,19 @@ from ...protocol.compression import CompressionType
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import Buffer
 from ..controller.decide import INTERNAL_TOPICS
-from ..controller.image import TopicImage
-from ..replica.manager import ReplicaManager, Unserved
-from ..replica.partition import Appended, Partition
+from ..replica.appended import Appended
+from ..replica.manager import Unserved
+from ..replica.partition import Partition
 from .context import Context, Exchange
-from .topics import find_topic
+from .leader_hints import LeaderHints
+from .topics import find_replica, find_topic
 
 ALL_REPLICAS = -1
 LEADER_ONLY = 1
 FIRST_VERSION_WITH_ZSTD = 7
 ATTRIBUTES_LOW_BYTE = CRC_END + 1  # the lowest three bits of a batch's attributes name the codec
+
+_NOT_LED_HERE = int(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
 Result = tuple[int, Partition | None, Appended]
 
@@ -41,11 +49,12 @@ Result = tuple[int, Partition | None, Appended]
 class ProduceWait:
     """A produce request on its way to its acks."""
 
-    __slots__ = ("_acks", "_exchange", "_topics")
+    __slots__ = ("_acks", "_context", "_exchange", "_topics")
 
-    def __init__(self, exchange: Exchange, acks: int) -> None:
+    def __init__(self, exchange: Exchange, acks: int, context: Context) -> None:
         self._exchange = exchange
         self._acks = acks
+        self._context = context
         self._topics: list[tuple[str, bytes, list[Result]]] = []
 
     def add_topic(self, name: str, topic_id: bytes) -> list[Result]:
@@ -87,7 +96,7 @@ class ProduceWait:
             self._exchange.answer_nothing()
 
     def _response(self) -> ProduceResponse:
-        return ProduceResponse(
+        response = ProduceResponse(
             responses=[
                 ProduceResponseTopic(
                     name=name,
@@ -97,18 +106,28 @@ class ProduceWait:
                 for name, topic_id, results in self._topics
             ]
         )
+        if self._first_failure() is not None:
+            self._hint(response)
+        return response
+
+    def _hint(self, response: ProduceResponse) -> None:
+        """Say who leads what is not led here."""
+        hints = LeaderHints(self._exchange, self._context)
+        for topic in response.responses:
+            for answer in topic.partition_responses:
+                if answer.error_code == _NOT_LED_HERE:
+                    leader_id, epoch = hints.leader_of(topic.name, topic.topic_id, answer.index)
+                    answer.current_leader = CurrentLeader(leader_id=leader_id, leader_epoch=epoch)
+        response.node_endpoints = [
+            NodeEndpoint(node_id=each.node_id, host=each.host, port=each.port)
+            for each in hints.endpoints()
+        ]
 
     def _fail_unfinished(self) -> None:
         for _, _, results in self._topics:
             for _, partition, appended in results:
-                if partition is None:
-                    continue
-                if partition.is_removed:
-                    message = "the topic was deleted meanwhile"
-                    appended.fail(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message)
-                elif not partition.has_all_acks(appended):
-                    message = "it is written, not yet acknowledged"
-                    appended.fail(ErrorCode.REQUEST_TIMED_OUT, message)
+                if partition is not None:
+                    fail_unacknowledged(partition, appended)
 
     def _first_failure(self) -> Appended | None:
         appends = (appended for _, _, results in self._topics for _, _, appended in results)
@@ -117,7 +136,7 @@ class ProduceWait:
 
 def handle(exchange: Exchange, request: ProduceRequest, context: Context) -> None:
     """Stage every batch; the manager finishes the wait after the write or after the flush."""
-    wait = ProduceWait(exchange, request.acks)
+    wait = ProduceWait(exchange, request.acks, context)
     refused = _refuse_request(request)
     now_ms = context.clock.now_ms()
     replicas = context.replicas
@@ -125,7 +144,7 @@ def handle(exchange: Exchange, request: ProduceRequest, context: Context) -> Non
         found = find_topic(context.controller.image, topic.name, topic.topic_id)
         results = wait.add_topic(topic.name, topic.topic_id)
         for data in topic.partition_data:
-            partition = _find_partition(found, data.index, replicas)
+            partition = find_replica(found, data.index, replicas)
             if isinstance(partition, Unserved):
                 results.append((data.index, None, refused or Appended(*partition)))
                 continue
@@ -134,7 +153,7 @@ def handle(exchange: Exchange, request: ProduceRequest, context: Context) -> Non
                 results.append((data.index, None, problem))
                 continue
             batch = cast(memoryview, data.records)
-            appended = replicas.append(partition, batch, now_ms)
+            appended = replicas.append(partition, batch, now_ms, request.acks)
             results.append((data.index, partition, appended))
     replicas.finish_after_write(wait, request.timeout_ms)
 
@@ -149,10 +168,20 @@ def _refuse_request(request: ProduceRequest) -> Appended | None:
     return None
 
 
-def _find_partition(
-    found: TopicImage | ErrorCode, index: int, replicas: ReplicaManager
-) -> Partition | Unserved:
-    return Unserved(found) if isinstance(found, ErrorCode) else replicas.look_up(found.name, index)
+def fail_unacknowledged(partition: Partition, appended: Appended) -> None:
+    """Turn a batch that does not have its acks, and may get them or not, into a failure."""
+    if appended.error_code:
+        return
+    match partition.acks_outcome(appended):
+        case ErrorCode.NONE:
+            pass
+        case None:
+            appended.fail(ErrorCode.REQUEST_TIMED_OUT, "it is written, not yet acknowledged")
+        case ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+            message = "the topic was deleted meanwhile"
+            appended.fail(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message)
+        case error:
+            appended.fail(error, error.message)
 
 
 def _refuse_partition(

@@ -34,7 +34,8 @@ from ...protocol.primitives import (
     encode_varint,
 )
 from ..controller.decide import INTERNAL_TOPICS
-from ..replica.partition import Appended, Partition
+from ..replica.appended import Appended
+from ..replica.partition import Partition
 from .context import Context, Exchange
 from .produce import ALL_REPLICAS, LEADER_ONLY, ProduceWait
 from .route import Route
@@ -59,6 +60,7 @@ class Shortcut:
     __slots__ = (
         "_after",
         "_before",
+        "_context",
         "_index",
         "_timeout_ms",
         "_topic",
@@ -67,8 +69,11 @@ class Shortcut:
         "route",
     )
 
-    def __init__(self, partition: Partition, request: ProduceRequest, route: Route) -> None:
+    def __init__(
+        self, partition: Partition, request: ProduceRequest, route: Route, context: Context
+    ) -> None:
         topic = request.topic_data[0]
+        self._context = context
         self.partition = partition
         self.route = route
         self.acks = request.acks
@@ -82,7 +87,7 @@ class Shortcut:
     def handle(self, exchange: Exchange, batch: memoryview, context: Context) -> None:
         """Stage the batch; the manager finishes the wait after the write or after the flush."""
         replicas = context.replicas
-        appended = replicas.append(self.partition, batch, context.clock.now_ms())
+        appended = replicas.append(self.partition, batch, context.clock.now_ms(), self.acks)
         replicas.finish_after_write(ShortWait(exchange, self, appended), self._timeout_ms)
 
     def answer(self, exchange: Exchange, appended: Appended) -> None:
@@ -98,7 +103,7 @@ class Shortcut:
 
     def answer_failure(self, exchange: Exchange, appended: Appended) -> None:
         """Answer an append that failed or has no acks in time, as the long way does."""
-        wait = ProduceWait(exchange, self.acks)
+        wait = ProduceWait(exchange, self.acks, self._context)
         wait.add_topic(*self._topic).append((self._index, self.partition, appended))
         wait.finish()
 
@@ -138,10 +143,13 @@ class ShortWait:
     def finish(self) -> None:
         """Answer."""
         shortcut, appended = self._shortcut, self._appended
-        if appended.error_code or shortcut.partition.is_removed or not self.is_ready():
-            shortcut.answer_failure(self._exchange, appended)
-        else:
+        outcome: ErrorCode | None = appended.error_code
+        if shortcut.acks == ALL_REPLICAS:
+            outcome = shortcut.partition.acks_outcome(appended)
+        if outcome is ErrorCode.NONE:
             shortcut.answer(self._exchange, appended)
+        else:
+            shortcut.answer_failure(self._exchange, appended)
 
 
 class Shortcuts:
@@ -176,7 +184,7 @@ class Shortcuts:
             self._lengths.append(end)
         if len(self._by_start) == MAX_REMEMBERED:
             self._by_start.clear()
-        self._by_start[_start(frame, end)] = Shortcut(partition, request, route)
+        self._by_start[_start(frame, end)] = Shortcut(partition, request, route, context)
 
 
 def _start(frame: memoryview, end: int) -> bytes:

@@ -11,6 +11,7 @@ from importlib import import_module
 from ...protocol.api import API_MODULES, request_class, response_class
 from ...protocol.codec import decoder_of, encoder_of
 from ...protocol.header import has_flexible_request_header, has_flexible_response_header
+from .context import Handle
 from .route import Route
 
 PRODUCE_KEY = 0
@@ -43,14 +44,34 @@ SERVED_VERSIONS: dict[int, tuple[int, int]] = {
     35: (1, 5),  # DescribeLogDirs
     37: (0, 3),  # CreatePartitions
     42: (0, 2),  # DeleteGroups
+    43: (0, 2),  # ElectLeaders
     44: (0, 1),  # IncrementalAlterConfigs
+    45: (0, 1),  # AlterPartitionReassignments
+    46: (0, 0),  # ListPartitionReassignments
     47: (0, 0),  # OffsetDelete
+    55: (0, 2),  # DescribeQuorum
     60: (0, 2),  # DescribeCluster
     61: (0, 0),  # DescribeProducers
+    64: (0, 0),  # UnregisterBroker
     74: (0, 1),  # ListConfigResources
     75: (0, 0),  # DescribeTopicPartitions
 }
 """API key to the first and last version served."""
+FORWARDED = frozenset(
+    {
+        19,  # CreateTopics
+        20,  # DeleteTopics
+        33,  # AlterConfigs
+        37,  # CreatePartitions
+        43,  # ElectLeaders
+        44,  # IncrementalAlterConfigs
+        45,  # AlterPartitionReassignments
+        46,  # ListPartitionReassignments
+        55,  # DescribeQuorum
+        64,  # UnregisterBroker
+    }
+)
+"""What only the active controller can answer; other brokers hand it on (see forwarding.py)."""
 MAX_ROUTES = 1024
 """More than there are, so that only what peers ask for in vain is ever forgotten."""
 
@@ -71,7 +92,6 @@ def find_route(api_key: int, version: int) -> Route | None:
     request, response = request_class(api_key), response_class(api_key)
     if not first <= version <= last or request is None or response is None:
         return None
-    module = import_module(f".{API_MODULES[api_key]}", __package__)
     return Route(
         api_key,
         version,
@@ -79,5 +99,19 @@ def find_route(api_key: int, version: int) -> Route | None:
         has_flexible_response_header(response, version),
         decoder_of(request, version),
         encoder_of(response, version),
-        module.handle,
+        _handle_of(api_key),
     )
+
+
+def handler_of(api_key: int) -> Handle:
+    """The handler of an API that is served, for who is the active controller if it needs one."""
+    handle: Handle = import_module(f".{API_MODULES[api_key]}", __package__).handle
+    return handle
+
+
+def _handle_of(api_key: int) -> Handle:
+    if api_key not in FORWARDED:
+        return handler_of(api_key)
+    from .forwarding import forwarding  # It is not needed to produce or to fetch.
+
+    return forwarding(api_key)

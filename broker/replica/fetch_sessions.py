@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         FetchResponsePartition,
         ForgottenTopic,
     )
+    from .purgatory import Watcher
 
 NO_SESSION = 0
 INITIAL_EPOCH = 0
@@ -83,13 +84,16 @@ class SessionPartition:
         if self._watched is not partition:
             self.unwatch()
             self._watched = partition
-            partition.watchers[self] = None
+            self._watchers(partition)[self] = None
 
     def unwatch(self) -> None:
         """Wish to be told nothing."""
         if self._watched is not None:
-            self._watched.watchers.pop(self, None)
+            self._watchers(self._watched).pop(self, None)
             self._watched = None
+
+    def _watchers(self, partition: Partition) -> "dict[Watcher, None]":
+        return partition.end_watchers if self.session.is_followers else partition.watchers
 
     def moved(self) -> "FetchSession":
         """What may be read has changed; the session is what its waiting request is parked under."""
@@ -107,6 +111,7 @@ class FetchSession:
         "created_ms",
         "epoch",
         "id",
+        "is_followers",
         "is_waiting",
         "last_used_ms",
         "moved",
@@ -114,7 +119,9 @@ class FetchSession:
         "uses_topic_ids",
     )
 
-    def __init__(self, uses_topic_ids: bool) -> None:
+    def __init__(self, uses_topic_ids: bool, is_followers: bool = False) -> None:
+        self.is_followers = is_followers
+        """Whether it reads up to the log's end, and is told when that has moved."""
         self.id = NO_SESSION
         self.epoch = INITIAL_EPOCH
         self.uses_topic_ids = uses_topic_ids

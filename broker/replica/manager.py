@@ -9,17 +9,23 @@ purgatory that this is about are asked again.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple, Protocol
 
 from ...protocol.errors import ErrorCode
 from ..log.files import Files, StorageFailed
 from ..log.log import FlushPoint
-from .partition import Appended, Partition
+from .appended import Appended
+from .in_sync import IsrAnswer, IsrProposal
+from .partition import ALL_ACKS, Partition
 from .purgatory import Purgatory, Wait
 
 MAX_UNFLUSHED_BYTES = 64 << 20
 """Written and not yet flushed, in one partition; above it appends wait."""
+
+
+log = logging.getLogger("minikafka.replicas")
 
 
 class ProduceWait(Wait, Protocol):
@@ -45,6 +51,8 @@ class ReplicaManager:
         self.unserved: dict[tuple[str, int], Unserved] = {}
         """Partitions of this node that could not be opened: damaged, or no room for them."""
         self.on_failure: Callable[[StorageFailed], None] = _stop_loudly
+        self.on_isr_proposal: Callable[[Partition], None] = _nobody_decides
+        """Told of a partition whose `isr_proposal` the controller is to be asked for."""
         self._files = files
         self._loop = loop
         self._purgatory = Purgatory()
@@ -54,6 +62,8 @@ class ReplicaManager:
         self._dirty: dict[Partition, None] = {}
         self._flushing: asyncio.Task[None] | None = None
         self._waiting_for_room: list[Callable[[], None]] = []
+        self.is_suspended = False
+        """Whether nothing is led here, since no controller answers."""
         self.is_full = False
         """Whether some partition has so much unflushed that appends must wait."""
 
@@ -73,6 +83,7 @@ class ReplicaManager:
     def add(self, partition: Partition) -> None:
         """Serve this partition from now on."""
         self.partitions[partition.log_name] = partition
+        partition.suspend(self.is_suspended)
         self.unserved.pop(partition.log_name, None)
 
     def remove(self, topic: str, index: int) -> Partition | None:
@@ -80,10 +91,11 @@ class ReplicaManager:
         self.unserved.pop((topic, index), None)
         partition = self.partitions.pop((topic, index), None)
         if partition is not None:
-            partition.is_removed = True
+            partition.leave()
             self._staged.pop(partition, None)
             self._dirty.pop(partition, None)
             self.moved(partition)
+            self._has_grown(partition)
         return partition
 
     def moved(self, partition: Partition) -> None:
@@ -94,9 +106,57 @@ class ReplicaManager:
                 self._purgatory.notify(watcher.moved())
         self._purgatory.notify(partition)
 
-    def append(self, partition: Partition, batch: memoryview, now_ms: int) -> Appended:
+    def changed_role(self, partition: Partition) -> None:
+        """It leads, or follows, or its leader epoch is another: everybody who waits is asked."""
+        if partition.log.needs_flush:
+            self._dirty[partition] = None
+            self._start_flushing()
+        self.moved(partition)
+        self._has_grown(partition)
+
+    def follower_fetched(
+        self, partition: Partition, replica_id: int, broker_epoch: int, fetch_offset: int
+    ) -> ErrorCode:
+        """A follower has all below `fetch_offset` on disk: see `Partition.follower_fetched`."""
+        now_ms, before = self.now_ms(), partition.isr_proposal
+        error = partition.follower_fetched(replica_id, broker_epoch, fetch_offset, now_ms)
+        if not error:
+            self._propose_isr(partition, before)
+            self._advance(partition)
+        return error
+
+    def shrink_isrs(self) -> None:
+        """Propose to leave out who has fallen behind; for a timer (replica.lag.time.max.ms / 2).
+
+        A follower that was about to join and stopped holds up the high watermark no longer.
+        """
+        now_ms = self.now_ms()
+        for partition in list(self.partitions.values()):
+            if partition.in_sync is not None:
+                before = partition.isr_proposal
+                partition.shrink_isr(now_ms)
+                self._propose_isr(partition, before)
+                self._advance(partition)
+
+    def isr_answered(self, partition: Partition, proposal: IsrProposal, answer: IsrAnswer) -> bool:
+        """The controller has answered: with another ISR the high watermark may move."""
+        is_asked_again = partition.isr_answered(proposal, answer)
+        self._advance(partition)
+        self.moved(partition)
+        return is_asked_again
+
+    def suspend(self, is_suspended: bool) -> None:
+        """Serve nobody as leader while the controller is out of reach (its lease is over)."""
+        for partition in list(self.partitions.values()):
+            partition.suspend(is_suspended)
+            self.changed_role(partition)
+        self.is_suspended = is_suspended
+
+    def append(
+        self, partition: Partition, batch: memoryview, now_ms: int, acks: int = ALL_ACKS
+    ) -> Appended:
         """Check and stage a batch; `settle` writes it."""
-        appended = partition.append(batch, now_ms)
+        appended = partition.append(batch, now_ms, acks)
         self._staged[partition] = None
         return appended
 
@@ -113,8 +173,8 @@ class ReplicaManager:
                 wait.finish()
             else:
                 self.park(wait, wait.partitions(), max(timeout_ms, 0))
-        if self._dirty and self._flushing is None:
-            self._flushing = self._loop.create_task(self._flush_rounds())
+        if self._dirty:
+            self._start_flushing()
 
     def finish_after_write(self, wait: ProduceWait, timeout_ms: int) -> None:
         """Hold a produce request until `settle` has written, and then until it has its acks."""
@@ -139,13 +199,21 @@ class ReplicaManager:
         """Answer what is parked under `key`, with what there is."""
         self._purgatory.finish(key)
 
-    async def flush(self, partition: Partition) -> None:
-        """Flush all that is written of one partition, beside the rounds."""
-        point = partition.log.begin_flush()
-        await self._files.flush(point.files)
-        if not partition.is_removed:
-            partition.flushed(point)
-            self._advance(partition)
+    async def flush(self, *partitions: Partition) -> None:
+        """Flush all that is written of these partitions, beside the rounds."""
+        points = [(partition, partition.log.begin_flush()) for partition in partitions]
+        await self._files.flush([file for _, point in points for file in point.files])
+        for partition, point in points:
+            if not partition.is_removed:
+                partition.flushed(point)
+                self._advance(partition)
+
+    def halt(self, partition: Partition, reason: str) -> None:
+        """Leave a replica as it is, and serve it no more: a human has to look at it."""
+        log.critical("%s", reason)
+        self.remove(*partition.log_name)
+        partition.log.let_go()
+        self.unserved[partition.log_name] = Unserved(ErrorCode.CORRUPT_MESSAGE, reason)
 
     def wait_for_room(self, resume: Callable[[], None]) -> None:
         """Call `resume` once, when a flush has made room."""
@@ -163,6 +231,10 @@ class ReplicaManager:
             self._timer.cancel()
             self._timer = None
 
+    def _start_flushing(self) -> None:
+        if self._flushing is None:
+            self._flushing = self._loop.create_task(self._flush_rounds())
+
     def _write(self, partition: Partition) -> None:
         try:
             partition.write()
@@ -173,9 +245,25 @@ class ReplicaManager:
             self._dirty[partition] = None
             self.is_full |= partition.log.unflushed_bytes > MAX_UNFLUSHED_BYTES
         self._advance(partition)
+        if partition.end_watchers:
+            self._has_grown(partition)
+
+    def _has_grown(self, partition: Partition) -> None:
+        """Let the followers that wait for records have them."""
+        watchers, partition.end_watchers = partition.end_watchers, {}
+        for watcher in watchers:
+            self._purgatory.notify(watcher.moved())
+
+    def _propose_isr(self, partition: Partition, before: IsrProposal | None) -> None:
+        if partition.isr_proposal is not before:
+            self.on_isr_proposal(partition)
 
     def _advance(self, partition: Partition) -> None:
-        if partition.advance_high_watermark():
+        if partition.is_alone:
+            has_moved = partition.advance_high_watermark()
+        else:
+            has_moved = partition.advance_with_followers(self.now_ms())
+        if has_moved:
             self.moved(partition)
 
     async def _flush_rounds(self) -> None:
@@ -212,6 +300,10 @@ class ReplicaManager:
         self._timer = None
         self._purgatory.expire(self.now_ms())
         self._arm_timer()
+
+
+def _nobody_decides(partition: Partition) -> None:
+    """Leave a proposal where it is: a lone node has no followers."""
 
 
 def _stop_loudly(error: StorageFailed) -> None:

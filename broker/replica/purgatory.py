@@ -25,6 +25,14 @@ class Wait(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """Who wants to know when there is more to read, or less."""
+
+    def moved(self) -> Hashable:
+        """Take note, and return the key under which a request may wait for it."""
+        ...
+
+
 class _Parked(NamedTuple):
     wait: Wait
     keys: tuple[Hashable, ...]

@@ -25,13 +25,16 @@ from ..log.files import Files, StorageError, StorageFailed
 from ..log.log import FlushMode, Log
 from ..log.offset_checkpoints import LogName, OffsetCheckpoints, directory_name
 from ..log.producer_snapshot import ProducerEntry, decode_snapshot, encode_snapshot, snapshot_name
+from ..log.recovery import Confirmed
 from ..log.scan import CorruptLog
 from .epochs import LeaderEpochs
+from .in_sync import MAX_LAG_MS
 from .partition import Partition, log_options
 from .producers import Producers, SentBatch
 
 SNAPSHOT_ENDING = ".snapshot"
 STRAY_ENDING = "-stray"
+DAMAGED_ENDING = "-damaged"
 KEPT_SNAPSHOTS = 2
 _PARTITION_NAME = re.compile(r"[a-zA-Z0-9._-]+-\d+", re.ASCII)
 
@@ -40,12 +43,11 @@ log = logging.getLogger("minikafka.store")
 
 @dataclass(frozen=True, slots=True)
 class PartitionIdentity:
-    """Which partition of which topic, and the leader epoch that the controller gave it."""
+    """Which partition of which topic."""
 
     topic: str
     topic_id: bytes
     index: int
-    leader_epoch: int
 
     @property
     def log_name(self) -> LogName:
@@ -65,6 +67,7 @@ class PartitionStore:
         *,
         flush: FlushMode,
         is_clean: bool,
+        max_lag_ms: int = MAX_LAG_MS,
     ) -> None:
         self._files = files
         self._data_dir = data_dir
@@ -72,6 +75,7 @@ class PartitionStore:
         self._flush: FlushMode = flush
         self._is_clean = is_clean
         self._checkpoints = offset_checkpoints
+        self._max_lag_ms = max_lag_ms
         self._remove_deleted()
 
     def open(self, identity: PartitionIdentity, config: TopicConfig) -> Partition:
@@ -94,10 +98,15 @@ class PartitionStore:
             before_keeping=self._before_keeping,
         )
         self._write_identity(directory, identity)
-        epochs = self._take_epochs(directory, opened, saved_epochs, identity.leader_epoch)
+        epochs = self._take_epochs(directory, opened, saved_epochs)
         producers = self._load_producers(directory, opened)
-        partition = Partition(identity.topic, identity.index, opened, config, producers, epochs)
+        partition = Partition(
+            identity.topic, identity.index, opened, config, producers, epochs, self
+        )
+        partition.high_watermark = max(confirmed.high_watermark, opened.log_start_offset)
         partition.cleaned_offset = confirmed.cleaned_offset
+        partition.topic_id = identity.topic_id
+        partition.max_lag_ms = self._max_lag_ms
         opened.on_roll = lambda base_offset: self._save_producers(partition, base_offset)
         return partition
 
@@ -110,11 +119,25 @@ class PartitionStore:
         """The bytes of the file system around the data directory: in all, and free."""
         return self._files.volume_space(self._data_dir)
 
-    def lead(self, partition: Partition, leader_epoch: int) -> None:
-        """Let a leader epoch begin at the end of the log, unless it has begun already."""
-        if partition.epochs.assign(leader_epoch, partition.log.log_end_offset):
-            self._write_epochs(self.directory(partition.log_name), partition.epochs)
-            partition.leader_epoch = leader_epoch
+    def save_epochs(self, partition: Partition) -> None:
+        """Have the leader epochs on disk before this returns."""
+        self._write_epochs(self.directory(partition.log_name), partition.epochs)
+
+    def before_truncation(self, partition: Partition, offset: int) -> None:
+        """Let no checkpoint on disk say any more that the log is longer than `offset`."""
+        row = self._checkpoints.find(partition.log_name)
+        lowered = Confirmed(*(min(each, offset) for each in row))
+        if lowered != row:
+            self._checkpoints.set(partition.log_name, lowered)
+
+    def after_truncation(self, partition: Partition) -> None:
+        """The log is shorter: let the producers, and the epochs on disk, be what it says."""
+        end_offset = partition.log.log_end_offset
+        partition.cleaned_offset = min(partition.cleaned_offset, end_offset)
+        self.save_epochs(partition)
+        partition.producers = self._load_producers(
+            self.directory(partition.log_name), partition.log
+        )
 
     def close(self, partition: Partition) -> None:
         """Flush and close; a snapshot of the producers saves the next start reading."""
@@ -155,18 +178,33 @@ class PartitionStore:
             if name.endswith(DELETED_ENDING):
                 self._files.remove_directory(f"{self._data_dir}/{name}")
 
+    def set_damaged_aside(self, name: LogName) -> str:
+        """Keep a partition's directory under another name, so that it can begin anew empty."""
+        number = 0
+        while self._files.exists(self._aside(name, f".{number}{DAMAGED_ENDING}")):
+            number += 1
+        return self._set_aside(name, f".{number}{DAMAGED_ENDING}")
+
     def _set_stray_aside(self, directory: str, identity: PartitionIdentity) -> None:
         """A directory of another incarnation of the topic is kept, under another name."""
         path = f"{directory}/{checkpoints.PARTITION_METADATA}"
         found = checkpoints.load(self._files, path, checkpoints.decode_partition_metadata)
         if found is not None and found != identity.topic_id:
             ending = f".{checkpoints.encode_uuid(found)}{STRAY_ENDING}"
-            kept_name = directory_name(identity.log_name)[: MAX_NAME_BYTES - len(ending)] + ending
-            stray = f"{self._data_dir}/{kept_name}"
-            self._checkpoints.forget([identity.log_name])
+            stray = self._aside(identity.log_name, ending)
             log.error("%s belongs to another topic of that name; kept as %s", directory, stray)
-            self._files.rename(directory, stray)
-            self._files.fsync_directory(self._data_dir)
+            self._set_aside(identity.log_name, ending)
+
+    def _aside(self, name: LogName, ending: str) -> str:
+        kept_name = directory_name(name)[: MAX_NAME_BYTES - len(ending)] + ending
+        return f"{self._data_dir}/{kept_name}"
+
+    def _set_aside(self, name: LogName, ending: str) -> str:
+        aside = self._aside(name, ending)
+        self._checkpoints.forget([name])
+        self._files.rename(self.directory(name), aside)
+        self._files.fsync_directory(self._data_dir)
+        return aside
 
     def _write_identity(self, directory: str, identity: PartitionIdentity) -> None:
         path = f"{directory}/{checkpoints.PARTITION_METADATA}"
@@ -179,17 +217,16 @@ class PartitionStore:
         return checkpoints.load(self._files, path, checkpoints.decode_leader_epochs)
 
     def _take_epochs(
-        self, directory: str, opened: Log, saved: list[tuple[int, int]] | None, leader_epoch: int
+        self, directory: str, opened: Log, saved: list[tuple[int, int]] | None
     ) -> LeaderEpochs:
-        """The saved epochs, or those in the log, less what the log has lost; then ours."""
+        """The saved epochs, or those in the log, less what the log has lost."""
         epochs = LeaderEpochs(saved)
         if saved is None:
             for header in opened.headers(opened.log_start_offset):
                 epochs.assign(header.partition_leader_epoch, header.base_offset)
         epochs.truncate_to_start(opened.log_start_offset)
         epochs.truncate_to_end(opened.log_end_offset)
-        epochs.assign(leader_epoch, opened.log_end_offset)
-        if epochs.entries != saved:
+        if epochs.entries != (saved or []):
             self._write_epochs(directory, epochs)
         return epochs
 

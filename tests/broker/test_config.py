@@ -65,3 +65,13 @@ def test_a_node_without_options_is_safe_to_start() -> None:
 def test_a_config_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         BrokerConfig().flush = "os"  # type: ignore[misc] # that is the point
+
+
+def test_the_other_nodes_are_read_from_their_lists() -> None:
+    config = BrokerConfig.parse({"voters": "1@a:1, 2@[::1]:2", "route": "2=b:3,3=c:4"})
+    assert config.voter_addresses == {1: ("a", 1), 2: ("::1", 2)}
+    assert config.routes == {2: ("b", 3), 3: ("c", 4)}
+    assert BrokerConfig(join="a:1,b:2").join_addresses == [("a", 1), ("b", 2)]
+    assert config.is_clustered
+    assert not BrokerConfig().is_clustered
+    assert BrokerConfig().voter_addresses == {}

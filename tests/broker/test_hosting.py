@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minikafka.broker.controller.service import METADATA_DIRECTORY
+from minikafka.broker.controller.metadata_log import METADATA_DIRECTORY
 from minikafka.broker.log import checkpoints
 from minikafka.broker.log.last_run import LAST_RUN, LastRun, load
 from minikafka.broker.node import NodeError

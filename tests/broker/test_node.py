@@ -193,7 +193,7 @@ async def test_a_disk_that_fills_up_refuses_topics_and_records_and_recovers(
         produced = await node.produce("orders", batch_of())
         assert produced.error_code == ErrorCode.KAFKA_STORAGE_ERROR
         looked = await node.call(MetadataRequest(topics=[MetadataRequestTopic(name="new")]), 9)
-        assert looked.topics[0].error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        assert looked.topics[0].error_code == ErrorCode.LEADER_NOT_AVAILABLE
         asked = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1)
         assert (await node.call(asked)).error_code == ErrorCode.KAFKA_STORAGE_ERROR
         files.append_error = None

@@ -109,6 +109,7 @@ def test_what_a_topic_inherits_can_be_changed_while_the_node_runs() -> None:
     dynamic = {name for name, rule in option_rules(BrokerConfig).items() if rule.is_dynamic}
     assert inherited <= dynamic
     assert dynamic - inherited == {
+        "follower.replication.throttled.rate",
         "log.cleaner.backoff.ms",
         "log.cleaner.dedupe.buffer.size",
         "max.connections",

@@ -9,11 +9,12 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from minikafka.client.delivery import Delivery
 from minikafka.client.producer import Producer
 
+from ..compat.aiokafka_client import aiokafka
 from ..compat.confluent_client import confluent
 from ..compat.kafka_python_client import kafka
 from .ledger import PARTITIONS, Ledger
@@ -87,23 +88,41 @@ def produce_with_minikafka(
 ) -> None:
     """Our own producer, in an event loop of its own."""
 
+    async def run() -> None:
+        producer = Producer(bootstrap_servers=bootstrap, enable_idempotence=is_idempotent)
+        await _produce(producer, topic, ledger, stop)
+
+    asyncio.run(run())
+
+
+def produce_with_aiokafka(
+    bootstrap: str, topic: str, ledger: Ledger, is_idempotent: bool, stop: threading.Event
+) -> None:
+    """aiokafka, in an event loop of its own; by default it waits for the leader alone."""
+
+    async def run() -> None:
+        producer = aiokafka.AIOKafkaProducer(
+            bootstrap_servers=bootstrap, acks="all", enable_idempotence=is_idempotent
+        )
+        await _produce(producer, topic, ledger, stop)
+
+    asyncio.run(run())
+
+
+async def _produce(producer: Any, topic: str, ledger: Ledger, stop: threading.Event) -> None:
+    """Ours and aiokafka's have the same face."""
+
     def settle(number: int, future: Delivery) -> None:
         ledger.settle(number, future.exception())
 
-    async def run() -> None:
-        producer = Producer(bootstrap_servers=bootstrap, enable_idempotence=is_idempotent)
-        async with producer:
-            while not stop.is_set():
-                number = ledger.take_number(0)
-                if number is None:
-                    await asyncio.sleep(0.001)
-                    continue
-                future = await producer.send(
-                    topic, ledger.value(number), partition=number % PARTITIONS
-                )
-                future.add_done_callback(partial(settle, number))
-
-    asyncio.run(run())
+    async with producer:
+        while not stop.is_set():
+            number = ledger.take_number(0)
+            if number is None:
+                await asyncio.sleep(0.001)
+                continue
+            future = await producer.send(topic, ledger.value(number), partition=number % PARTITIONS)
+            future.add_done_callback(partial(settle, number))
 
 
 PRODUCERS: Mapping[str, Produce] = {

@@ -128,6 +128,37 @@ def test_a_topic_that_is_not_there_is_status_1(on_broker: Command) -> None:
     assert "nowhere" not in on_broker("topic", "list").out
 
 
+def test_a_topic_whose_leaders_are_right_is_left_alone(on_broker: Command) -> None:
+    on_broker("topic", "create", "led", "--partitions", "2")
+    outcome = on_broker("topic", "elect", "led", "--partition", "1")
+    assert outcome == (0, "every partition has the right leader already\n", "")
+    assert on_broker("topic", "elect", "led", "--unclean", "-o", "json") == (0, "", "")
+    outcome = on_broker("topic", "elect", "led", "--partition", "7")
+    assert outcome.status == 1
+    assert "partition led-7" in outcome.err
+
+
+def test_partitions_that_are_where_they_should_be_are_left_alone(on_broker: Command) -> None:
+    on_broker("topic", "create", "placed")
+    outcome = on_broker("topic", "reassign", "placed", "--brokers", "1")
+    assert outcome == (0, "every partition is where it should be\n", "")
+    assert on_broker("topic", "reassign", "placed", "--cancel") == (
+        0,
+        "nothing is being moved\n",
+        "",
+    )
+    outcome = on_broker("topic", "reassign", "--all", "--brokers", "1,9")
+    assert outcome == (1, "", "minikafka: no broker 9 is alive; those that are: 1\n")
+
+
+def test_the_quorum_of_a_lone_node_is_the_node(on_broker: Command) -> None:
+    info = json.loads(on_broker("cluster-info", "--quorum", "-o", "json").out)
+    (node,) = info["quorum"]["nodes"]
+    assert (node["node"], node["role"], node["lag"]) == (1, "leader", 0)
+    table = on_broker("cluster-info", "--quorum").out
+    assert "quorum: node 1 leads in epoch " in table
+
+
 def test_cluster_info_names_the_broker_and_the_controller(
     on_broker: Command, shared_broker: NodeProcess
 ) -> None:

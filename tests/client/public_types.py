@@ -11,6 +11,7 @@ from minikafka import (
     AdminClient,
     Consumer,
     ConsumerRecord,
+    ElectionType,
     NewTopic,
     Producer,
     RecordMetadata,
@@ -41,6 +42,11 @@ with sync.AdminClient() as admin:
     assert_type(admin.list_topics(include_internal=True), list[str])
     admin.create_topics([NewTopic("t", 1, 1)], validate_only=True)
     admin.create_topics(["t"])  # wrong
+    first = TopicPartition("t", 0)
+    assert_type(admin.elect_leaders(ElectionType.PREFERRED, [first]), list[TopicPartition])
+    admin.alter_partition_reassignments({first: [1, 2], TopicPartition("t", 1): None})
+    assert_type([each.lag for each in admin.describe_quorum().voters], list[int | None])
+    admin.elect_leaders([first])  # wrong
 
 with sync.Cluster() as cluster:
     partition = cluster.topics["t"].partitions[0]

@@ -23,7 +23,7 @@ from minikafka.protocol.api.list_offsets import (
     ListOffsetsResponseTopic,
 )
 from minikafka.protocol.api.metadata import MetadataRequest, MetadataRequestTopic
-from minikafka.protocol.control import CONTROL_LISTENER
+from minikafka.protocol.control_frame import CONTROL_LISTENER
 from minikafka.protocol.errors import ErrorCode
 
 from ..nodes import NodeProcess
@@ -106,6 +106,7 @@ async def test_offsets_and_segments_are_those_of_the_leaders_log(broker: NodePro
     async with Cluster(bootstrap_servers=broker.bootstrap) as cluster:
         partition = cluster.topics["orders"].partitions[0]
         assert await partition.offsets() == PartitionOffsets(0, 30, 30)
+        assert await partition.offsets(replica=1) == PartitionOffsets(0, 30, 30)
         segments = await partition.segments()
         files = sorted((broker.data_dir / "orders-0").glob("*.log"))
         assert [each.name for each in segments] == [file.name for file in files]

@@ -10,17 +10,8 @@ import pytest
 
 from minikafka.client.control_link import ControlLink
 from minikafka.client.errors import CannotConnect, KafkaError, KafkaTimeout, UnsupportedByCluster
-from minikafka.protocol.control import (
-    MAX_ANSWER_BYTES,
-    REQUESTS,
-    SIZE,
-    Events,
-    ReadEvents,
-    Refused,
-    Segments,
-    decode,
-    encode,
-)
+from minikafka.protocol.control import REQUESTS, Events, ReadEvents, Refused, Segments
+from minikafka.protocol.control_frame import MAX_ANSWER_BYTES, SIZE, decode, encode
 from minikafka.protocol.errors import ErrorCode
 
 Answer = Callable[[Any], Any]

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgpack
 
-from minikafka.broker.control.conversation import answer_to
-from minikafka.protocol.control import (
-    ANSWERS,
+from minikafka.broker.control.conversation import KNOWN, answer_to
+from minikafka.broker.controller import link
+from minikafka.protocol.control import ANSWERS, NODE_ANSWERS
+from minikafka.protocol.control_frame import (
     MAX_ANSWER_BYTES,
-    REQUESTS,
     SIZE,
     Known,
     decode,
@@ -21,7 +21,8 @@ from minikafka.protocol.primitives import ProtocolError
 from .choices import Choices
 from .conversation import TOPIC, host
 
-_ALL: Known = {**REQUESTS, **ANSWERS}
+_ALL: Known = {**KNOWN, **ANSWERS, **NODE_ANSWERS}
+LINK_ANSWERS: Known = {**ANSWERS, **link.ANSWERS}
 _SEGMENT = {
     "base_offset": 0,
     "next_offset": 5,
@@ -54,6 +55,21 @@ _SOUND: tuple[dict[str, Any], ...] = (
             {"offset": 0, "timestamp_ms": 1, "epoch": 1, "record": {"type": "TopicDeleted"}}
         ],
     },
+    {"type": "WhoVotes"},
+    {
+        "type": "FetchRequest",
+        "epoch": 1,
+        "sender": [2, "disk"],
+        "end": {"epoch": 0, "offset": 0},
+        "high_watermark": 0,
+    },
+    {
+        "type": "VoteRequest",
+        "epoch": 2,
+        "sender": [2, "disk"],
+        "end": {"epoch": 0, "offset": 0},
+        "is_pre_vote": True,
+    },
     {"type": "Refused", "error": "OFFSET_OUT_OF_RANGE", "message": "no"},
 )
 _VALUES = (None, 0, 1, -1, 1 << 31, (1 << 64) - 1, True, 0.5, "", TOPIC, "x" * 300, b"", [], {})
@@ -74,7 +90,7 @@ def control(data: bytes) -> None:
     with suppress(ProtocolError):
         answer = served.loop.run_until_complete(answer_to(payload, context))
         frame = encode(answer, context.cluster_id)
-        assert decode(frame[SIZE.size :], ANSWERS) == (context.cluster_id, answer)
+        assert decode(frame[SIZE.size :], LINK_ANSWERS) == (context.cluster_id, answer)
 
 
 def _payload(choices: Choices, cluster_id: str) -> bytes:

@@ -6,7 +6,8 @@ import msgpack
 
 from minikafka.broker.clock import WallClock
 from minikafka.broker.controller.image import UnknownRecord
-from minikafka.broker.controller.service import METADATA_DIRECTORY, Controller
+from minikafka.broker.controller.metadata_log import METADATA_DIRECTORY
+from minikafka.broker.controller.service import Controller
 from minikafka.broker.log.recovery import Confirmed
 from minikafka.broker.log.scan import CorruptLog
 from minikafka.protocol.records import Record, build_batch

@@ -16,7 +16,6 @@ from minikafka.broker.log.producer_snapshot import ProducerEntry, encode_snapsho
 from minikafka.protocol.batch import read_header
 from minikafka.protocol.compression import CompressionType, compress
 from minikafka.protocol.control import (
-    SIZE,
     DescribeSegments,
     Event,
     Events,
@@ -24,8 +23,8 @@ from minikafka.protocol.control import (
     Refused,
     Segment,
     Segments,
-    encode,
 )
+from minikafka.protocol.control_frame import SIZE, encode
 from minikafka.protocol.records import HEADER_BYTES, Record, build_batch
 
 from . import corpus

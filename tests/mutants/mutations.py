@@ -27,8 +27,12 @@ FAILED_FLUSH = (
 )
 LOG_FAULTS = "tests/sim/test_faults.py::test_a_log_survives_the_failure_of_every_call"
 FSYNC_FAILS = f"{LOG_FAULTS}[fsync-EIO-fsync]"
+IN_SYNC = "tests/broker/replica/test_in_sync.py"
+REPLICATION = "tests/broker/replica/test_replication.py"
 RAFT = "tests/broker/controller/test_raft.py"
 RAFT_LOG = "tests/broker/controller/test_raft_log.py"
+DECIDE_ISR = "tests/broker/controller/test_decide_isr.py"
+LEADERSHIP = "tests/broker/controller/test_leadership.py"
 SHORT_WRITE = f"{LOG_FAULTS}[write-ENOSPC-after 40 bytes-fsync]"
 
 
@@ -319,6 +323,125 @@ MUTATIONS = (
         "return leader.tick(now_ms) if leader.has_quorum(now_ms) else self._leave(now_ms)\n",
         "return leader.tick(now_ms)\n",
         RAFT,
+    ),
+    _mutation(
+        "decide: no broker epoch in changes of an ISR",
+        "broker/controller/decide_isr.py",
+        "    return member.broker_epoch in (ANY_EPOCH, broker.epoch)\n",
+        "    return True\n",
+        f"{DECIDE_ISR}::test_a_fetch_before_a_restart_brings_nobody_into_the_isr",
+    ),
+    _mutation(
+        "decide: no partition epoch in changes of an ISR",
+        "broker/controller/decide_isr.py",
+        "    if wanted.partition_epoch < partition.partition_epoch:\n",
+        "    if partition is None:\n",
+        f"{DECIDE_ISR}::test_a_question_that_comes_twice_is_answered_once",
+    ),
+    _mutation(
+        "decide: a replica that may have lost records stays eligible",
+        "broker/controller/leadership.py",
+        "- {*after.isr, terms.lost}",
+        "- {*after.isr}",
+        f"{LEADERSHIP}::test_so_it_goes",
+    ),
+    _mutation(
+        "decide: the last known leader leads, alive or not",
+        "broker/controller/leadership.py",
+        "and before.last_known_leader in able:",
+        "and before.last_known_leader != NOBODY:",
+        f"{LEADERSHIP}::test_so_it_goes",
+    ),
+    _mutation(
+        "high watermark ignores min.insync.replicas",
+        "broker/replica/in_sync.py",
+        "        if len(self.isr) < self.effective_min_isr(min_insync_replicas):\n"
+        "            return high_watermark\n",
+        "",
+        IN_SYNC,
+    ),
+    _mutation(
+        "high watermark by the proposed ISR on shrink",
+        "broker/replica/in_sync.py",
+        "        maximal_isr = self.maximal_isr\n",
+        "        maximal_isr = self.proposal.isr if self.proposal else self.isr\n",
+        IN_SYNC,
+    ),
+    _mutation(
+        "ISR change taken back though it may be done",
+        "broker/replica/in_sync.py",
+        "answer.error in _OUTDATED:\n"
+        "            return False\n"
+        "        if answer.error in _REFUSED:",
+        "False:\n            return False\n        if answer.error in _REFUSED | _OUTDATED:",
+        IN_SYNC,
+    ),
+    _mutation(
+        "ISR expansion without the start of the leader epoch",
+        "broker/replica/in_sync.py",
+        "max(high_watermark, self._epoch_start)",
+        "high_watermark",
+        IN_SYNC,
+    ),
+    _mutation(
+        "no broker epoch check on fetch",
+        "broker/replica/in_sync.py",
+        " or broker_epoch < broker.epoch",
+        "",
+        IN_SYNC,
+        REPLICATION,
+    ),
+    _mutation(
+        "no broker epoch check on ISR expansion",
+        "broker/replica/in_sync.py",
+        "            and broker.epoch == follower.broker_epoch\n",
+        "",
+        IN_SYNC,
+    ),
+    _mutation(
+        "no leader epoch check on fetch",
+        "broker/replica/partition.py",
+        "        if known_epoch != self.leader_epoch and known_epoch != UNDEFINED:\n",
+        "        if False:\n",
+        REPLICATION,
+    ),
+    _mutation(
+        "no entry in the epoch cache on election",
+        "broker/replica/partition.py",
+        "            if self.epochs.assign(image.leader_epoch, self._epoch_start):\n"
+        "                self.keeper.save_epochs(self)\n",
+        "",
+        REPLICATION,
+    ),
+    _mutation(
+        "follower truncates to its high watermark",
+        "broker/replica/partition.py",
+        "        self._take_image(image)\n        self._resign()\n",
+        "        self._take_image(image)\n        self._resign()\n"
+        "        self.log.truncate_to(self.high_watermark)\n",
+        REPLICATION,
+    ),
+    _mutation(
+        "truncation that cuts nothing leaves the epochs",
+        "broker/replica/following.py",
+        "    epochs.truncate_to_end(log.written_offset)\n    partition.keeper.after_truncation",
+        "    partition.keeper.after_truncation",
+        REPLICATION,
+    ),
+    _mutation(
+        "truncation below a checkpoint on disk",
+        "broker/replica/following.py",
+        "        partition.keeper.before_truncation(partition, offset)\n        log.truncate_to",
+        "        log.truncate_to",
+        REPLICATION,
+    ),
+    _mutation(
+        "follower believes the high watermark of a diverging answer",
+        "broker/replica/follower_fetch.py",
+        "    if diverging.epoch != NO_DIVERGENCE:\n",
+        "    if diverging.epoch != NO_DIVERGENCE:\n"
+        "        partition.high_watermark = answer.high_watermark\n",
+        REPLICATION,
     ),
 )
 

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from random import Random
 
+from minikafka.broker.clock import WallClock
 from minikafka.broker.log.files import File, Files
 
 from .disk import SimulatedDisk
@@ -21,7 +22,12 @@ class SimulatedFiles(Files):
     """See the module."""
 
     def __init__(
-        self, disk: SimulatedDisk, random: Random | None = None, *, is_instant: bool = False
+        self,
+        disk: SimulatedDisk,
+        random: Random | None = None,
+        *,
+        is_instant: bool = False,
+        clock: WallClock | None = None,
     ) -> None:
         self._calls = disk  # type: ignore[assignment] # it has the methods of SystemCalls
         self._failure = None
@@ -29,10 +35,20 @@ class SimulatedFiles(Files):
         self._random = random
         self._is_instant = is_instant
         self._is_held = False
+        self._clock = clock
+        self.flush_s = FLUSH_S
         self.held: list[asyncio.Future[None]] = []
 
     def boot_id(self) -> str:
         return f"boot {self.disk.boot}"
+
+    def modified_ms(self, path: str) -> int:
+        """No file is older than this moment: nothing goes for its age."""
+        return self._clock.now_ms() if self._clock is not None else 0
+
+    def volume_space(self, path: str) -> tuple[int, int]:
+        """Room enough."""
+        return 1 << 40, 1 << 39
 
     async def flush(self, files: Sequence[File | str]) -> None:
         if self._is_held:
@@ -40,7 +56,7 @@ class SimulatedFiles(Files):
             await self.held[-1]
         for file in self.shuffled(files):
             if not self._is_instant:
-                await asyncio.sleep(FLUSH_S)
+                await asyncio.sleep(self.flush_s)
             self.flush_now([file])
         self.flush_now([])
 

@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from minikafka.broker.config import TopicConfig
+from minikafka.broker.controller.image import PartitionImage
 from minikafka.broker.log import checkpoints, last_run
 from minikafka.broker.log.files import StorageError, StorageFailed
 from minikafka.broker.log.offset_checkpoints import LogName, OffsetCheckpoints
@@ -29,7 +30,7 @@ from .files import SimulatedFiles
 from .history import Batch, History
 
 DATA_DIR = "/data"
-IDENTITY = PartitionIdentity("orders", b"\x01" * 16, 0, 0)
+IDENTITY = PartitionIdentity("orders", b"\x01" * 16, 0)
 NOW_MS = 1_700_000_000_000
 STEPS = 12
 PRODUCERS = 2
@@ -110,6 +111,7 @@ def start(files: SimulatedFiles, features: Features) -> Started:
         is_clean=is_clean,
     )
     partition = store.open(IDENTITY, features.config)
+    partition.lead(PartitionImage(0, (1,), (1,), 1, 0, 0), {}, 0)
     last_run.save(files, DATA_DIR, last_run.LastRun(features.flush, files.boot_id()))
     started = Started(store, partition, offset_checkpoints)
     started.checkpoint()

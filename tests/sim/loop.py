@@ -1,161 +1,175 @@
-"""An event loop without sockets, whose time is a number, and the network in it.
+"""An event loop without sockets, whose time is a number.
 
 Time stands still while anything can run, and then jumps to the next timer: the same program does
-the same at the same time, always. `create_server` gives a listener that only this loop's `connect`
-finds. Bytes arrive in the order in which they were sent, one event for each `write`.
+the same at the same time, always. Callbacks run in asyncio's order; with a `random`, timers of the
+same instant run in an order of its choice, as does with them what arrives from the network.
+
+Each turn takes TURN_S, so that who waits for time to pass by `sleep(0)` does not wait for ever.
+Connections are those of a `Network`; threads and names of hosts there are none. Whose callback
+runs, and whether it may, is said in `process`.
 """
 
 import asyncio
-import selectors
+import heapq
 from collections.abc import Callable, Coroutine
-from typing import Any
+from contextlib import suppress
+from itertools import groupby
+from random import Random
+from typing import Any, NoReturn
 
-Protocol = asyncio.BufferedProtocol | asyncio.Protocol
+from .network import Network
+from .process import PROCESS, Process
+from .trace import Trace
 
-
-class _NoSelector(selectors.SelectSelector):
-    """Waits for nothing: lets the time of its loop jump instead."""
-
-    loop: "SimulatedLoop"
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None:
-            raise RuntimeError("nothing will ever happen again")
-        self.loop.now_s += timeout
-        return []
+TURN_S = 1e-6
+MIN_CANCELLED_TO_SWEEP = 100
 
 
-class SimulatedLoop(asyncio.SelectorEventLoop):
+class NothingWillHappen(Exception):
+    """Everybody waits, and no timer is set."""
+
+
+class NeverEnds(Exception):
+    """There were more turns than anything here needs."""
+
+
+class SimulatedLoop(asyncio.BaseEventLoop):
     """See the module."""
 
-    def __init__(self) -> None:
+    def __init__(self, random: Random | None = None) -> None:
+        super().__init__()
         self.now_s = 0.0
-        selector = _NoSelector()
-        selector.loop = self
-        super().__init__(selector)
-        self._listeners: dict[tuple[str, int], Listener] = {}
-        self._next_port = 20_000
+        self.turns = 0
+        self.max_turns = 1 << 62
+        self.trace = Trace()
+        self.processes: list[Process] = []
+        self.network = Network(self, random)
+        self.after_turn: Callable[[list[Process]], None] | None = None
+        """Told after each turn which processes have done something in it."""
+        self._random = random
+        self._orphans: list[asyncio.Task[Any]] = []
+        self.set_task_factory(_make_task)
 
     def time(self) -> float:
         return self.now_s
 
-    async def create_server(self, factory: Any, host: Any = None, port: Any = 0, **_: Any) -> Any:
-        self._next_port += 1
-        listener = Listener(self, factory, (host, port or self._next_port))
-        self._listeners[listener.address] = listener
-        return listener
+    def new_process(self, host: str, name: str) -> Process:
+        """A program that runs on this host, beginning with nothing."""
+        process = Process(self, host, name)
+        self.processes.append(process)
+        return process
 
-    def forget(self, listener: "Listener") -> None:
-        """It listens no longer."""
-        self._listeners.pop(listener.address, None)
+    def kill(self, process: Process, *, is_power_loss: bool = False) -> None:
+        """End a process; its kernel closes its connections, unless the power is gone."""
+        process.end()
+        self.network.process_ended(process, is_power_loss=is_power_loss)
 
-    def connect(self, factory: Callable[[], Protocol], address: tuple[str, int]) -> Protocol:
-        """A connection of a new protocol to whoever listens."""
-        listener = self._listeners.get(address)
-        if listener is None or not listener.is_serving:
-            raise ConnectionRefusedError(str(address))
-        ours, theirs = factory(), listener.factory()
-        near = Transport(self, ours, ("127.0.0.1", 1), address)
-        far = Transport(self, theirs, address, ("127.0.0.1", 1))
-        near.other, far.other = far, near
-        theirs.connection_made(far)
-        ours.connection_made(near)
-        return ours
+    # What asyncio asks of a loop
 
+    async def create_server(  # type: ignore[override] # a Listener is no Server, but acts like one
+        self, protocol_factory: Any, host: Any = None, port: Any = 0, **options: Any
+    ) -> Any:
+        is_serving = options.get("start_serving", True)
+        return self.network.listen(protocol_factory, host, port, is_serving=is_serving)
 
-class Listener:
-    """What `create_server` gives."""
+    async def create_connection(  # type: ignore[override] # no names are resolved, and no TLS
+        self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any
+    ) -> Any:
+        return await self.network.connect(protocol_factory, (host, port))
 
-    def __init__(self, loop: SimulatedLoop, factory: Any, address: tuple[str, int]) -> None:
-        self._loop = loop
-        self.factory = factory
-        self.address = address
-        self.is_serving = False
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        return self.call_soon(callback, *args, context=context)
 
-    @property
-    def sockets(self) -> list["Listener"]:
-        """Stands for its socket too."""
-        return [self]
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:
+        raise RuntimeError(f"there are no threads in a simulation, not even for {func}")
 
-    def getsockname(self) -> tuple[str, int]:
-        """Where it listens."""
-        return self.address
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> NoReturn:
+        raise RuntimeError(f"there are no names in a simulation: {host}")
 
-    async def start_serving(self) -> None:
-        """Accept."""
-        self.is_serving = True
+    def add_signal_handler(self, sig: Any, callback: Any, *args: Any) -> NoReturn:
+        raise RuntimeError("there are no signals in a simulation")
 
-    def close(self) -> None:
-        """Accept no more."""
-        self._loop.forget(self)
+    # Turns
 
-
-class Transport(asyncio.Transport):
-    """One end of a connection; never full, and without a socket that could be written past it."""
-
-    other: "Transport"
-
-    def __init__(
-        self,
-        loop: SimulatedLoop,
-        protocol: Protocol,
-        address: tuple[str, int],
-        peer: tuple[str, int],
-    ) -> None:
-        super().__init__({"sockname": address, "peername": peer})
-        self._loop = loop
-        self._protocol = protocol
-        self._received: list[bytes] = []
-        self._is_reading = True
-        self._is_closing = False
-        self._is_lost = False
-
-    def write(self, data: Any) -> None:
-        if not self._is_closing:
-            self._loop.call_soon(self.other.receive, bytes(data))
-
-    def receive(self, data: bytes) -> None:
-        """Bytes of the peer arrive."""
-        self._received.append(data)
-        self._deliver()
-
-    def _deliver(self) -> None:
-        while self._received and self._is_reading and not self._is_lost:
-            data = self._received.pop(0)
-            if isinstance(self._protocol, asyncio.Protocol):
-                self._protocol.data_received(data)
+    def _run_once(self) -> None:
+        ready, ran = self._ready, dict[Process, None]()  # type: ignore[attr-defined] # BaseEventLoop's
+        self._sweep()
+        if not ready and not self._stopping:  # type: ignore[attr-defined]
+            if not self._scheduled:  # type: ignore[attr-defined]
+                raise NothingWillHappen("everybody waits, and no timer is set")
+            self.now_s = max(self.now_s, self._scheduled[0]._when)  # type: ignore[attr-defined]
+        self._take_due()
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if handle._cancelled:
                 continue
-            while data:
-                buffer = self._protocol.get_buffer(len(data))
-                count = min(len(buffer), len(data))
-                buffer[:count] = data[:count]
-                data = data[count:]
-                self._protocol.buffer_updated(count)
+            process = handle._context.get(PROCESS)
+            if process is None:
+                handle._run()
+            elif process.admits(handle):
+                ran[process] = None
+                handle._run()
+        self.turns += 1
+        if self.turns > self.max_turns:
+            raise NeverEnds(f"more than {self.max_turns} turns")
+        self.now_s += TURN_S
+        if ran and self.after_turn is not None:
+            self.after_turn(list(ran))
 
-    def pause_reading(self) -> None:
-        self._is_reading = False
+    def _take_due(self) -> None:
+        """Make ready what is due."""
+        timers, due = self._scheduled, []  # type: ignore[attr-defined]
+        while timers and timers[0]._when <= self.now_s:
+            timer = heapq.heappop(timers)
+            timer._scheduled = False
+            due.append(timer)
+        if len(due) > 1 and self._random is not None:
+            for _, group in groupby(due, key=lambda timer: timer._when):
+                together = list(group)
+                self._random.shuffle(together)
+                self._ready.extend(together)  # type: ignore[attr-defined]
+        else:
+            self._ready.extend(due)  # type: ignore[attr-defined]
 
-    def resume_reading(self) -> None:
-        self._is_reading = True
-        self._loop.call_soon(self._deliver)
+    def _sweep(self) -> None:
+        """Forget timers that were cancelled: those in front, and all when they are many."""
+        timers, cancelled = self._scheduled, self._timer_cancelled_count  # type: ignore[attr-defined]
+        if cancelled > MIN_CANCELLED_TO_SWEEP and cancelled > len(timers) / 2:
+            kept = [timer for timer in timers if not timer._cancelled]
+            for timer in timers:
+                timer._scheduled = not timer._cancelled
+            heapq.heapify(kept)
+            self._scheduled, self._timer_cancelled_count = kept, 0
+            timers = kept
+        while timers and timers[0]._cancelled:
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
+            heapq.heappop(timers)._scheduled = False
 
-    def is_closing(self) -> bool:
-        return self._is_closing
+    def own(self, task: asyncio.Task[Any]) -> None:
+        """Keep a task that belongs to no process."""
+        self._orphans = [each for each in self._orphans if not each.done()]
+        self._orphans.append(task)
 
-    def close(self) -> None:
-        if not self._is_closing:
-            self._is_closing = True
-            self._loop.call_soon(self.lost)
-            self._loop.call_soon(self.other.lost)
+    def end(self) -> None:
+        """Close; whoever still waits is let go, as at a crash."""
+        for process in self.processes:
+            process.end()
+        for task in self._orphans:
+            task.cancel()
+        self.max_turns = 1 << 62
+        with suppress(NothingWillHappen):
+            self.run_until_complete(asyncio.sleep(0))
+        self.close()
+        for process in self.processes:
+            process.bury()
 
-    abort = close
 
-    def lost(self) -> None:
-        """The connection is over."""
-        self._is_closing = True
-        if not self._is_lost:
-            self._is_lost = True
-            self._protocol.connection_lost(None)
+def _make_task(loop: Any, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    task = asyncio.Task(coroutine, loop=loop, **options)
+    context = options.get("context")
+    process = PROCESS.get() if context is None else context.get(PROCESS)
+    (loop if process is None else process).own(task)
+    return task
 
 
 def run_simulated(main: Coroutine[Any, Any, Any]) -> Any:
@@ -165,8 +179,5 @@ def run_simulated(main: Coroutine[Any, Any, Any]) -> Any:
         asyncio.set_event_loop(loop)
         return loop.run_until_complete(main)
     finally:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
         asyncio.set_event_loop(None)
-        loop.close()
+        loop.end()

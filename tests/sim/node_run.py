@@ -75,7 +75,7 @@ async def start_node(files: SimulatedFiles, seed: int, flush: str) -> ServedNode
     node = Node(config, files=files, clock=SetClock(), random=Random(seed))
     await node.start()
     served = ServedNode(node)
-    stream = Stream.connect(node.client_address)
+    stream = await Stream.connect(node.client_address)
     served._clients.append(RawClient(stream, stream))  # type: ignore[arg-type] # both in one
     return served
 

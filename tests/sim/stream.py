@@ -7,8 +7,6 @@ ends as suddenly as a machine does.
 import asyncio
 from typing import Any
 
-from .loop import SimulatedLoop
-
 
 class Stream(asyncio.Protocol):
     """Reader and writer in one."""
@@ -20,11 +18,9 @@ class Stream(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
 
     @staticmethod
-    def connect(address: tuple[str, int]) -> "Stream":
+    async def connect(address: tuple[str, int]) -> "Stream":
         """A new connection in the running loop."""
-        loop, stream = asyncio.get_running_loop(), Stream()
-        assert isinstance(loop, SimulatedLoop)
-        loop.connect(lambda: stream, address)
+        _, stream = await asyncio.get_running_loop().create_connection(Stream, *address)
         return stream
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

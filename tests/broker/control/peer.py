@@ -4,16 +4,8 @@ import asyncio
 from typing import Any
 
 from minikafka.broker.controller.decide import Decision
-from minikafka.protocol.control import (
-    ANSWERS,
-    MAX_ANSWER_BYTES,
-    SIZE,
-    DescribeSegments,
-    Segments,
-    decode,
-    encode,
-    payload_size,
-)
+from minikafka.protocol.control import ANSWERS, DescribeSegments, Segments
+from minikafka.protocol.control_frame import MAX_ANSWER_BYTES, SIZE, decode, encode, payload_size
 
 from ..in_process import DEADLINE_S, ServedNode
 

@@ -19,15 +19,8 @@ from minikafka.broker.control.conversation import (
 )
 from minikafka.broker.node import Node, NodeError
 from minikafka.broker.options import ConfigError
-from minikafka.protocol.control import (
-    MAX_REQUEST_BYTES,
-    SIZE,
-    DescribeSegments,
-    Events,
-    ReadEvents,
-    Refused,
-    Segments,
-)
+from minikafka.protocol.control import DescribeSegments, Events, ReadEvents, Refused, Segments
+from minikafka.protocol.control_frame import MAX_REQUEST_BYTES, SIZE
 
 from ..in_process import (
     ServedNode,
@@ -64,10 +57,10 @@ async def test_clients_are_served_between_the_questions(
     answered = 0
     real = conversation_module.answer_to
 
-    async def answer_to(question: bytes, context: ControlContext) -> Any:
+    async def answer_to(question: bytes, context: ControlContext, connection: Any) -> Any:
         nonlocal answered
         answered += 1
-        return await real(question, context)
+        return await real(question, context, connection)
 
     monkeypatch.setattr(conversation_module, "answer_to", answer_to)
     await node.create("orders")

@@ -100,15 +100,17 @@ class Node:
         self.life = 0
         self.raft = None
         self.writes = []
+        self.is_full = False
         self.applied = []
         self.outcomes = {}
 
 
 class World:
-    def __init__(self, voters=3, observers=0, seed=0, *, slow_disks=False):
+    def __init__(self, voters=3, observers=0, seed=0, *, slow_disks=False, founding=()):
         self.now_ms = 0
         self.random = Random(seed)
         self.slow_disks = slow_disks
+        self.founding = founding
         self.batches_in_answer = 3
         self.voter_ids = list(range(1, voters + 1))
         self.directories = dict.fromkeys(self.voter_ids, "")
@@ -130,7 +132,7 @@ class World:
         random = Random(self.random.random())
         node.raft = Raft(me, self.directories, node.disk.vote, log, random)
         node.applied = list(node.disk.snapshot)
-        self.perform(node, node.raft.start(self.now_ms))
+        self.perform(node, node.raft.start(self.now_ms, self.founding))
 
     def crash(self, node_id, durable_batches=0):
         """A node ends. Of a write that is under way, nothing is left, or some batches."""
@@ -175,8 +177,10 @@ class World:
         self.law.look()
 
     def written(self, node):
-        """The write that is under way is on the disk."""
+        """The write that is under way is on the disk, or finds no room there."""
         write = node.writes.pop()
+        if node.is_full and not isinstance(write, Truncate):
+            return node.raft.not_written(self.now_ms)
         node.disk.perform(write)
         if isinstance(write, Install):
             node.applied = list(write.data)

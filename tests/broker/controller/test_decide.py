@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections import Counter
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minikafka.broker.config import BrokerConfig
+from minikafka.broker.controller import placement
 from minikafka.broker.controller.decide import (
     MAX_PARTITIONS_PER_TOPIC,
     MAX_TOPIC_NAME_LENGTH,
@@ -17,14 +19,16 @@ from minikafka.broker.controller.decide import (
     NewPartitions,
     NewTopic,
     create_cluster,
+    create_offsets_topic,
     create_partitions,
     create_topic,
     delete_topic,
     refuse_topic_name,
-    register_broker,
     reserve_producer_ids,
 )
-from minikafka.broker.controller.image import Image
+from minikafka.broker.controller.decide_brokers import change_standing, register_broker
+from minikafka.broker.controller.image import Image, Standing
+from minikafka.protocol.control import RegisterBroker
 from minikafka.protocol.errors import ErrorCode
 
 CONFIG = BrokerConfig()
@@ -35,10 +39,22 @@ def image_of(*topics: NewTopic, brokers: tuple[int, ...] = (1,)) -> Image:
     image = Image()
     commit(image, create_cluster("c", 1))
     for broker_id in brokers:
-        commit(image, register_broker(image, broker_id, broker_id, True))
+        commit(image, registered(image, broker_id, broker_id))
     for topic in topics:
         commit(image, create_topic(image, CONFIG, topic, Random(topic.name)))
     return image
+
+
+def registered(image: Image, broker_id: int, epoch: int, is_lossless: bool = True) -> Decision:
+    """A broker that is alone, or the active controller's, starts."""
+    registration = RegisterBroker(broker_id, "", "", 0, "", 0, is_lossless)
+    return register_broker(image, CONFIG, registration, epoch, Standing.UNFENCED)
+
+
+def fence(image: Image, broker_id: int) -> None:
+    """A broker is dead."""
+    epoch = image.brokers[broker_id].epoch
+    commit(image, change_standing(image, CONFIG, broker_id, epoch, Standing.FENCED))
 
 
 def commit(image: Image, decision: Decision) -> Decision:
@@ -54,10 +70,10 @@ def test_the_life_of_a_cluster_in_records() -> None:
     image, random = Image(), Random(5)
     commands = [
         lambda: create_cluster("c", 1),
-        lambda: register_broker(image, 1, 1, True),
+        lambda: registered(image, 1, 1),
         lambda: create_topic(image, CONFIG, NewTopic("orders", 2, 1), random),
         lambda: reserve_producer_ids(image, 1),
-        lambda: register_broker(image, 1, 7, False),
+        lambda: registered(image, 1, 7, False),
         lambda: delete_topic(image, image.topics["orders"].topic_id),
     ]
     script: list[str] = []
@@ -67,15 +83,16 @@ def test_the_life_of_a_cluster_in_records() -> None:
                 key: value for key, value in record.items() if key not in ("type", "topic_id")
             }
             script.append(f"{record['type']} {fields}")
+    broker = "'incarnation': '', 'host': '', 'port': 0, 'control_host': '', 'control_port': 0"
     partition = "'replicas': [1], 'isr': [1], 'leader': 1, 'leader_epoch': 0, 'partition_epoch': 0"
     assert script == [
         "ClusterCreated {'cluster_id': 'c', 'broker_id': 1}",
-        "BrokerRegistered {'broker_id': 1, 'epoch': 1}",
+        f"BrokerRegistered {{'broker_id': 1, 'epoch': 1, {broker}, 'standing': 'unfenced'}}",
         "TopicCreated {'name': 'orders', 'configs': {}}",
         f"PartitionCreated {{'index': 0, {partition}}}",
         f"PartitionCreated {{'index': 1, {partition}}}",
         "ProducerIdsReserved {'broker_id': 1, 'next_producer_id': 1000}",
-        "BrokerRegistered {'broker_id': 1, 'epoch': 7}",
+        f"BrokerRegistered {{'broker_id': 1, 'epoch': 7, {broker}, 'standing': 'unfenced'}}",
         "PartitionChanged {'index': 0, 'leader_epoch': 1, 'partition_epoch': 1}",
         "PartitionChanged {'index': 1, 'leader_epoch': 1, 'partition_epoch': 1}",
         "TopicDeleted {}",
@@ -125,11 +142,90 @@ def test_the_brokers_own_defaults_are_bounded_too() -> None:
     assert decision.error_code is ErrorCode.INVALID_PARTITIONS
 
 
-def test_replicas_are_dealt_to_the_brokers_in_turn() -> None:
-    image = image_of(NewTopic("orders", 4, 2), brokers=(1, 2, 3))
-    replicas = [each.replicas for each in image.topics["orders"].partitions.values()]
-    assert replicas == [(1, 2), (2, 3), (3, 1), (1, 2)]
-    assert [each.leader for each in image.topics["orders"].partitions.values()] == [1, 2, 3, 1]
+def test_leaders_go_round_and_followers_shift_with_each_round() -> None:
+    image = image_of(brokers=(1, 2, 3, 4))
+    rows = [*placement.deal(image, range(6), 3, start=1).values()]
+    assert rows == [(2, 3, 4), (3, 4, 1), (4, 1, 2), (1, 3, 4), (2, 4, 1), (3, 1, 2)]
+
+
+@given(st.integers(1, 7), st.integers(1, 7), st.integers(0, 60), st.integers(0, 60))
+def test_brokers_lead_and_hold_about_as_many_partitions_each(
+    brokers: int, factor: int, count: int, start: int
+) -> None:
+    factor = min(factor, brokers)
+    image = image_of(brokers=tuple(range(1, brokers + 1)))
+    rows = [*placement.deal(image, range(count), factor, start).values()]
+    assert all(len(set(row)) == factor for row in rows)
+    led = Counter(row[0] for row in rows)
+    assert max(led.values(), default=0) - min(led[each] for each in image.brokers) <= 1
+    held = Counter(each for row in rows for each in row)
+    assert max(held.values(), default=0) - min(held[each] for each in image.brokers) <= 2 * factor
+
+
+def test_fenced_brokers_lead_nothing_and_hold_what_the_others_cannot() -> None:
+    image = image_of(brokers=(1, 2, 3))
+    fence(image, 1)
+    rows = placement.deal(image, range(4), 2, start=0)
+    assert [*rows.values()] == [(2, 3), (3, 2), (2, 3), (3, 2)]
+    commit(image, create_topic(image, CONFIG, NewTopic("orders", 3, 3), Random(2)))
+    for partition in image.topics["orders"].partitions.values():
+        assert partition.replicas[2] == 1
+        assert partition.isr == partition.replicas[:2]
+        assert partition.leader == partition.replicas[0]
+
+
+def test_topics_begin_with_different_brokers() -> None:
+    image = image_of(*(NewTopic(f"t{n}", 1, 1) for n in range(40)), brokers=(1, 2, 3))
+    assert {topic.partitions[0].leader for topic in image.topics.values()} == {1, 2, 3}
+
+
+def test_nobody_alive_is_nobody_to_lead() -> None:
+    image = image_of(NewTopic("orders", 1, 1), brokers=(1, 2))
+    fence(image, 1)
+    fence(image, 2)
+    for decision in (
+        create_topic(image, CONFIG, NewTopic("new", 1, 1), Random(1)),
+        create_partitions(image, NewPartitions("orders", 2)),
+    ):
+        assert decision.error_code is ErrorCode.INVALID_REPLICATION_FACTOR
+    for decision in (
+        create_topic(image, CONFIG, NewTopic("new", -1, -1, {0: (2, 1)}), Random(1)),
+        create_partitions(image, NewPartitions("orders", 2, [(1,)])),
+    ):
+        assert decision.error_code is ErrorCode.INVALID_REPLICA_ASSIGNMENT
+
+
+def test_three_replicas_come_with_two_that_must_be_in_sync() -> None:
+    image = image_of(NewTopic("two", 1, 2), NewTopic("three", 1, 3), brokers=(1, 2, 3))
+    given_one = {"min.insync.replicas": "1"}
+    commit(image, create_topic(image, CONFIG, NewTopic("own", 1, 3, None, given_one), Random(1)))
+    nodes = BrokerConfig(min_insync_replicas=3)
+    commit(image, create_topic(image, nodes, NewTopic("node", 1, 3), Random(2)))
+    image.broker_configs[""] = {"min.insync.replicas": "1"}
+    commit(image, create_topic(image, CONFIG, NewTopic("dynamic", 1, 3), Random(3)))
+    assert {name: topic.configs for name, topic in image.topics.items()} == {
+        "two": {},
+        "three": {"min.insync.replicas": "2"},
+        "own": {"min.insync.replicas": "1"},
+        "node": {},
+        "dynamic": {},
+    }
+
+
+def test_a_topic_that_says_nothing_waits_for_three_brokers_of_a_quorum() -> None:
+    config = BrokerConfig(voters="1@a:1,2@b:1,3@c:1")
+    image = image_of(brokers=(1, 2))
+    refused = create_topic(image, config, NewTopic("new"), Random(1))
+    assert refused.error_code is ErrorCode.INVALID_REPLICATION_FACTOR
+    assert (
+        create_offsets_topic(image, config, Random(1)).error_code
+        is ErrorCode.INVALID_REPLICATION_FACTOR
+    )
+    commit(image, registered(image, 3, 3))
+    commit(image, create_topic(image, config, NewTopic("new"), Random(1)))
+    commit(image, create_offsets_topic(image, config, Random(2)))
+    for topic in image.topics.values():
+        assert all(len(each.replicas) == 3 for each in topic.partitions.values())
 
 
 def test_given_assignments_are_kept() -> None:
@@ -142,7 +238,7 @@ def test_given_assignments_are_kept() -> None:
 def test_an_auto_created_topic_has_no_more_replicas_than_there_are_brokers() -> None:
     config = BrokerConfig(default_replication_factor=3)
     decision = create_topic(image_of(brokers=(1, 2)), config, NewTopic("new"), Random(1))
-    assert decision.records[1]["replicas"] == [1, 2]
+    assert sorted(decision.records[1]["replicas"]) == [1, 2]
 
 
 def test_topic_ids_are_random_uuids_of_the_handed_in_chance() -> None:
@@ -155,10 +251,11 @@ def test_topic_ids_are_random_uuids_of_the_handed_in_chance() -> None:
 
 
 def test_partitions_are_added_behind_those_that_are_there() -> None:
-    image = image_of(NewTopic("orders", 2, 2), brokers=(1, 2, 3))
+    image = image_of(NewTopic("orders", -1, -1, {0: (1, 2), 1: (2, 3)}), brokers=(1, 2, 3))
     commit(image, create_partitions(image, NewPartitions("orders", 4)))
-    replicas = [each.replicas for each in image.topics["orders"].partitions.values()]
-    assert replicas == [(1, 2), (2, 3), (3, 1), (1, 2)]
+    partitions = image.topics["orders"].partitions.values()
+    assert [each.leader for each in partitions] == [1, 2, 3, 1]
+    assert all(len(set(each.replicas)) == 2 for each in partitions)
     commit(image, create_partitions(image, NewPartitions("orders", 5, [(3, 2)])))
     assert image.topics["orders"].partitions[4].replicas == (3, 2)
 
@@ -195,14 +292,12 @@ def test_a_deletion_tells_the_name() -> None:
 
 def test_a_start_that_lost_nothing_changes_no_leader_epoch() -> None:
     image = image_of(NewTopic("orders", 2))
-    assert [each["type"] for each in register_broker(image, 1, 9, True).records] == [
-        "BrokerRegistered"
-    ]
+    assert [each["type"] for each in registered(image, 1, 9).records] == ["BrokerRegistered"]
 
 
 def test_a_start_that_may_have_lost_something_changes_the_epochs_of_its_own_partitions() -> None:
     image = image_of(NewTopic("orders", -1, -1, {0: (1,), 1: (2,)}), brokers=(1, 2))
-    changed = list(register_broker(image, 2, 9, False).records[1:])
+    changed = list(registered(image, 2, 9, False).records[1:])
     assert [(each["index"], each["leader_epoch"]) for each in changed] == [(1, 1)]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from minikafka.broker.controller.decide import Decision
 from minikafka.broker.controller.decide_configs import Alteration, OptionChange, alter_configs
-from minikafka.broker.controller.image import Image, TopicImage
+from minikafka.broker.controller.image import BrokerImage, Image, TopicImage
 from minikafka.protocol.api.describe_configs import ConfigResourceType
 from minikafka.protocol.api.incremental_alter_configs import AlterConfigOperation
 from minikafka.protocol.errors import ErrorCode
@@ -14,14 +14,14 @@ from minikafka.protocol.errors import ErrorCode
 TOPIC, BROKER = ConfigResourceType.TOPIC, ConfigResourceType.BROKER
 SET, DELETE, APPEND, SUBTRACT = AlterConfigOperation
 ORDERS = b"\x01" * 16
-NODE_ID = 1
 
 Change = tuple[str, int, str | None]
 
 
 def image_of(configs: dict[str, str] | None = None) -> Image:
-    """A cluster with the topic "orders"."""
+    """A cluster with the topic "orders", and brokers 1 and 3."""
     image = Image()
+    image.brokers = {each: BrokerImage(each, each) for each in (1, 3)}
     image.topics["orders"] = TopicImage("orders", ORDERS, configs or {})
     image.topic_names[ORDERS] = "orders"
     return image
@@ -33,7 +33,7 @@ def altered(
     """What becomes of these changes; the image stays as it is."""
     before = copy.deepcopy(image)
     alteration = Alteration(kind, name, [OptionChange(*each) for each in changes], replaces)
-    decision = alter_configs(image, NODE_ID, alteration)
+    decision = alter_configs(image, alteration)
     assert image == before
     return decision
 
@@ -55,7 +55,7 @@ def test_a_change_of_a_topic_is_one_record() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["", "1"])
+@pytest.mark.parametrize("name", ["", "1", "3"])
 def test_a_change_of_one_broker_or_all_is_one_record(name: str) -> None:
     decision = altered(image_of(), BROKER, name, ("log.retention.ms", SET, "7"))
     expected = {"log.retention.ms": "7"}
@@ -114,8 +114,8 @@ REFUSED: list[tuple[int, str, list[Change], ErrorCode, str]] = [
     (TOPIC, "orders", [("unheard.of", SUBTRACT, "1")], ErrorCode.INVALID_CONFIG, "unknown"),
     (TOPIC, "orders", [("cleanup.policy", APPEND, "x")], ErrorCode.INVALID_CONFIG, "'x'"),
     (TOPIC, "orders", [("cleanup.policy", SUBTRACT, "delete")], ErrorCode.INVALID_CONFIG, "''"),
-    (BROKER, "2", [], ErrorCode.INVALID_REQUEST, "this is broker 1"),
-    (BROKER, "one", [], ErrorCode.INVALID_REQUEST, "this is broker 1"),
+    (BROKER, "2", [], ErrorCode.INVALID_REQUEST, "brokers are 1, 3"),
+    (BROKER, "one", [], ErrorCode.INVALID_REQUEST, "brokers are 1, 3"),
     (BROKER, "1", [("node.id", SET, "2")], ErrorCode.INVALID_REQUEST, "cannot be changed"),
     (BROKER, "", [("flush", SET, "os")], ErrorCode.INVALID_REQUEST, "cannot be changed"),
     (BROKER, "1", [("max.connections", SET, "0")], ErrorCode.INVALID_CONFIG, "from 1 to"),

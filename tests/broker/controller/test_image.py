@@ -2,7 +2,15 @@
 
 import pytest
 
-from minikafka.broker.controller.image import Image, PartitionImage, Record, UnknownRecord
+from minikafka.broker.controller.image import (
+    NOBODY,
+    BrokerImage,
+    Image,
+    PartitionImage,
+    Record,
+    Standing,
+    UnknownRecord,
+)
 
 ORDERS = b"\x01" * 16
 CREATED: list[Record] = [
@@ -33,7 +41,7 @@ def image_of(*records: Record) -> Image:
 def test_a_cluster_is_the_sum_of_its_records() -> None:
     image = image_of(*CREATED)
     assert image.cluster_id == "c"
-    assert image.brokers == {1: 1}
+    assert image.brokers == {1: BrokerImage(1, 1)}
     topic = image.topics["orders"]
     assert (topic.topic_id, topic.configs) == (ORDERS, {"a": "b"})
     assert topic.partitions == {0: PartitionImage(0, (1,), (1,), 1, 0, 0)}
@@ -42,7 +50,65 @@ def test_a_cluster_is_the_sum_of_its_records() -> None:
 
 def test_a_broker_that_registers_again_has_a_new_epoch() -> None:
     again: Record = {"type": "BrokerRegistered", "broker_id": 1, "epoch": 9}
-    assert image_of(*CREATED, again).brokers == {1: 9}
+    assert image_of(*CREATED, again).brokers == {1: BrokerImage(1, 9)}
+
+
+REGISTERED: Record = {
+    "type": "BrokerRegistered",
+    "broker_id": 2,
+    "epoch": 7,
+    "incarnation": "i",
+    "host": "h",
+    "port": 9092,
+    "control_host": "c",
+    "control_port": 19092,
+    "standing": "fenced",
+}
+
+
+def changed(broker_id: int, epoch: int, standing: str) -> Record:
+    """Another standing of a broker."""
+    return {
+        "type": "BrokerChanged",
+        "broker_id": broker_id,
+        "epoch": epoch,
+        "standing": standing,
+    }
+
+
+def test_a_broker_has_two_addresses_and_a_standing() -> None:
+    image = image_of(REGISTERED)
+    assert image.brokers[2] == BrokerImage(2, 7, "i", "h", 9092, "c", 19092, Standing.FENCED)
+    assert not image.is_alive(2)
+    image.apply(changed(2, 7, "unfenced"))
+    assert image.is_alive(2)
+    image.apply(changed(2, 7, "leaving"))
+    assert image.brokers[2].standing is Standing.LEAVING
+    assert image.is_alive(2)
+    image.apply({"type": "BrokerUnregistered", "broker_id": 2})
+    assert not image.is_alive(2)
+
+
+@pytest.mark.parametrize("change", [changed(2, 6, "fenced"), changed(2, 7, "odd")])
+def test_a_standing_that_fits_no_broker_is_refused(change: Record) -> None:
+    with pytest.raises(ValueError, match=r"epoch 6|odd"):
+        image_of(REGISTERED, change)
+
+
+def test_a_quorum_has_a_head_and_voters_with_disks() -> None:
+    image = image_of(*CREATED)
+    assert (image.controller_id, image.voters) == (NOBODY, {})
+    image.apply({"type": "VoterPinned", "voter_id": 1, "directory_id": "d"})
+    image.apply({"type": "ControllerElected", "controller_id": 1})
+    assert (image.controller_id, image.voters) == (1, {1: "d"})
+
+
+def test_what_a_later_version_adds_to_a_record_is_skipped() -> None:
+    image = image_of(*CREATED, {**REGISTERED, "rack": "r"})
+    image.apply(
+        {"type": "PartitionChanged", "topic_id": ORDERS, "index": 0, "elr": [1], "shade": 1}
+    )
+    assert image.topics["orders"].partitions[0].elr == (1,)
 
 
 def test_a_change_of_a_partition_leaves_the_rest_as_it_was() -> None:

@@ -1,13 +1,13 @@
 """Brokers register, live, fall silent and leave, as the active controller sees it."""
 
+from minikafka.broker.controller.image import BrokerImage, Standing
 from minikafka.broker.controller.liveness import (
     CLOSED_SESSION_MS,
+    UNHEARD_SESSION_MS,
     Change,
-    Heartbeat,
-    HeartbeatAnswer,
     Liveness,
-    Standing,
 )
+from minikafka.protocol.control import Heartbeat, HeartbeatAnswer
 from minikafka.protocol.errors import ErrorCode
 
 SESSION_MS = 6000
@@ -26,8 +26,12 @@ class Scene:
     def register(self, broker_id, incarnation="one", epoch=10):
         error = self.liveness.check_registration(broker_id, incarnation, self.now_ms)
         if error is ErrorCode.NONE:
-            self.liveness.registered(broker_id, incarnation, epoch, self.now_ms)
+            self.restore(broker_id, incarnation, epoch, FENCED)
         return error
+
+    def restore(self, broker_id, incarnation, epoch, standing):
+        broker = BrokerImage(broker_id, epoch, incarnation, standing=standing)
+        self.liveness.restore(broker, self.now_ms)
 
     def commit(self, changes):
         self.held += changes
@@ -37,9 +41,11 @@ class Scene:
 
     def beat(self, broker_id, epoch=10, offset=100, *, leave=False, leads=False, over="first"):
         beat = Heartbeat(broker_id, epoch, offset, wants_to_leave=leave)
-        answer, changes = self.liveness.heartbeat(beat, over, leads=leads, now_ms=self.now_ms)
+        error, changes = self.liveness.heartbeat(beat, over, leads=leads, now_ms=self.now_ms)
+        if error is not ErrorCode.NONE:
+            return error
         self.commit(changes)
-        return answer
+        return self.liveness.answer(beat, leads=leads)
 
     def at(self, now_ms):
         self.now_ms = now_ms
@@ -56,10 +62,9 @@ def test_a_broker_is_fenced_until_it_says_that_it_has_caught_up():
     scene = Scene()
     assert scene.register(1, epoch=10) is ErrorCode.NONE
     assert scene.liveness.standing(1) is FENCED
-    assert scene.beat(1, offset=9) == HeartbeatAnswer(ErrorCode.NONE, is_fenced=True)
+    assert scene.beat(1, offset=9) == HeartbeatAnswer(is_fenced=True, may_leave=False)
     assert scene.liveness.standing(1) is FENCED
-    scene.beat(1, offset=10)
-    assert scene.beat(1) == HeartbeatAnswer(ErrorCode.NONE, is_fenced=False)
+    assert scene.beat(1, offset=10) == HeartbeatAnswer(is_fenced=False, may_leave=False)
 
 
 def test_a_silent_broker_is_fenced_when_its_session_ends():
@@ -77,7 +82,7 @@ def test_a_broker_that_comes_back_is_unfenced():
     scene = Scene()
     scene.live()
     scene.at(SESSION_MS)
-    assert scene.beat(1).is_fenced
+    assert scene.liveness.standing(1) is FENCED
     assert not scene.beat(1).is_fenced
 
 
@@ -131,9 +136,17 @@ def test_a_heartbeat_of_an_older_registration_changes_nothing():
     scene = Scene()
     scene.live()
     scene.register(1, "one", 20)
-    assert scene.beat(1, epoch=10).error_code is ErrorCode.STALE_BROKER_EPOCH
+    assert scene.beat(1, epoch=10) is ErrorCode.STALE_BROKER_EPOCH
     assert scene.liveness.standing(1) is FENCED
-    assert scene.beat(9).error_code is ErrorCode.BROKER_ID_NOT_REGISTERED
+    assert scene.beat(9) is ErrorCode.BROKER_ID_NOT_REGISTERED
+
+
+def test_a_broker_that_is_unregistered_is_not_known():
+    scene = Scene()
+    scene.live()
+    scene.liveness.forget(1)
+    assert scene.beat(1) is ErrorCode.BROKER_ID_NOT_REGISTERED
+    assert scene.liveness.deadline_ms() is None
 
 
 def test_a_broker_leaves_when_it_leads_nothing():
@@ -143,9 +156,8 @@ def test_a_broker_leaves_when_it_leads_nothing():
     assert scene.liveness.standing(1) is LEAVING
     assert not scene.beat(1, leave=True, leads=True).may_leave
     assert scene.liveness.standing(1) is LEAVING
-    scene.beat(1, leave=True, leads=False)
+    assert scene.beat(1, leave=True, leads=False).may_leave
     assert scene.liveness.standing(1) is FENCED
-    assert scene.beat(1, leave=True) == HeartbeatAnswer(ErrorCode.NONE, True, may_leave=True)
 
 
 def test_a_broker_that_leaves_and_dies_is_fenced():
@@ -171,8 +183,8 @@ def test_a_change_is_asked_for_once_while_it_is_on_its_way():
     assert not scene.beat(1).is_fenced
     scene.holds = False
     scene.commit([])
-    assert scene.beat(1).is_fenced
-    assert scene.liveness.standing(1) is UNFENCED
+    assert scene.liveness.standing(1) is FENCED
+    assert not scene.beat(1).is_fenced
 
 
 def test_heartbeats_ask_for_one_change():
@@ -209,7 +221,24 @@ def test_a_change_of_an_older_registration_is_no_change():
 def test_an_active_controller_that_takes_over_gives_everybody_a_session():
     scene = Scene()
     scene.now_ms = 50_000
-    scene.liveness.restore(1, "one", 10, UNFENCED, scene.now_ms)
-    scene.liveness.restore(2, "one", 11, FENCED, scene.now_ms)
+    scene.restore(1, "one", 10, UNFENCED)
+    scene.restore(2, "one", 11, FENCED)
     assert scene.at(49_999 + SESSION_MS) == []
     assert scene.at(50_000 + SESSION_MS) == [Change(1, 10, FENCED)]
+
+
+def test_a_process_that_nobody_heard_of_does_not_keep_its_successor_waiting_for_long():
+    scene = Scene()
+    scene.restore(1, "one", 10, UNFENCED)
+    scene.now_ms = UNHEARD_SESSION_MS - 1
+    assert scene.register(1, "two", 20) is ErrorCode.DUPLICATE_BROKER_REGISTRATION
+    scene.now_ms = UNHEARD_SESSION_MS
+    assert scene.register(1, "two", 20) is ErrorCode.NONE
+
+
+def test_a_node_that_is_alone_is_never_fenced_for_its_silence():
+    scene = Scene()
+    broker = BrokerImage(1, 10, "one", standing=UNFENCED)
+    scene.liveness.restore(broker, 0, is_silent=True)
+    assert scene.liveness.deadline_ms() is None
+    assert scene.at(100 * SESSION_MS) == []

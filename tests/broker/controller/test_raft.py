@@ -367,6 +367,7 @@ def test_a_majority_counts_when_it_has_a_record_of_the_leaders_epoch():
     log = RaftLog()
     log.append([Batch(1, 0, 2, ("x", "y"))])
     leader = Leader(Voter(1, ""), 3, log, (2, 3, 4, 5), 0)
+    leader.begin(())
     leader.appended(leader.take_queued(), 0)
 
     def fetch(node_id, place):
@@ -619,3 +620,76 @@ def test_every_request_is_answered_once():
     old = VoteRequest(0, Voter(2, "disk-2"), end, is_pre_vote=True)
     (answer,) = raft.asked("third", old, world.now_ms)
     assert answer == Answer("third", VoteResponse(1, Voter(1, "disk-1"), 1, True, False))
+
+
+def test_a_proposal_without_room_has_not_happened_and_the_leader_goes_on():
+    world = World()
+    world.elect(1)
+    world.nodes[1].is_full = True
+    handle = world.propose(1, "a")
+    assert world.nodes[1].outcomes[handle] == "not written"
+    world.run(5000)
+    assert world.leader() == 1
+    world.nodes[1].is_full = False
+    again = world.propose(1, "a")
+    world.run(300)
+    assert world.nodes[1].outcomes[again] == "committed"
+    assert [world.applied(each) for each in (1, 2, 3)] == [["a"]] * 3
+
+
+def test_proposals_of_one_write_fail_together_and_those_after_it_do_not():
+    world = World()
+    world.elect(1)
+    world.slow_disks = world.nodes[1].is_full = True
+    first, second = world.propose(1, "a"), world.propose(1, "b")
+    world.finish_write(1)
+    world.nodes[1].is_full = world.slow_disks = False
+    world.finish_write(1)
+    world.run(300)
+    assert world.nodes[1].outcomes[first] == "not written"
+    assert world.nodes[1].outcomes[second] == "committed"
+    assert world.applied(2) == ["b"]
+
+
+def test_a_leader_without_room_for_its_first_record_is_none():
+    world = World()
+    world.nodes[1].is_full = True
+    world.stand(1)
+    assert world.leader() is None
+    world.run(6000)
+    assert world.leader() in (2, 3)
+
+
+def test_a_sole_voter_without_room_leads_when_there_is():
+    world = World(voters=1)
+    world.crash(1)
+    world.nodes[1].is_full = True
+    world.boot(1)
+    assert world.leader() is None
+    world.run(5000)
+    assert world.leader() is None
+    world.nodes[1].is_full = False
+    world.run(2000)
+    assert world.leader() == 1
+
+
+def test_a_follower_without_room_catches_up_when_there_is():
+    world = World()
+    world.elect(1)
+    world.nodes[3].is_full = True
+    world.propose(1, "a")
+    world.run(5000)
+    assert world.leader() == 1
+    assert [world.applied(each) for each in (1, 2, 3)] == [["a"], ["a"], []]
+    world.nodes[3].is_full = False
+    world.run(1000)
+    assert world.applied(3) == ["a"]
+
+
+def test_only_the_first_leader_of_all_founds_the_cluster():
+    world = World(founding=("founded",))
+    world.elect(1)
+    world.elect(2)
+    assert world.applied(1) == ["founded"]
+    first, *_ = world.nodes[1].disk.batches
+    assert len(first.data) == 2

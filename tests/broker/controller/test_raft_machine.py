@@ -1,8 +1,8 @@
 """Raft under any order of events: what was agreed stays agreed, and in quiet times all agree.
 
-Messages are late, lost, sent twice, or take no way at all in one direction; disks are slow; nodes
-crash with a write half done, and come back with what their disk has. `raft_world.Law` looks at each
-step; in the end everything heals, and everybody has the same log.
+Messages are late, lost, sent twice, or take no way at all in one direction; disks are slow or
+full; nodes crash with a write half done, and come back with what their disk has. `raft_world.Law`
+looks at each step; in the end everything heals, and everybody has the same log.
 """
 
 import os
@@ -93,6 +93,10 @@ class RaftMachine(RuleBasedStateMachine):
             for node_id in self.world.nodes:
                 self.world.finish_write(node_id)
 
+    @rule(number=nodes, is_full=st.booleans())
+    def disk_has_room_or_not(self, number, is_full):
+        self.world.nodes[self.node(number)].is_full = is_full
+
     @rule(number=nodes, durable=st.integers(0, 2))
     def crashes(self, number, durable):
         if self.is_up(self.node(number)):
@@ -135,6 +139,8 @@ class RaftMachine(RuleBasedStateMachine):
         world = self.world
         world.heal()
         world.slow_disks = False
+        for node in world.nodes.values():
+            node.is_full = False
         self.finish_writes()
         for node_id in world.nodes:
             if not self.is_up(node_id):

@@ -13,16 +13,17 @@ from minikafka.broker.controller import service as service_module
 from minikafka.broker.controller.decide import (
     Decision,
     NewTopic,
-    create_cluster,
     create_topic,
     delete_topic,
-    register_broker,
     reserve_producer_ids,
 )
-from minikafka.broker.controller.image import Image, Record, UnknownRecord
-from minikafka.broker.controller.service import METADATA_DIRECTORY, Controller
+from minikafka.broker.controller.decide_brokers import register_broker
+from minikafka.broker.controller.image import Image, Record, Standing, UnknownRecord
+from minikafka.broker.controller.metadata_log import METADATA_DIRECTORY
+from minikafka.broker.controller.service import Controller
 from minikafka.broker.log.files import Files, StorageFailed
 from minikafka.broker.log.recovery import Confirmed
+from minikafka.protocol.control import RegisterBroker
 from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.records import iterate, iterate_batches
 
@@ -37,6 +38,14 @@ def controller_of(data_dir: Path, files: Files | None = None) -> Controller:
     return Controller.open(files or Files(), str(data_dir), SetClock(), Random(1), Confirmed())
 
 
+async def started(data_dir: Path, files: Files | None = None) -> Controller:
+    """The same, when it is active."""
+    controller = controller_of(data_dir, files)
+    await controller.start()
+    await controller.wait_for_cluster()
+    return controller
+
+
 def creating(name: str, partitions: int = 1) -> Callable[[Image], Decision]:
     """The command that creates a topic."""
     return lambda image: create_topic(image, CONFIG, NewTopic(name, partitions), Random(name))
@@ -44,9 +53,11 @@ def creating(name: str, partitions: int = 1) -> Callable[[Image], Decision]:
 
 async def populated(data_dir: Path, files: Files | None = None) -> Controller:
     """A controller after some commands."""
-    controller = controller_of(data_dir, files)
-    await controller.submit(lambda image: create_cluster("cluster", 1))
-    await controller.submit(lambda image: register_broker(image, 1, 1, True))
+    controller = await started(data_dir, files)
+    registration = RegisterBroker(1, "", "", 0, "", 0, True)
+    await controller.submit(
+        lambda image: register_broker(image, CONFIG, registration, 1, Standing.UNFENCED)
+    )
     await controller.submit(creating("a", 3))
     await controller.submit(creating("b"))
     await controller.submit(lambda image: delete_topic(image, image.topics["a"].topic_id))
@@ -61,7 +72,7 @@ async def test_a_replay_gives_the_same_image(tmp_path: Path) -> None:
     assert killed.image == controller.image
     assert killed.end_offset == controller.end_offset
     await controller.close()
-    again = controller_of(data_dir)
+    again = await started(data_dir)
     assert again.image == controller.image
     assert (await again.submit(creating("c"))).error_code is ErrorCode.NONE
 
@@ -104,10 +115,10 @@ async def test_listeners_hear_each_record_after_it_is_applied(tmp_path: Path) ->
     controller = await populated(tmp_path)
     heard: list[tuple[str, bool]] = []
 
-    def listen(record: Record) -> None:
+    def listen(record: Record, offset: int) -> None:
         heard.append((record["type"], "c" in controller.image.topics))
 
-    controller.on_record = listen
+    controller.listeners.append(listen)
     await controller.submit(creating("c", 2))
     partition = ("PartitionCreated", True)
     assert heard == [("TopicCreated", True), partition, partition]
@@ -116,7 +127,7 @@ async def test_listeners_hear_each_record_after_it_is_applied(tmp_path: Path) ->
 async def test_others_go_on_while_partitions_are_made_and_see_all_of_them(tmp_path: Path) -> None:
     controller = await populated(tmp_path)
     made: list[int] = []
-    controller.on_record = lambda record: made.append(record.get("index", -1))
+    controller.listeners.append(lambda record, _: made.append(record.get("index", -1)))
     answer = asyncio.ensure_future(controller.submit(creating("c", 50)))
     seen: set[int] = set()
     while not answer.done():
@@ -226,7 +237,7 @@ async def test_each_value_of_the_metadata_log_is_a_msgpack_map(tmp_path: Path) -
     types = [value["type"] for value in values]
     partitions = ["PartitionCreated"]
     assert types == [
-        *("ClusterCreated", "BrokerRegistered"),
+        *("ControllerElected", "ClusterCreated", "BrokerRegistered"),
         *("TopicCreated", *partitions * 3, "TopicCreated", *partitions),
         *("TopicDeleted", "ProducerIdsReserved"),
     ]

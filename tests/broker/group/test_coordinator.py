@@ -4,7 +4,8 @@ import asyncio
 from pathlib import Path
 from random import Random
 
-from minikafka.broker.group.coordinator import GroupCoordinator, options_of, partition_of
+from minikafka.broker.group.coordinator import GroupCoordinator, options_of
+from minikafka.broker.group.placement import partition_of
 from minikafka.protocol.api.delete_groups import DeleteGroupsRequest
 from minikafka.protocol.api.leave_group import LeaveGroupRequest
 from minikafka.protocol.errors import ErrorCode

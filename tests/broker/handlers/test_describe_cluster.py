@@ -10,6 +10,7 @@ from minikafka.protocol.api.describe_cluster import (
 from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import ServedNode
+from .other_brokers import OTHER, OTHER_ADDRESS, register
 
 
 @pytest.mark.parametrize("version", [0, 1, 2])
@@ -34,3 +35,16 @@ async def test_only_brokers_can_be_described(node: ServedNode, endpoint_type: in
     answer = await node.call(DescribeClusterRequest(endpoint_type=endpoint_type), 1)
     assert answer.error_code == ErrorCode.MISMATCHED_ENDPOINT_TYPE
     assert answer.brokers == []
+
+
+async def test_fenced_brokers_are_told_to_who_asks_for_them(node: ServedNode) -> None:
+    register(node, OTHER, standing="fenced")
+    usual = await node.call(DescribeClusterRequest(), 2)
+    assert [each.broker_id for each in usual.brokers] == [1]
+    everybody = await node.call(DescribeClusterRequest(include_fenced_brokers=True), 2)
+    assert [
+        (each.broker_id, each.host, each.port, each.is_fenced) for each in everybody.brokers
+    ] == [
+        (1, *node.address, False),
+        (OTHER, *OTHER_ADDRESS, True),
+    ]

@@ -16,7 +16,7 @@ from minikafka.protocol.api.describe_configs import (
     DescribeConfigsResourceResult,
     DescribeConfigsResult,
 )
-from minikafka.protocol.control import CONTROL_LISTENER
+from minikafka.protocol.control_frame import CONTROL_LISTENER
 from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import ServedNode, serving

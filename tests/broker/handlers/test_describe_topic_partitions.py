@@ -10,6 +10,7 @@ from minikafka.protocol.api.describe_topic_partitions import (
 from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import ServedNode
+from .other_brokers import OTHER, change
 
 Page = list[tuple[str, list[int]]]
 
@@ -92,3 +93,13 @@ async def test_each_partition_tells_leader_and_replicas(node: ServedNode) -> Non
     assert (topic.topic_id, topic.is_internal) == (topic_id, False)
     assert (partition.leader_id, partition.leader_epoch) == (1, 0)
     assert (partition.replica_nodes, partition.isr_nodes) == ([1], [1])
+
+
+async def test_who_could_lead_is_told_of_a_partition_without_a_leader(node: ServedNode) -> None:
+    await node.create("a")
+    change(node, "a", leader=-1, replicas=[1, OTHER], isr=[], elr=[OTHER], last_known_leader=1)
+    (topic,) = (await node.call(DescribeTopicPartitionsRequest(topics=[]))).topics
+    (partition,) = topic.partitions
+    assert (partition.error_code, partition.leader_id) == (ErrorCode.LEADER_NOT_AVAILABLE, -1)
+    assert (partition.eligible_leader_replicas, partition.last_known_elr) == ([OTHER], [1])
+    assert partition.offline_replicas == [OTHER]

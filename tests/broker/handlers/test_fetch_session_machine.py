@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from minikafka.broker.config import BrokerConfig, TopicConfig
-from minikafka.broker.controller.image import Image
+from minikafka.broker.controller.image import Image, PartitionImage
 from minikafka.broker.handlers import fetch
 from minikafka.broker.log.files import Files
 from minikafka.broker.log.log import Log, LogOptions
@@ -41,6 +41,7 @@ from minikafka.protocol.primitives import ZERO_UUID
 from minikafka.protocol.records import iterate, iterate_batches
 
 from ..in_process import batch_of
+from ..replica.unreliable_files import NothingKept
 
 NOW_MS = 1_700_000_000_000
 TOPICS = ("a", "b", "c")
@@ -87,7 +88,13 @@ class Broker:
             directory = self._data_dir / f"{name}-{index}-{self._topics}"
             log = Log.open(self.files, str(directory), LogOptions(flush_on_write="os"))
             epochs = LeaderEpochs([(0, 0)])
-            self.replicas.add(Partition(name, index, log, TopicConfig(), Producers(), epochs))
+            partition = Partition(
+                name, index, log, TopicConfig(), Producers(), epochs, NothingKept()
+            )
+            led_alone = PartitionImage(index, (1,), (1,), 1, 0, 0)
+            partition.lead(led_alone, self.image.brokers, 0)
+            self.image.topics[name].partitions[index] = led_alone
+            self.replicas.add(partition)
             self.truth[name, index] = []
 
     def delete(self, name: str) -> None:

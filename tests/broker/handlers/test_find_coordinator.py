@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from minikafka.broker.group.placement import partition_of
 from minikafka.protocol.api.find_coordinator import (
     SHARE_GROUP,
     TRANSACTION,
@@ -13,6 +14,8 @@ from minikafka.protocol.api.metadata import MetadataRequest
 from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import ServedNode
+from .following import follow
+from .other_brokers import OTHER, OTHER_ADDRESS, change, register
 
 
 @pytest.mark.parametrize("version", range(4))
@@ -50,3 +53,36 @@ async def test_a_share_group_is_refused(node: ServedNode) -> None:
     request = FindCoordinatorRequest(coordinator_keys=["s"], key_type=SHARE_GROUP)
     (found,) = (await node.call(request, 6)).coordinators
     assert found.error_code == ErrorCode.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("version", [3, 6])
+async def test_each_group_is_coordinated_by_who_leads_its_partition(
+    node: ServedNode, version: int
+) -> None:
+    def request(key: str) -> FindCoordinatorRequest:
+        if version < 4:
+            return FindCoordinatorRequest(key=key)
+        return FindCoordinatorRequest(coordinator_keys=[key])
+
+    async def found(key: str) -> tuple[int, int, str, int]:
+        answer = await node.call(request(key), version)
+        (answer,) = answer.coordinators if version > 3 else (answer,)
+        return answer.error_code, answer.node_id, answer.host, answer.port
+
+    assert await found("a") == (0, 1, *node.address)
+    register(node, OTHER)
+    index = partition_of("a", 8)
+    assert index != partition_of("b", 8)
+    change(node, "__consumer_offsets", index, leader=OTHER, replicas=[OTHER], isr=[OTHER])
+    assert await found("a") == (0, OTHER, *OTHER_ADDRESS)
+    assert await found("b") == (0, 1, *node.address)
+    register(node, OTHER, standing="fenced")
+    error, node_id, _, _ = await found("a")
+    assert (error, node_id) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, -1)
+
+
+async def test_while_there_is_no_controller_no_coordinator_is_available(node: ServedNode) -> None:
+    follow(node, None)
+    answer = await node.call(FindCoordinatorRequest(key="billing"), 3)
+    assert (answer.error_code, answer.node_id) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, -1)
+    assert answer.error_message

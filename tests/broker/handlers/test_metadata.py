@@ -12,6 +12,8 @@ from minikafka.protocol.api.metadata import MetadataRequest, MetadataRequestTopi
 from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import ServedNode, batch_of, serving, until
+from .following import follow
+from .other_brokers import OTHER, OTHER_ADDRESS, change, register
 
 NOT_REQUESTED = -(2**31)
 
@@ -226,3 +228,62 @@ async def test_nothing_more_is_created_for_a_client_that_is_gone(node: ServedNod
     client.abort()
     await until(lambda: not node.node._server._tasks)
     assert len(image.topics) < MAX_CREATED
+
+
+async def test_brokers_that_are_alive_are_told_with_their_addresses(node: ServedNode) -> None:
+    register(node, OTHER)
+    register(node, 3, standing="leaving")
+    register(node, 4, standing="fenced")
+    answer = await node.call(MetadataRequest(topics=[]), 9)
+    assert [(each.node_id, each.host, each.port) for each in answer.brokers] == [
+        (1, *node.address),
+        (OTHER, *OTHER_ADDRESS),
+        (3, *OTHER_ADDRESS),
+    ]
+
+
+async def test_the_controller_is_told_if_it_is_alive_and_else_who_hands_on(
+    node: ServedNode,
+) -> None:
+    image = node.node._controller.image
+    register(node, OTHER, standing="fenced")
+    image.apply({"type": "ControllerElected", "controller_id": OTHER})
+    assert (await node.call(MetadataRequest(topics=[]), 9)).controller_id == 1
+    register(node, OTHER)
+    assert (await node.call(MetadataRequest(topics=[]), 9)).controller_id == OTHER
+
+
+async def test_a_partition_tells_who_leads_it_and_who_is_offline(node: ServedNode) -> None:
+    await node.create("orders", partitions=3)
+    register(node, OTHER)
+    change(node, "orders", 0, leader=OTHER, replicas=[1, OTHER, 3], isr=[OTHER])
+    change(node, "orders", 1, leader=-1, replicas=[3], isr=[3])
+    change(node, "orders", 2, leader=3, replicas=[1, 3], isr=[3])  # Its fencing is on its way.
+    (topic,) = (await node.call(asking("orders"), 9)).topics
+    told = [
+        (each.error_code, each.leader_id, each.leader_epoch, each.isr_nodes, each.offline_replicas)
+        for each in topic.partitions
+    ]
+    absent = ErrorCode.LEADER_NOT_AVAILABLE
+    assert told == [
+        (0, OTHER, 1, [OTHER], [3]),
+        (absent, -1, 1, [3], [3]),
+        (absent, -1, 1, [3], [3]),
+    ]
+
+
+async def test_a_topic_that_cannot_be_created_yet_has_no_leader(node: ServedNode) -> None:
+    link = follow(node, None)
+    (topic,) = (await node.call(asking("orders"), 12)).topics
+    assert (topic.name, topic.error_code) == ("orders", ErrorCode.LEADER_NOT_AVAILABLE)
+    assert [each.names for each in link.questions] == [("orders",)]
+
+
+async def test_a_topic_is_created_by_the_active_controller(
+    node: ServedNode, tmp_path: Path
+) -> None:
+    async with serving(tmp_path / "leader") as leader:
+        link = follow(node, leader)
+        await node.call(asking("orders"), 12)
+        assert list(leader.node._controller.image.topics) == ["orders"]
+        assert link.awaited == [leader.node._controller.committed_offset]

@@ -157,7 +157,7 @@ def test_a_peer_in_another_epoch_is_fenced(
     partition: Partition, known: int, error_code: ErrorCode
 ) -> None:
     partition.leader_epoch = 5
-    assert partition.check_leader_epoch(known) is error_code
+    assert partition.refuse_as_leader(known) is error_code
 
 
 def test_log_append_time_is_the_brokers(tmp_path: Path) -> None:

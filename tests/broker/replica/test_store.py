@@ -7,6 +7,7 @@ import pytest
 
 from minikafka.broker.clock import WallClock
 from minikafka.broker.config import TopicConfig
+from minikafka.broker.controller.image import PartitionImage
 from minikafka.broker.log import checkpoints
 from minikafka.broker.log.deletion import MAX_NAME_BYTES
 from minikafka.broker.log.files import DiskFull, File, Files, StorageError
@@ -19,7 +20,7 @@ from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import as_after_kill, batch_of
 
-ORDERS = PartitionIdentity("orders", b"\x01" * 16, 0, 0)
+ORDERS = PartitionIdentity("orders", b"\x01" * 16, 0)
 CONFIG = TopicConfig()
 SMALL_SEGMENTS = TopicConfig(segment_bytes=250)
 NOW_MS = 1_700_000_000_000
@@ -33,6 +34,12 @@ def store_of(data_dir: Path, *, is_clean: bool = False) -> PartitionStore:
     return PartitionStore(
         files, path, WallClock(), offset_checkpoints, flush="fsync", is_clean=is_clean
     )
+
+
+def lead(partition: Partition, leader_epoch: int = 0) -> Partition:
+    """The partition, led alone."""
+    partition.lead(PartitionImage(0, (1,), (1,), 1, leader_epoch, leader_epoch), {}, 0)
+    return partition
 
 
 def checkpoint(store: PartitionStore, partition: Partition) -> None:
@@ -56,7 +63,7 @@ def snapshots_in(data_dir: Path) -> list[str]:
 
 
 def test_a_new_partition_is_laid_out_as_kafkas(tmp_path: Path) -> None:
-    partition = store_of(tmp_path).open(ORDERS, CONFIG)
+    partition = lead(store_of(tmp_path).open(ORDERS, CONFIG))
     directory = tmp_path / "orders-0"
     assert (directory / "00000000000000000000.log").exists()
     metadata = checkpoints.decode_partition_metadata(
@@ -71,12 +78,12 @@ def test_a_new_partition_is_laid_out_as_kafkas(tmp_path: Path) -> None:
 
 def test_what_was_closed_is_there_again(tmp_path: Path) -> None:
     store = store_of(tmp_path)
-    partition = store.open(ORDERS, CONFIG)
+    partition = lead(store.open(ORDERS, CONFIG))
     for sequence in range(7):
         send(partition, sequence)
     store.close(partition)
     checkpoint(store, partition)
-    partition = store_of(tmp_path, is_clean=True).open(ORDERS, CONFIG)
+    partition = lead(store_of(tmp_path, is_clean=True).open(ORDERS, CONFIG))
     assert (partition.high_watermark, partition.log.log_end_offset) == (7, 7)
     assert send(partition, 3) == (ErrorCode.NONE, 3)
     assert send(partition, 1)[0] is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
@@ -85,7 +92,7 @@ def test_what_was_closed_is_there_again(tmp_path: Path) -> None:
 
 def test_a_snapshot_at_the_end_saves_reading_even_without_producers(tmp_path: Path) -> None:
     store = store_of(tmp_path)
-    partition = store.open(ORDERS, CONFIG)
+    partition = lead(store.open(ORDERS, CONFIG))
     partition.append(memoryview(batch_of()), NOW_MS)
     partition.write()
     store.close(partition)
@@ -95,12 +102,12 @@ def test_a_snapshot_at_the_end_saves_reading_even_without_producers(tmp_path: Pa
 
 def test_an_empty_partition_has_no_snapshot(tmp_path: Path) -> None:
     store = store_of(tmp_path)
-    store.close(store.open(ORDERS, CONFIG))
+    store.close(lead(store.open(ORDERS, CONFIG)))
     assert snapshots_in(tmp_path) == []
 
 
 def test_each_roll_takes_a_snapshot_and_few_are_kept(tmp_path: Path) -> None:
-    partition = store_of(tmp_path).open(ORDERS, SMALL_SEGMENTS)
+    partition = lead(store_of(tmp_path).open(ORDERS, SMALL_SEGMENTS))
     for sequence in range(20):
         send(partition, sequence)
     bases = [segment.base_offset for segment in partition.log.segments]
@@ -110,7 +117,7 @@ def test_each_roll_takes_a_snapshot_and_few_are_kept(tmp_path: Path) -> None:
 
 def test_a_snapshot_is_flushed_with_the_roll_and_a_confirmed_one_is_kept(tmp_path: Path) -> None:
     """The event loop does not wait for the disk, which may lose all that came since a flush."""
-    partition = store_of(tmp_path).open(ORDERS, SMALL_SEGMENTS)
+    partition = lead(store_of(tmp_path).open(ORDERS, SMALL_SEGMENTS))
     for sequence in range(8):
         send(partition, sequence)
     confirmed = snapshots_in(tmp_path)[-1]
@@ -134,7 +141,7 @@ def test_a_snapshot_that_finds_no_room_fails_nothing(
 
     store = store_of(tmp_path)
     store._files = NoSnapshots()
-    partition = store.open(ORDERS, SMALL_SEGMENTS)
+    partition = lead(store.open(ORDERS, SMALL_SEGMENTS))
     assert [send(partition, sequence)[0] for sequence in range(8)] == [ErrorCode.NONE] * 8
     assert snapshots_in(tmp_path) == []
     assert "no producer snapshot" in caplog.text
@@ -148,7 +155,7 @@ def test_old_snapshots_that_cannot_be_listed_refuse_no_batch(tmp_path: Path) -> 
             raise StorageError("too many open files")
 
     store = store_of(tmp_path)
-    partition = store.open(ORDERS, SMALL_SEGMENTS)
+    partition = lead(store.open(ORDERS, SMALL_SEGMENTS))
     store._files = Unlistable()
     assert [send(partition, sequence) for sequence in range(9)] == [
         (ErrorCode.NONE, sequence) for sequence in range(9)
@@ -161,7 +168,7 @@ def test_a_damaged_snapshot_is_passed_over_and_the_producers_come_from_elsewhere
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     data_dir = tmp_path / "data"
-    partition = store_of(data_dir).open(ORDERS, SMALL_SEGMENTS)
+    partition = lead(store_of(data_dir).open(ORDERS, SMALL_SEGMENTS))
     for sequence in range(20):
         send(partition, sequence)
     killed = as_after_kill(data_dir)
@@ -171,7 +178,7 @@ def test_a_damaged_snapshot_is_passed_over_and_the_producers_come_from_elsewhere
         content = bytearray(path.read_bytes())
         content[20] ^= 1
         path.write_bytes(content)
-    partition = store_of(killed).open(ORDERS, SMALL_SEGMENTS)
+    partition = lead(store_of(killed).open(ORDERS, SMALL_SEGMENTS))
     assert snapshots_in(killed) == names
     assert names[-1] in caplog.text
     assert [send(partition, sequence)[1] for sequence in range(15, 21)] == [*range(15, 21)]
@@ -180,21 +187,21 @@ def test_a_damaged_snapshot_is_passed_over_and_the_producers_come_from_elsewhere
 def test_a_snapshot_beyond_the_end_of_the_log_is_not_believed(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     store = store_of(data_dir)
-    partition = store.open(ORDERS, CONFIG)
+    partition = lead(store.open(ORDERS, CONFIG))
     for sequence in range(5):
         send(partition, sequence)
     store.close(partition)
     size = partition.log.size_bytes
     with (data_dir / "orders-0" / "00000000000000000000.log").open("r+b") as log:
         log.truncate(size * 4 // 5)  # as if the power had failed
-    partition = store_of(data_dir).open(ORDERS, CONFIG)
+    partition = lead(store_of(data_dir).open(ORDERS, CONFIG))
     assert snapshots_in(data_dir) == []  # other batches will take those offsets
     assert send(partition, 4) == (ErrorCode.NONE, 4)
 
 
 def test_the_checkpoint_tells_what_is_on_disk_and_no_more(tmp_path: Path) -> None:
     store = store_of(tmp_path)
-    partition = store.open(ORDERS, CONFIG)
+    partition = lead(store.open(ORDERS, CONFIG))
     send(partition, 0)
     partition.append(memoryview(batch_of(producer=(9, 0, 1))), NOW_MS)
     partition.write()
@@ -206,25 +213,25 @@ def test_the_checkpoint_tells_what_is_on_disk_and_no_more(tmp_path: Path) -> Non
 
 def test_a_log_that_ends_below_its_recovery_point_is_not_opened(tmp_path: Path) -> None:
     store = store_of(tmp_path)
-    partition = store.open(ORDERS, CONFIG)
+    partition = lead(store.open(ORDERS, CONFIG))
     for sequence in range(3):
         send(partition, sequence)
     checkpoint(store, partition)
     (tmp_path / "orders-0" / "00000000000000000000.log").write_bytes(b"")
     with pytest.raises(CorruptLog):
-        store_of(tmp_path).open(ORDERS, CONFIG)
+        lead(store_of(tmp_path).open(ORDERS, CONFIG))
 
 
 def test_a_directory_of_another_topic_is_kept_under_another_name(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = store_of(tmp_path)
-    partition = store.open(ORDERS, CONFIG)
+    partition = lead(store.open(ORDERS, CONFIG))
     for sequence in range(3):
         send(partition, sequence)
     checkpoint(store, partition)
     recreated = replace(ORDERS, topic_id=b"\x02" * 16)
-    partition = store_of(tmp_path).open(recreated, CONFIG)
+    partition = lead(store_of(tmp_path).open(recreated, CONFIG))
     assert partition.log.log_end_offset == 0
     (stray,) = tmp_path.glob("*-stray")
     assert (stray / "00000000000000000000.log").stat().st_size > 0
@@ -236,7 +243,7 @@ def test_a_directory_of_another_topic_is_kept_under_another_name(
 
 
 def test_the_longest_names_can_be_set_aside_and_deleted(tmp_path: Path) -> None:
-    longest = PartitionIdentity("x" * 249, b"\x01" * 16, 9999, 0)
+    longest = PartitionIdentity("x" * 249, b"\x01" * 16, 9999)
     store = store_of(tmp_path)
     store.open(longest, CONFIG)
     store = store_of(tmp_path)
@@ -249,7 +256,7 @@ def test_the_longest_names_can_be_set_aside_and_deleted(tmp_path: Path) -> None:
 
 def test_a_deleted_partition_is_forgotten_by_the_checkpoint(tmp_path: Path) -> None:
     store = store_of(tmp_path)
-    partition = store.open(ORDERS, CONFIG)
+    partition = lead(store.open(ORDERS, CONFIG))
     send(partition, 0)
     checkpoint(store, partition)
     store.delete([partition.log_name])
@@ -271,31 +278,31 @@ def test_a_restart_that_may_have_lost_something_begins_an_epoch_at_the_end(
     tmp_path: Path,
 ) -> None:
     store = store_of(tmp_path)
-    partition = store.open(ORDERS, CONFIG)
+    partition = lead(store.open(ORDERS, CONFIG))
     send(partition, 0)
     send(partition, 1)
-    partition = store_of(tmp_path).open(replace(ORDERS, leader_epoch=4), CONFIG)
+    partition = lead(store_of(tmp_path).open(ORDERS, CONFIG), 4)
     assert partition.leader_epoch == 4
     assert partition.epochs.entries == [(0, 0), (4, 2)]
-    partition = store_of(tmp_path).open(replace(ORDERS, leader_epoch=4), CONFIG)
+    partition = lead(store_of(tmp_path).open(ORDERS, CONFIG), 4)
     assert partition.epochs.entries == [(0, 0), (4, 2)]
 
 
 def test_epochs_are_rebuilt_from_the_log_when_their_file_is_gone(tmp_path: Path) -> None:
-    send(store_of(tmp_path).open(ORDERS, CONFIG), 0)
-    send(store_of(tmp_path).open(replace(ORDERS, leader_epoch=3), CONFIG), 1)
+    send(lead(store_of(tmp_path).open(ORDERS, CONFIG)), 0)
+    send(lead(store_of(tmp_path).open(ORDERS, CONFIG), 3), 1)
     (tmp_path / "orders-0" / "leader-epoch-checkpoint").unlink()
-    partition = store_of(tmp_path).open(replace(ORDERS, leader_epoch=3), CONFIG)
+    partition = lead(store_of(tmp_path).open(ORDERS, CONFIG), 3)
     assert partition.epochs.entries == [(0, 0), (3, 1)]
 
 
 def test_epochs_of_a_torn_end_are_forgotten(tmp_path: Path) -> None:
-    send(store_of(tmp_path).open(ORDERS, CONFIG), 0)
-    partition = store_of(tmp_path).open(replace(ORDERS, leader_epoch=3), CONFIG)
+    send(lead(store_of(tmp_path).open(ORDERS, CONFIG)), 0)
+    partition = lead(store_of(tmp_path).open(ORDERS, CONFIG), 3)
     send(partition, 1)
     with (tmp_path / "orders-0" / "00000000000000000000.log").open("r+b") as log:
         log.truncate(partition.log.size_bytes - 80)
-    partition = store_of(tmp_path).open(replace(ORDERS, leader_epoch=5), CONFIG)
+    partition = lead(store_of(tmp_path).open(ORDERS, CONFIG), 5)
     assert partition.log.was_cut
     assert partition.epochs.entries[-1] == (5, partition.log.log_end_offset)
 

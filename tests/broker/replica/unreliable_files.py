@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minikafka.broker.config import TopicConfig
+from minikafka.broker.controller.image import PartitionImage
 from minikafka.broker.log.files import DiskFull, File, Files, StorageError, StorageFailed
 from minikafka.broker.log.log import Log, LogOptions
 from minikafka.broker.replica.epochs import LeaderEpochs
@@ -73,6 +74,23 @@ SHORTAGE = StorageError("too many open files")
 BROKEN = StorageFailed("input/output error")
 
 
+class NothingKept:
+    """A keeper of a partition whose test never starts it anew."""
+
+    def save_epochs(self, partition: Partition) -> None:
+        """They are in memory."""
+
+    def before_truncation(self, partition: Partition, offset: int) -> None:
+        """There are no checkpoints."""
+
+    def after_truncation(self, partition: Partition) -> None:
+        """The producers are those that the log says."""
+        partition.producers = Producers()
+        for header in partition.log.headers(partition.log.log_start_offset):
+            if header.producer_id >= 0:
+                partition.producers.replay(header, 0)
+
+
 def open_partition(
     files: Files,
     data_dir: Path,
@@ -81,8 +99,11 @@ def open_partition(
     flush: str = "fsync",
     config: TopicConfig | None = None,
 ) -> Partition:
-    """A partition of `orders` in leader epoch 0, new or as it was left."""
+    """A partition of `orders` that this node leads alone in epoch 0, new or as it was left."""
     options = LogOptions(flush_on_write="os" if flush == "os" else "fsync")
     log = Log.open(files, str(data_dir / f"orders-{index}"), options)
     epochs = LeaderEpochs([(0, 0)])
-    return Partition("orders", index, log, config or TopicConfig(), Producers(), epochs)
+    config = config or TopicConfig()
+    partition = Partition("orders", index, log, config, Producers(), epochs, NothingKept())
+    partition.lead(PartitionImage(index, (1,), (1,), 1, 0, 0), {}, 0)
+    return partition

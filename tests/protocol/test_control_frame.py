@@ -2,7 +2,9 @@
 
 import tracemalloc
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgpack
 import pytest
@@ -12,16 +14,22 @@ from hypothesis import strategies as st
 from minikafka.protocol.control import (
     ANSWERS,
     MAX_ELEMENTS,
-    MAX_REQUEST_BYTES,
+    NODE_ANSWERS,
+    NODE_REQUESTS,
     REQUESTS,
-    SIZE,
     DescribeSegments,
     Event,
     Events,
+    IsrMember,
     ReadEvents,
     Refused,
     Segment,
     Segments,
+)
+from minikafka.protocol.control_frame import (
+    MAX_ANSWER_BYTES,
+    MAX_REQUEST_BYTES,
+    SIZE,
     UnknownMessage,
     decode,
     encode,
@@ -29,7 +37,28 @@ from minikafka.protocol.control import (
 )
 from minikafka.protocol.primitives import ProtocolError
 
-EVERYTHING = {**REQUESTS, **ANSWERS}
+
+class Disk(NamedTuple):
+    """One of those that go as a list."""
+
+    number: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Anything:
+    """Every type that a field may have."""
+
+    disk: Disk
+    place: IsrMember
+    perhaps: IsrMember | None
+    numbers: tuple[int, ...]
+    disks: tuple[Disk, ...]
+    data: bytes
+    any: Any
+
+
+EVERYTHING = {**REQUESTS, **ANSWERS, **NODE_REQUESTS, **NODE_ANSWERS, "Anything": Anything}
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 numbers = st.integers(-(2**63) + 1, 2**63 - 1)
 segments = st.builds(Segment, numbers, numbers, numbers, numbers, numbers, texts)
@@ -39,12 +68,28 @@ values = st.recursive(
 )
 records = st.dictionaries(texts, values, max_size=4)
 events = st.builds(Event, numbers, numbers, numbers, records)
+
+
+def of_type(kind: Any) -> st.SearchStrategy[Any]:
+    """Values that a field of this type may have."""
+    simple = {int: numbers, str: texts, bool: st.booleans(), bytes: st.binary(max_size=20)}
+    if kind in simple:
+        return simple[kind]
+    if kind is Any:
+        return values
+    if get_origin(kind) is tuple:
+        return st.lists(of_type(get_args(kind)[0]), max_size=3).map(tuple)
+    if NoneType in get_args(kind):
+        return st.none() | of_type(get_args(kind)[0])
+    return st.builds(kind, *map(of_type, get_type_hints(kind).values()))
+
+
 messages = st.one_of(
     st.builds(DescribeSegments, texts, numbers, numbers, numbers),
     st.builds(Segments, numbers, numbers, numbers, st.booleans(), st.lists(segments).map(tuple)),
     st.builds(ReadEvents, numbers),
     st.builds(Events, numbers, st.lists(events, max_size=5).map(tuple)),
-    st.builds(Refused, texts, texts),
+    *map(of_type, (Anything, *NODE_REQUESTS.values(), *NODE_ANSWERS.values())),
 )
 
 
@@ -119,22 +164,62 @@ def test_a_frame_that_is_too_long_is_refused_by_its_size(size: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"disk": [1]}, "disk is a list"),
+        ({"disk": [1, "a", 2]}, "disk is a list"),
+        ({"disk": [1, 2]}, "name is a int"),
+        ({"disk": {"number": 1, "name": "a"}}, "disk is a dict"),
+        ({"place": None}, "IsrMember is no map"),
+        ({"place": {"broker_id": 1}}, "broker_epoch is missing"),
+        ({"perhaps": {}}, "broker_id is missing"),
+        ({"perhaps": 0}, "IsrMember is no map"),
+        ({"numbers": [1, None]}, "numbers is a NoneType"),
+        ({"numbers": 1}, "numbers is a int"),
+        ({"disks": [1]}, "disks is a int"),
+        ({"data": "text"}, "data is a str"),
+    ],
+)
+def test_a_value_within_a_field_must_be_right_too(fields: dict[str, Any], reason: str) -> None:
+    sound = Anything(Disk(1, "a"), IsrMember(1, 2), None, (1,), (), b"", None)
+    values = msgpack.unpackb(encode(sound, "c")[4:])
+    assert decode(msgpack.packb(values), EVERYTHING) == ("c", sound)
+    with pytest.raises(ProtocolError, match=reason):
+        decode(msgpack.packb(values | fields), EVERYTHING)
+
+
+def test_a_frame_has_many_elements_and_not_more() -> None:
+    row = b"\xdc\x03\xe7" + b"\x00" * 999
+    head = msgpack.packb({"type": "Refused", "cluster_id": "c", "error": "", "message": ""})
+    frames = [
+        b"\x85" + head[1:] + b"\xa4more\xdc\x00" + bytes([rows]) + row * rows for rows in (65, 66)
+    ]
+    assert decode(frames[0], ANSWERS) == ("c", Refused("", ""))
+    with pytest.raises(ProtocolError, match="65536 elements"):
+        decode(frames[1], ANSWERS)
+
+
+@pytest.mark.parametrize(
     "piece",
     [
         b"\xdd" + (MAX_ELEMENTS + 1).to_bytes(4, "big"),
         b"\xdd" + MAX_ELEMENTS.to_bytes(4, "big"),
         b"\xdf" + MAX_ELEMENTS.to_bytes(4, "big"),
         b"\xdc\x03\xe8" + b"\x80" * MAX_ELEMENTS,
+        b"\xdc\x03\xe8" + b"\x81\xa0\xc0" * MAX_ELEMENTS,
+        b"\xdc\x03\xe8" + b"\xd4\x05x" * MAX_ELEMENTS,
+        b"\xdc\x03\xe8" + b"\xcd\x40\x00" * MAX_ELEMENTS,
+        b"\xdc\x03\xe8" + b"\xa6ab\xf0\x9f\x90\xb1" * MAX_ELEMENTS,
         b"\xdd\x00\x00\xff\x00",
         b"\xdd\xff\xff\xff\xff",
         b"\xdb\xff\xff\xff\xff",
     ],
 )
 def test_a_frame_of_lies_costs_no_more_memory_than_is_said(piece: bytes) -> None:
-    frame = (piece * MAX_REQUEST_BYTES)[:MAX_REQUEST_BYTES]
+    frame = (b"\xdc\x03\xe8" + piece * MAX_ANSWER_BYTES)[:MAX_ANSWER_BYTES]
     tracemalloc.start()
     with pytest.raises(ProtocolError):
-        decode(frame, REQUESTS)
+        decode(frame, ANSWERS)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak_bytes < 64 * MAX_REQUEST_BYTES + (8 << 20) + 100_000
+    assert peak_bytes < 4 * MAX_ANSWER_BYTES + (16 << 20) + (8 << 20)

@@ -1,0 +1,260 @@
+"""The followers of this node: they fetch what their leaders have, with Kafka's own Fetch.
+
+    one task per leader     flush what was written -> Fetch for all partitions led there -> take
+                            what came -> flush ...
+
+A follower asks from its flushed end on, since by that the leader knows what it has on disk. The
+leader keeps the request until there is something, `replica.fetch.wait.max.ms` at most. Who begins
+to follow does not wait for that: the request under way is dropped, with its connection, which costs
+less than it would save.
+
+What is asked and what is done with the answers is in `follower_fetch`. Left out: fetch sessions
+(KIP-227), so each request names every partition.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...protocol.api.fetch import (
+    FetchRequest,
+    FetchRequestTopic,
+    FetchResponse,
+    FetchResponsePartition,
+    ReplicaState,
+)
+from ...protocol.errors import ErrorCode, KafkaError, error_class
+from ...transport.connection import Connection
+from ..clock import WallClock
+from ..log.files import StorageError, StorageFailed
+from .follower_fetch import Asked, take
+from .following import ReplicaHalted, UnsoundBatch
+from .manager import ReplicaManager
+from .partition import NOBODY, Partition
+
+if TYPE_CHECKING:
+    from ..controller.image import BrokerImage
+
+CONNECT_TIMEOUT_MS = 5_000
+ANSWER_TIMEOUT_MS = 30_000
+"""Beyond the time that the leader may wait: Kafka's replica.socket.timeout.ms."""
+
+BrokerNotAvailable = error_class(ErrorCode.BROKER_NOT_AVAILABLE)
+
+log = logging.getLogger("minikafka.fetcher")
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """The options `replica.fetch.*`, and who this node is when it fetches."""
+
+    broker_id: int
+    wait_max_ms: int = 500
+    max_bytes: int = 1 << 20
+    response_max_bytes: int = 10 << 20
+    backoff_ms: int = 100
+
+
+class ReplicaFetcher:
+    """All followers of one node.
+
+    `brokers` is the image's own table; `routes` has the addresses of leaders that are reached some
+    other way; `broker_epoch` says under which registration this node fetches.
+    """
+
+    def __init__(
+        self,
+        options: FetchOptions,
+        brokers: "Mapping[int, BrokerImage]",
+        routes: Mapping[int, tuple[str, int]],
+        broker_epoch: Callable[[], int],
+        replicas: ReplicaManager,
+        clock: WallClock,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.options = options
+        self.broker_epoch = broker_epoch
+        self.replicas = replicas
+        self.clock = clock
+        self.loop = loop
+        self._brokers = brokers
+        self._routes = routes
+        self._leaders: dict[int, LeaderFetcher] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    def assign(self, partition: Partition) -> None:
+        """Fetch for it from whom it follows now, and from nobody else; call it for each change."""
+        leader_id = NOBODY if partition.is_led_here else partition.leader_id
+        for known_id, known in list(self._leaders.items()):
+            if known_id != leader_id and partition in known.partitions:
+                self._drop(known_id, known, partition)
+        if leader_id == NOBODY:
+            return
+        leader = self._leaders.get(leader_id)
+        if leader is None:
+            leader = self._leaders[leader_id] = LeaderFetcher(leader_id, self)
+        leader.add(partition)
+
+    def forget(self, partition: Partition) -> None:
+        """Fetch nothing for it any more."""
+        for leader_id, leader in list(self._leaders.items()):
+            if partition in leader.partitions:
+                self._drop(leader_id, leader, partition)
+
+    async def stop(self) -> None:
+        """Fetch nothing any more; what was taken is written."""
+        tasks = [leader.stop() for leader in self._leaders.values()]
+        self._leaders.clear()
+        if tasks or self._stopping:
+            await asyncio.wait([*tasks, *self._stopping])
+
+    def address_of(self, leader_id: int) -> tuple[str, int] | None:
+        """Where to reach a leader, or None while nobody knows."""
+        if leader_id in self._routes:
+            return self._routes[leader_id]
+        broker = self._brokers.get(leader_id)
+        return (broker.host, broker.port) if broker is not None and broker.host else None
+
+    def _drop(self, leader_id: int, leader: "LeaderFetcher", partition: Partition) -> None:
+        del leader.partitions[partition]
+        if not leader.partitions:
+            del self._leaders[leader_id]
+            task = leader.stop()
+            self._stopping.add(task)
+            task.add_done_callback(self._stopping.discard)
+
+
+class LeaderFetcher:
+    """What is fetched from one leader: one task, one connection, one request at a time."""
+
+    def __init__(self, leader_id: int, owner: ReplicaFetcher) -> None:
+        self.partitions: dict[Partition, float] = {}
+        """Each with the time, by the loop, before which it is not asked for again."""
+        self._leader_id = leader_id
+        self._owner = owner
+        self._connection: Connection | None = None
+        self._is_dropped = False
+        """Whether we have ended the connection ourselves, to ask for more at once."""
+        self._task = owner.loop.create_task(self._run())
+
+    def add(self, partition: Partition) -> None:
+        """Fetch for this partition as well, at once."""
+        is_new = partition not in self.partitions
+        self.partitions[partition] = 0.0
+        if is_new and self._connection is not None and self._connection.waiting_count:
+            self._is_dropped = True
+            self._connection.abort("another partition is followed")
+
+    def stop(self) -> "asyncio.Task[None]":
+        """Fetch no more; returns what ends then."""
+        self._task.cancel()
+        return self._task
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                try:
+                    await self._fetch_once()
+                except StorageFailed as error:
+                    self._owner.replicas.on_failure(error)
+                    return
+                except (KafkaError, StorageError) as error:
+                    await self._recover(error)
+        finally:
+            self._disconnect()
+
+    async def _recover(self, error: Exception) -> None:
+        """Connect anew, at once if it was we who wanted it."""
+        self._disconnect()
+        if not self._is_dropped:
+            log.info("nothing can be fetched from broker %d now: %s", self._leader_id, error)
+            await asyncio.sleep(self._owner.options.backoff_ms / 1000)
+        self._is_dropped = False
+
+    async def _fetch_once(self) -> None:
+        """Flush, ask, take."""
+        owner = self._owner
+        unflushed = [each for each in self.partitions if each.log.needs_flush]
+        if unflushed:
+            await owner.replicas.flush(*unflushed)
+        connection = await self._connect()
+        asked = self._asked(owner.loop.time())
+        if not asked:
+            await asyncio.sleep(owner.options.backoff_ms / 1000)
+            return
+        request = self._request(asked)
+        timeout_ms = request.max_wait_ms + ANSWER_TIMEOUT_MS
+        response = await connection.request(request, FetchResponse, timeout_ms)
+        if response.error_code:
+            raise KafkaError.of(response.error_code)
+        by_name = {(each.partition.topic_id, each.partition.index): each for each in asked}
+        for topic in response.responses:
+            for answer in topic.partitions:
+                found = by_name.get((topic.topic_id, answer.partition_index))
+                if found is not None and found.is_current and found.partition in self.partitions:
+                    self._take(found.partition, answer)
+
+    async def _connect(self) -> Connection:
+        if self._connection is None or self._connection.is_closed:
+            owner = self._owner
+            address = owner.address_of(self._leader_id)
+            if address is None:
+                raise BrokerNotAvailable(f"broker {self._leader_id} has no address")
+            self._connection = await Connection.open(
+                owner.loop,
+                *address,
+                client_id=f"broker-{owner.options.broker_id}-fetcher",
+                timeout_ms=CONNECT_TIMEOUT_MS,
+            )
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.abort("nothing more is fetched here")
+            self._connection = None
+
+    def _asked(self, now_s: float) -> list[Asked]:
+        """The partitions that can be asked for: in no pause, and flushed."""
+        return [
+            asked
+            for partition, not_before_s in self.partitions.items()
+            if not_before_s <= now_s and (asked := Asked.now(partition)) is not None
+        ]
+
+    def _request(self, asked: list[Asked]) -> FetchRequest:
+        options = self._owner.options
+        topics: dict[bytes, FetchRequestTopic] = {}
+        for each in asked:
+            topic_id = each.partition.topic_id
+            topic = topics.get(topic_id)
+            if topic is None:
+                topic = topics[topic_id] = FetchRequestTopic(topic_id=topic_id, partitions=[])
+            topic.partitions.append(each.request(options.max_bytes))
+        # Who is in a pause is asked for when it is over, not when others have something.
+        has_pauses = len(asked) < len(self.partitions)
+        return FetchRequest(
+            replica_state=ReplicaState(
+                replica_id=options.broker_id, replica_epoch=self._owner.broker_epoch()
+            ),
+            max_wait_ms=options.backoff_ms if has_pauses else options.wait_max_ms,
+            min_bytes=1,
+            max_bytes=options.response_max_bytes,
+            topics=list(topics.values()),
+        )
+
+    def _take(self, partition: Partition, answer: FetchResponsePartition) -> None:
+        owner = self._owner
+        try:
+            goes_on = take(partition, answer, owner.clock.now_ms())
+        except UnsoundBatch as error:
+            log.error("what broker %d has sent is not taken: %s", self._leader_id, error)
+            goes_on = False
+        except ReplicaHalted as error:
+            owner.forget(partition)
+            owner.replicas.halt(partition, str(error))
+            return
+        if not goes_on:
+            pause_s = owner.options.backoff_ms / 1000
+            self.partitions[partition] = owner.loop.time() + pause_s

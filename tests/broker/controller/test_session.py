@@ -1,0 +1,171 @@
+"""A broker's life in its cluster: it registers, lives, is cut off, comes back, leaves."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from minikafka.broker.config import BrokerConfig
+from minikafka.broker.controller import session as session_module
+from minikafka.broker.controller.decide_brokers import unregister_broker
+from minikafka.broker.controller.image import Standing
+from minikafka.broker.controller.session import BrokerIdTaken
+from minikafka.protocol.control import Heartbeat
+
+from ..in_process import until
+from .members import VOTERS, Cluster, Member
+
+CONFIG = BrokerConfig(
+    voters=VOTERS, broker_heartbeat_interval_ms=10, broker_session_timeout_ms=2000
+)
+
+
+def now_ms() -> int:
+    """The loop's time."""
+    return int(asyncio.get_running_loop().time() * 1000)
+
+
+async def test_a_broker_registers_and_is_unfenced_by_its_heartbeats(tmp_path: Path) -> None:
+    cluster = await Cluster.begin(tmp_path, CONFIG)
+    session = Member(cluster).session(2)
+    assert session.is_fenced
+    assert not session.has_lease(now_ms())
+    assert await session.register() == cluster.image.brokers[2].epoch == session.epoch
+    await until(lambda: not session.is_fenced and session.has_lease(now_ms()))
+    await session.stop()
+    cluster.duties.end()
+
+
+async def test_registration_waits_for_a_controller(tmp_path: Path) -> None:
+    cluster = await Cluster.begin(tmp_path, CONFIG)
+    member = Member(cluster)
+    member.is_cut = True
+    session = member.session(2)
+    registering = asyncio.create_task(session.register())
+    await until(lambda: len(member.asked) > 1)
+    member.is_cut = False
+    assert await registering == cluster.image.brokers[2].epoch
+    await session.stop()
+    cluster.duties.end()
+
+
+async def test_a_lease_ends_with_the_session(tmp_path: Path) -> None:
+    cluster = await Cluster.begin(tmp_path, CONFIG)
+    member = Member(cluster)
+    session = member.session(2)
+    await session.register()
+    await until(lambda: session.has_lease(now_ms()))
+    member.is_cut = True
+    cut_ms = now_ms()
+    assert session.has_lease(cut_ms)
+    assert not session.has_lease(cut_ms + CONFIG.broker_session_timeout_ms)
+    await session.stop()
+    cluster.duties.end()
+
+
+async def test_a_broker_that_comes_back_lives_on(tmp_path: Path) -> None:
+    config = BrokerConfig(
+        voters=VOTERS, broker_heartbeat_interval_ms=10, broker_session_timeout_ms=100
+    )
+    cluster = await Cluster.begin(tmp_path, config)
+    member = Member(cluster)
+    session = member.session(2)
+    epoch = await session.register()
+    await until(lambda: not session.is_fenced)
+    member.is_cut = True
+    await until(lambda: session.is_fenced)
+    member.is_cut = False
+    await until(lambda: not session.is_fenced)
+    assert session.epoch == epoch
+    await session.stop()
+    cluster.duties.end()
+
+
+async def test_a_process_that_follows_a_dead_one_waits_until_it_is_dead(tmp_path: Path) -> None:
+    cluster = await Cluster.begin(tmp_path, CONFIG)
+    dead = Member(cluster)
+    first = dead.session(2)
+    await first.register()
+    await until(lambda: not first.is_fenced)
+    await first.stop()
+    for call in cluster.controller.on_disconnected:
+        call(dead)
+    second = Member(cluster).session(2)
+    assert await second.register() > first.epoch
+    await until(lambda: not second.is_fenced)
+    assert first.is_fenced
+    await second.stop()
+    cluster.duties.end()
+
+
+async def test_an_id_that_is_in_use_is_given_up(tmp_path: Path) -> None:
+    config = BrokerConfig(
+        voters=VOTERS, broker_heartbeat_interval_ms=10, broker_session_timeout_ms=400
+    )
+    cluster = await Cluster.begin(tmp_path, config)
+    first = Member(cluster).session(2)
+    await first.register()
+    await until(lambda: not first.is_fenced)
+    with pytest.raises(BrokerIdTaken, match="broker 2"):
+        await Member(cluster).session(2).register()
+    assert not first.is_fenced
+    await first.stop()
+    cluster.duties.end()
+
+
+async def test_who_was_replaced_is_told(tmp_path: Path) -> None:
+    cluster = await Cluster.begin(tmp_path, CONFIG)
+    member = Member(cluster)
+    session = member.session(2)
+    told: list[BrokerIdTaken] = []
+    session.on_replaced = told.append
+    await session.register()
+    await until(lambda: not session.is_fenced)
+    member.is_cut = True
+    for call in cluster.controller.on_disconnected:
+        call(member)
+    other = Member(cluster).session(2)
+    await other.register()
+    member.is_cut = False
+    await until(lambda: told)
+    await session.stop()
+    await other.stop()
+    cluster.duties.end()
+
+
+async def test_a_broker_that_was_unregistered_registers_again(tmp_path: Path) -> None:
+    cluster = await Cluster.begin(tmp_path, CONFIG)
+    session = Member(cluster).session(2)
+    epoch = await session.register()
+    await cluster.controller.submit(lambda image: unregister_broker(image, CONFIG, 2))
+    await until(lambda: session.epoch > epoch and not session.is_fenced)
+    await session.stop()
+    cluster.duties.end()
+
+
+async def test_leaving_hands_over(tmp_path: Path) -> None:
+    cluster = await Cluster.begin(tmp_path, CONFIG)
+    session = Member(cluster).session(2)
+    await session.register()
+    await until(lambda: not session.is_fenced)
+    await cluster.create("orders", 2, 1)
+    assert await session.leave()
+    assert cluster.partition("orders").leader == 1
+    assert cluster.standing(2) is Standing.FENCED
+    await session.stop()
+    cluster.duties.end()
+
+
+async def test_nobody_waits_for_a_controller_that_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "UNREACHABLE_S", 0.1)
+    cluster = await Cluster.begin(tmp_path, CONFIG)
+    member = Member(cluster)
+    session = member.session(2)
+    await session.register()
+    member.is_cut = True
+    assert not await session.leave()
+    assert any(isinstance(each, Heartbeat) and each.wants_to_leave for each in member.asked)
+    await session.stop()
+    cluster.duties.end()

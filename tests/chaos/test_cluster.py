@@ -1,0 +1,60 @@
+"""Faults of every kind befall a cluster of three under load, and nothing is lost.
+
+A test run takes the first three faults; MINIKAFKA_CHAOS=N (`make chaos`) takes each of them, N
+times in a row on one cluster. Each test says one line of figures.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .cluster_faults import FAULTS
+from .cluster_trial import ClusterTrial
+
+ROUNDS = int(os.environ.get("MINIKAFKA_CHAOS", "0"))
+CHOSEN = list(FAULTS) if ROUNDS else list(FAULTS)[:3]
+
+# Clients leave the sockets of failed connections to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@pytest.fixture
+def tell(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Callable[[str], None]:
+    """Print a line that is seen even when the test passes."""
+    caplog.set_level(logging.CRITICAL, "aiokafka")
+
+    def print_line(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n{line}")
+
+    return print_line
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_cluster_gets_over_it_and_loses_nothing(
+    tmp_path: Path, tell: Callable[[str], None], name: str
+):
+    began_s = time.monotonic()
+    rounds = max(ROUNDS, 1)
+    with ClusterTrial(tmp_path) as trial:
+        for _ in range(rounds):
+            trial.suffer(FAULTS[name])
+        verdict = trial.finish()
+    tell(
+        f"{name}, {rounds} times: {trial.acknowledged()} records acknowledged, "
+        f"{sum(each.count for each in trial.commits.values())} commits, {len(verdict.lost)} lost, "
+        f"{len(verdict.duplicated)} duplicated, {len(verdict.disordered)} out of order, "
+        f"everybody got on within {trial.slowest_s:.1f} s, {time.monotonic() - began_s:.0f} s"
+    )
+    assert not verdict.lost
+    assert not verdict.duplicated
+    assert not verdict.disordered
+    assert not verdict.unknown
+    for each in trial.ledgers.values():
+        assert not each.failures
