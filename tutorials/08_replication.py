@@ -116,6 +116,7 @@ axes.fill_between(
 )
 axes.set(xlabel="steps", ylabel="offset")
 axes.legend(fontsize=8)
+axes.margins(x=0)
 
 # %% [markdown]
 """
@@ -224,7 +225,7 @@ axes.spines[:].set_visible(False)
 """
 The old leader says: my last epoch is 1, and it ends at 7. The new one answers: here epoch 1 ends at
 5. So everything from 5 on has to go. Was any of that acknowledged? No: the new leader was in sync,
-and did not have it, so it was above the watermark.
+   and did not have it, so it was above the watermark.
 
 The table of epochs that every partition keeps is `broker/replica/epochs.py::LeaderEpochs`.
 
@@ -254,7 +255,7 @@ follower = next(node for node in (1, 2, 3) if node != leader)
 print("leader", leader, "replicas", partition.replicas, "in sync", partition.in_sync_replicas)
 
 # %%
-samples, marks, origin = [], [], time.monotonic()
+samples, marks, delivered, origin = [], [], [], time.monotonic()
 
 
 def log_bytes(node_id):
@@ -266,12 +267,12 @@ def watch(seconds):
     """Write all the time, and look at the logs now and then."""
     end = time.monotonic() + seconds
     while (now := time.monotonic()) < end:
-        producer.produce("orders", b"x" * 500)
+        producer.produce("orders", b"x" * 500, on_delivery=lambda *_: delivered.append(True))
         producer.poll(0.01)
         if not samples or now - origin - samples[-1][0] > 0.1:
             view.refresh()
             in_sync = view.topics["orders"].partitions[0].in_sync_replicas
-            samples.append((now - origin, *map(log_bytes, (1, 2, 3)), len(in_sync)))
+            samples.append((now - origin, *map(log_bytes, (1, 2, 3)), len(delivered), len(in_sync)))
 
 
 def mark(text):
@@ -283,33 +284,39 @@ mark(f"broker {follower} is killed")
 brokers.brokers[follower].kill()
 watch(4)
 mark("and started again")
-brokers.brokers[follower].start()
-watch(3)
+brokers.brokers[follower].launch()
+watch(4)
 print("not delivered:", producer.flush(10))
 
 # %%
-moments, *sizes, in_sync = zip(*samples, strict=True)
-figure, (above, below) = plt.subplots(
-    2, 1, figsize=(9, 4.4), sharex=True, height_ratios=[3, 1], layout="constrained"
+moments, *sizes, acknowledged, in_sync = zip(*samples, strict=True)
+figure, (above, middle, below) = plt.subplots(
+    3, 1, figsize=(9, 5.4), sharex=True, height_ratios=[3, 2, 1], layout="constrained"
 )
 for node_id, values, color in zip((1, 2, 3), sizes, (BLUE, ORANGE, GREEN), strict=True):
     role = "leader" if node_id == leader else "killed" if node_id == follower else "follower"
     above.plot(moments, [each / 1024 for each in values], color=color, label=f"{node_id}, {role}")
+middle.plot(moments, acknowledged, color=BLUE)
+middle.set(ylabel="acknowledged")
 below.step(moments, in_sync, where="post", color=RED)
 for moment, text in marks:
-    above.axvline(moment, color=GREY, linestyle=":")
+    for axes in (above, middle, below):
+        axes.axvline(moment, color=GREY, linestyle=":")
     above.text(moment + 0.05, 0, text, fontsize=8, color=GREY)
 above.set(ylabel="KiB in orders-0")
 above.legend(fontsize=8)
 below.set(ylabel="in sync", xlabel="seconds", yticks=[1, 2, 3], ylim=(0.5, 3.5))
+figure.align_ylabels()
 
 # %% [markdown]
 """
-Compare this with the picture of the model. After the kill the logs of the others stand still: the
-leader waits for somebody who does not come. Then the cluster notices (after
-`broker.session.timeout.ms`, 1.5 s here), the list shrinks to two, and writing goes on. The returned
-broker copies what it missed, much faster than it was written, and is put back on the list. The
-producer noticed a pause, and nothing else: all records were delivered.
+Compare this with the picture of the model. After the kill nothing is *acknowledged* any more (in
+the middle), since the dead follower still counts; and the producer, which has only so many batches
+under way, soon stops sending. Then the cluster notices (at the latest after
+`broker.session.timeout.ms`, 1.5 s here), the list shrinks to two (below), and what had piled up is
+acknowledged at once. The returned broker copies what it missed, much faster than it was written,
+and is put back on the list. The producer noticed a pause, and nothing else: all records were
+delivered.
 
 ## What to take along
 

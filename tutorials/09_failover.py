@@ -189,23 +189,23 @@ print("not delivered:", producer.flush(15), " controller now:", controller())
 
 # %%
 figure, axes = plt.subplots(figsize=(10, 3.4))
-width = 0.1
 for partition, color in zip(range(3), (BLUE, ORANGE, GREEN), strict=True):
     moments = [moment for moment, index, _ in acknowledged if index == partition]
-    bins = [round(step * width, 1) for step in range(int(max(moments) / width) + 2)]
-    axes.hist(moments, bins, histtype="step", color=color, label=f"orders-{partition}")
+    axes.plot(moments, range(1, len(moments) + 1), color=color, label=f"orders-{partition}")
 top = axes.get_ylim()[1]
 for moment, text in marks:
     axes.axvline(moment, color=RED if "killed" in text else GREY, linestyle=":")
     axes.text(moment + 0.05, top * 0.97, text, fontsize=8, rotation=90, va="top")
-axes.set(xlabel="seconds", ylabel="acknowledged in 0.1 s")
-axes.legend(fontsize=8)
+axes.set(xlabel="seconds", ylabel="acknowledged until then")
+axes.grid(alpha=0.3)
+axes.legend(fontsize=8, loc="lower right")
+axes.margins(x=0)
 
 # %% [markdown]
 """
-Read it from left to right. When a leader is killed, its partition falls silent until its session is
-over and another replica leads. The others go on, or pause for a moment because they waited for the
-dead follower. Then what had piled up in the producer is delivered at once (the peak). When the
+Read it from left to right. When a leader is killed, its line is flat until its session is over and
+another replica leads. The others go on, or pause for a moment because they waited for the dead
+follower. Then what had piled up in the producer is delivered at once (the jump). When the
 controller is killed, there is first an election among the voters. If it led a partition as well,
 that one waits for both.
 
