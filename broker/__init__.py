@@ -64,6 +64,6 @@ log/recovery          what holds after a crash, and
 log/repair            what can be done about a log that is damaged;
 log/deletion          the end of a log
 group/                consumer groups: members, generations, committed offsets
-controller/           what the cluster is: commands in, records of the metadata log out;
+controller/           topics, brokers, leaders, options: commands in, records of its log out;
                       Raft, by which several nodes agree on that log
 """

@@ -70,7 +70,6 @@ class ClusterMember:
         `clients` and `control` are the addresses that others are told.
         """
         config, replicas = self._config, self._replicas
-        replicas.suspend(is_suspended=True)
         incarnation = self._random.randbytes(INCARNATION_BYTES).hex()
         registration = RegisterBroker(
             config.node_id, incarnation, *clients, *control, is_lossless=is_lossless
@@ -114,7 +113,7 @@ class ClusterMember:
             config.replica_fetch_response_max_bytes,
             config.replica_fetch_backoff_ms,
         )
-        self._fetcher = self._hosting.fetcher = ReplicaFetcher(
+        self._fetcher = ReplicaFetcher(
             options,
             self._controller.image.brokers,
             config.routes,
@@ -123,8 +122,7 @@ class ClusterMember:
             self._clock,
             self._loop,
         )
-        for partition in self._replicas.partitions.values():
-            self._fetcher.assign(partition)
+        self._hosting.fetch_with(self._fetcher)
 
     async def _ask(self, question: AlterPartition) -> AlteredPartitions | Refused | None:
         try:
@@ -133,11 +131,11 @@ class ClusterMember:
             return None
 
     def _look_at_lease(self, session: BrokerSession) -> None:
-        has_lease = session.has_lease(self._replicas.now_ms())
-        if has_lease == self._replicas.is_suspended:
-            if not has_lease:
+        may_lead = session.has_lease(self._replicas.now_ms()) and not session.is_fenced
+        if may_lead == self._replicas.is_suspended:
+            if not may_lead:
                 log.warning("no controller answers: nothing is led here until one does")
-            self._replicas.suspend(is_suspended=not has_lease)
+            self._replicas.suspend(is_suspended=not may_lead)
         pause_s = self._config.broker_session_timeout_ms / 1000 / LEASE_LOOKS
         self._timers["lease"] = self._loop.call_later(pause_s, self._look_at_lease, session)
 

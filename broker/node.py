@@ -351,6 +351,9 @@ class Node:
     async def _open_partitions(self) -> None:
         """Open what this node has of the cluster, and register with its controller."""
         files, data_dir = self._files, self.data_dir
+        if self._member is not None:
+            # By the image of long ago this node may lead; by that of now, others do.
+            self._replicas.suspend(is_suspended=True)
         self._hosting.open_all()
         self._controller.listeners.append(lambda record, _: self._hosting.apply(record))
         boot_id = files.boot_id()

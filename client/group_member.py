@@ -64,7 +64,7 @@ class GroupMember:
         self._progress = progress
         self._last_progress: object = None
         self._wakeup = Wakeup(network.loop)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
 
     def start(self) -> None:
         """Start the timer."""
@@ -177,11 +177,11 @@ class GroupMember:
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._network.loop.create_task(work)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             failure = KafkaError(f"the group member failed: {error!r}")
             self.perform(self.membership.fail(failure))

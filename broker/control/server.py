@@ -25,7 +25,7 @@ class ControlServer:
         self._loop = loop
         self._context: ControlContext
         self._listener: asyncio.Server | None = None
-        self._conversations: set[asyncio.Task[None]] = set()
+        self._conversations: dict[asyncio.Task[None], None] = {}
 
     async def bind(self, host: str, port: int) -> tuple[str, int]:
         """Reserve the address, and return it; raises OSError if it cannot be had."""
@@ -63,5 +63,5 @@ class ControlServer:
             writer.transport.abort()
             return
         task = self._loop.create_task(converse(reader, writer, self._context))
-        self._conversations.add(task)
-        task.add_done_callback(self._conversations.discard)
+        self._conversations[task] = None
+        task.add_done_callback(self._conversations.pop)

@@ -49,10 +49,6 @@ class MetadataLog:
         self._log = log
         self._clock = clock
 
-    def now_ms(self) -> int:
-        """Wall time, as records carry it."""
-        return self._clock.now_ms()
-
     @staticmethod
     def open(files: Files, data_dir: str, clock: WallClock, confirmed: Confirmed) -> "MetadataLog":
         """Open it, and check it whole. CorruptLog when it is damaged, and nothing is changed.

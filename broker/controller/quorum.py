@@ -80,7 +80,7 @@ class Quorum:
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
         self._asking: dict[tuple[int, type], asyncio.Task[None]] = {}
-        self._proposals: set[asyncio.Future[Proposed]] = set()
+        self._proposals: dict[asyncio.Future[Proposed], None] = {}
         self._is_closed = False
         self._vote = _newest(quorum_state.load(files, data_dir), log)
 
@@ -176,7 +176,7 @@ class Quorum:
         if self._raft is None or self._is_closed:
             return Proposed(None, Outcome.NOT_LEADER)
         answer: asyncio.Future[Proposed] = self._loop.create_future()
-        self._proposals.add(answer)
+        self._proposals[answer] = None
         raft = self._raft
         self._event(lambda now_ms: raft.propose(answer, tuple(records)))
         return await answer
@@ -278,7 +278,7 @@ class Quorum:
         answer.set_result(response)
 
     def _proposed(self, proposed: Proposed) -> None:
-        self._proposals.discard(proposed.handle)
+        self._proposals.pop(proposed.handle, None)
         if not proposed.handle.done():
             proposed.handle.set_result(proposed)
 

@@ -25,7 +25,7 @@ def test_no_seed_finds_anything() -> None:
     """In a process of its own, where strings hash as they do for `make sim`."""
     command = [sys.executable, "-m", "tests.sim", "--stored", "--seeds", str(SEEDS)]
     done = subprocess.run(
-        [*command, "--seconds", str(SECONDS), "--nodes", "1"],
+        [*command, "--seconds", str(SECONDS)],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": "0"},
         capture_output=True,
@@ -37,10 +37,10 @@ def test_no_seed_finds_anything() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("seed", [1, 3])
-def test_the_same_seed_does_the_same_to_the_byte(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "nodes"), [(1, 1), (3, 3)])
+def test_the_same_seed_does_the_same_to_the_byte(seed: int, nodes: int) -> None:
     def run() -> Result:
-        return run_seed(replace(draw_setup(seed, nodes=1), safety_s=6.0))
+        return run_seed(replace(draw_setup(seed, nodes), safety_s=6.0))
 
     first, second = run(), run()
     assert first.operations > 100
