@@ -94,7 +94,7 @@ queue helps: it only grows.
 
 ## Lab 2: slow work
 
-Now the other side. Records wait in a topic, and each takes 10 ms of work, most of it spent waiting
+Now the other side. Records wait in a topic, and each takes 2 ms of work, most of it spent waiting
 for something, as for a database. How should a worker go about it?
 
 A `Worker` runs a function on each record. How many at once is one argument. The records come from
@@ -112,7 +112,7 @@ def fill(topic, count):
     producer.flush(10)
 
 
-WORK_S = 0.01
+WORK_S = 0.002
 times = []  # when each record's work began
 
 
@@ -147,17 +147,19 @@ figure, axes = plt.subplots(figsize=(7, 3.2))
 axes.plot(sizes, pools, "o-", color=BLUE, label="a pool of so many threads")
 axes.plot([20], [threads], "s", color=ORANGE, label="a new thread for each record, 20 at once")
 axes.axhline(inline, color=GREY, linestyle=":", label="one after the other")
-axes.set(xlabel="threads", ylabel="records a second", xscale="log", xticks=sizes)
+ideal = [size / WORK_S for size in sizes]
+axes.plot(sizes, ideal, "--", color=GREY, label="if more threads cost nothing")
+axes.set(xlabel="threads", ylabel="records a second", xscale="log", yscale="log")
 axes.set_xticks(sizes, labels=sizes)
-axes.set_title("Work that waits for 10 ms", fontsize=10)
+axes.set_title("Work that waits for 2 ms", fontsize=10)
 axes.legend(fontsize=8)
 axes.grid(alpha=0.3)
 
 # %% [markdown]
 """
-With work that waits, ten threads wait ten times as well as one. At some size the line bends: there
-is an *elbow*. From there on the time goes elsewhere, into switching threads and into Python's lock,
-and more threads are only more to look after.
+With work that waits, ten threads wait nearly ten times as well as one. Then the line leaves the
+dashed one: this is the *elbow*. From there on the time goes elsewhere, into switching threads and
+into Python's lock, and more threads are only more to look after.
 
 Now let the work be computing instead of waiting, and try processes beside threads. The lab has this
 ready; here are three of its cells, each given more than it can do.
@@ -182,8 +184,9 @@ axes.margins(y=0.15)
 """
 Python lets one thread compute at a time (its *interpreter lock*), so threads don't make computing
 faster. Processes have a lock each, and help as far as there are processors that have nothing else
-to do. The whole table, and where it differs from the original experiment, is on [the lab's
-page](../docs/labs/workers.md).
+to do; where there is hardly one, as on the machine that drew the picture which you see on a forge,
+they may even lose. The whole table, and where it differs from the original experiment, is on [the
+lab's page](../docs/labs/workers.md).
 
 ## What if the work fails?
 
