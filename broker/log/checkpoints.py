@@ -183,7 +183,7 @@ def decode_clean_shutdown(data: bytes) -> int | None:
     """Return the broker epoch; None when it cannot be read, and the stop counts as unclean."""
     try:
         content = cast("object", json.loads(data))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     fields = cast("dict[str, object]", content) if isinstance(content, dict) else {}
     broker_epoch = fields.get("brokerEpoch")
