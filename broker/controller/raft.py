@@ -10,7 +10,8 @@
     unattached, prospective,
       candidate              an answer of this epoch's leader                  follower
     unattached, follower,
-      candidate              1 to 2 s without a leader (voters only)           prospective
+      candidate              1 to 2 s without a leader, less than half a
+                             second after the start (voters only)              prospective
     prospective              a majority would vote for it: epoch + 1           candidate
                              1 to 2 s without that                             prospective
                              it gives its vote to a candidate of its epoch     unattached
@@ -83,6 +84,9 @@ if TYPE_CHECKING:
 
 ELECTION_TIMEOUT_MS = 1000
 """So long at least, and less than twice as long, a voter waits for a leader."""
+FIRST_ELECTION_MS = 500
+"""After its start a voter asks within this time: if there is a leader, the others say so, and if
+all begin together nobody is waited for."""
 FETCH_TIMEOUT_MS = 500
 """A fetch that is not answered by then is lost, and another voter is asked."""
 RETRY_MS = 50
@@ -159,6 +163,8 @@ class Raft:
         if self.is_voter and self._majority == 1:
             return self._ask_around(now_ms)
         self._await_election(now_ms)
+        if self._election_at_ms is not None:
+            self._election_at_ms = now_ms + self._random.randrange(FIRST_ELECTION_MS)
         return self._fetch(now_ms)
 
     def asked(self, handle: Any, request: Request, now_ms: int) -> list[Effect]:

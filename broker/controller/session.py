@@ -2,7 +2,8 @@
 
     register   until a controller takes it              -> an epoch, that all it says carries
     live       a heartbeat every 500 ms                 -> fenced or not, and a lease
-    leave      heartbeats that say so, until it may go  -> others lead what it led
+    leave      heartbeats that say so, until it may go  -> others lead what it led; of those who
+                                                        leave together the controller is the last
 
 While no controller answers, it goes on asking whoever may lead. A broker that was unregistered
 meanwhile registers again. One whose epoch is stale was replaced by another process of the same id:
@@ -59,8 +60,8 @@ class BrokerSession:
         self._controller = controller
         self._config = config
         self._registration = registration
-        self._wants_to_leave = False
-        self._may_leave = asyncio.Event()
+        self._wants_to_leave = asyncio.Event()
+        self._may_leave = False
         self._leased_until_ms = 0
         self._answered_s = 0.0
         self._beating: asyncio.Task[None] | None = None
@@ -84,16 +85,27 @@ class BrokerSession:
 
     async def leave(self) -> bool:
         """Hand over all that this broker leads; whether that was done before time was up."""
-        self._wants_to_leave = True
+        self._wants_to_leave.set()
         loop = asyncio.get_running_loop()
         end_s = loop.time() + LEAVE_TIMEOUT_S
         self._answered_s = loop.time()
         while loop.time() < min(end_s, self._answered_s + UNREACHABLE_S):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LEAVING_INTERVAL_S):
-                    await self._may_leave.wait()
-                    return True
+            if self._is_free_to_go():
+                return True
+            await asyncio.sleep(LEAVING_INTERVAL_S)
         return False
+
+    def _is_free_to_go(self) -> bool:
+        """Whether it was told that it may go, or nobody is there to take over from it.
+
+        The controller stays for the others who leave: without it they would need another first.
+        """
+        brokers = self._controller.image.brokers.values()
+        own_id = self._registration.broker_id
+        others = [each.standing for each in brokers if each.broker_id != own_id]
+        if all(each is Standing.FENCED for each in others):
+            return True
+        return self._may_leave and not (self._controller.is_active and Standing.LEAVING in others)
 
     async def stop(self) -> None:
         """No more heartbeats."""
@@ -127,29 +139,35 @@ class BrokerSession:
         try:
             while True:
                 await self._beat()
-                await asyncio.sleep(self._pause_s())
+                await self._pause()
         except BrokerIdTaken as taken:
             self.on_replaced(taken)
 
-    def _pause_s(self) -> float:
-        if self._wants_to_leave:
-            return LEAVING_INTERVAL_S
+    async def _pause(self) -> None:
+        """Until the next heartbeat is due, which is at once when this broker begins to leave."""
+        if self._wants_to_leave.is_set():
+            await asyncio.sleep(LEAVING_INTERVAL_S)
+            return
         # Once it has caught up with its own registration, it is in its interest to say so.
-        return RETRY_S if self.is_fenced else self._config.broker_heartbeat_interval_ms / 1000
+        interval_s = self._config.broker_heartbeat_interval_ms / 1000
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_S if self.is_fenced else interval_s):
+                await self._wants_to_leave.wait()
 
     async def _beat(self) -> None:
         """One heartbeat, and what follows from the answer."""
         sent_s = asyncio.get_running_loop().time()
         applied = self._controller.committed_offset - 1
         broker_id = self._registration.broker_id
-        answer = await self._ask(Heartbeat(broker_id, self.epoch, applied, self._wants_to_leave))
+        is_leaving = self._wants_to_leave.is_set()
+        answer = await self._ask(Heartbeat(broker_id, self.epoch, applied, is_leaving))
         match answer:
             case HeartbeatAnswer(is_fenced, may_leave):
                 if not is_fenced:
                     timeout_ms = self._config.broker_session_timeout_ms
                     self._leased_until_ms = int(sent_s * 1000) + timeout_ms
                 if may_leave:
-                    self._may_leave.set()
+                    self._may_leave = True
             case Refused(error, _) if error == _name(ErrorCode.BROKER_ID_NOT_REGISTERED):
                 self.epoch = await self._register()
             case Refused(error, _) if error == _name(ErrorCode.STALE_BROKER_EPOCH):

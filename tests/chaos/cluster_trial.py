@@ -125,15 +125,16 @@ class ClusterTrial:
         for thread in self._threads:
             thread.join(FLUSH_DEADLINE_S)
         assert not any(thread.is_alive() for thread in self._threads)
-        assert not self._crashes
+        assert not self._crashes, self._crashes
         self.wait_until_in_sync()
         self._check_commits()
         verdict = judge(self.ledgers.values(), map(self._read, range(PARTITIONS)))
         # kill -9, since what counts is what is on disk, whatever a clean stop would have mended.
         self.cluster.kill()
         data_dirs = [node.data_dir for node in self.cluster.nodes.values()]
-        assert differing_partitions(data_dirs, TOPIC) == []
-        assert differing_partitions(data_dirs, "__consumer_offsets") == []
+        for topic in (TOPIC, "__consumer_offsets"):
+            differing = differing_partitions(data_dirs, topic)
+            assert not differing, f"the replicas differ: {differing}"
         return verdict
 
     def acknowledged(self) -> int:
@@ -174,7 +175,7 @@ class ClusterTrial:
         while not is_reached():
             records = {name: each.acknowledged_count for name, each in self.ledgers.items()}
             commits = {name: each.count for name, each in self.commits.items()}
-            assert not self._crashes
+            assert not self._crashes, self._crashes
             assert time.monotonic() < end_s, f"{complaint}: {records}, commits {commits}"
             time.sleep(LOOK_EVERY_S)
 

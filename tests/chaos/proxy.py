@@ -204,7 +204,9 @@ class FaultyNetwork:
             return known
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._serve(pair, address, reader, writer)
+            # Who cancels it has closed the connection; to asyncio it would look like a failure.
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._serve(pair, address, reader, writer)
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         self._servers.append(server)

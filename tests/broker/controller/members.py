@@ -93,6 +93,7 @@ class Member(Controller):
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.image = cluster.image
+        self.is_active = False
         self.is_cut = False
         self.asked: list[Any] = []
         self.committed_offset = 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minikafka.broker.controller.raft import FETCH_TIMEOUT_MS
+from minikafka.broker.controller.raft import ELECTION_TIMEOUT_MS, FETCH_TIMEOUT_MS
 from minikafka.broker.controller.raft_leader import CHECK_QUORUM_MS, FETCH_WAIT_MS, Leader
 from minikafka.broker.controller.raft_log import RaftError, RaftLog
 from minikafka.broker.controller.raft_messages import (
@@ -72,6 +72,13 @@ def test_a_quorum_of_any_size_has_a_leader_soon(voters):
     world = World(voters)
     world.run(5000)
     assert sorted(world.states()) == ["follower"] * (voters - 1) + ["leader"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_those_who_start_together_do_not_wait_for_a_leader_that_cannot_be(seed):
+    world = World(seed=seed)
+    world.run(ELECTION_TIMEOUT_MS)
+    assert "leader" in world.states()
 
 
 def test_a_leader_that_is_followed_stays():

@@ -156,6 +156,56 @@ async def test_leaving_hands_over(tmp_path: Path) -> None:
     cluster.duties.end()
 
 
+async def test_who_leaves_does_not_wait_for_the_next_heartbeat(tmp_path: Path) -> None:
+    hour_ms = 3_600_000
+    config = BrokerConfig(
+        voters=VOTERS, broker_heartbeat_interval_ms=hour_ms, broker_session_timeout_ms=hour_ms
+    )
+    cluster = await Cluster.begin(tmp_path, config)
+    session = Member(cluster).session(2)
+    await session.register()
+    await until(lambda: not session.is_fenced)
+    assert await session.leave()
+    await session.stop()
+    cluster.duties.end()
+
+
+async def test_the_controller_is_the_last_of_those_who_leave(tmp_path: Path) -> None:
+    cluster = await Cluster.begin(tmp_path, CONFIG)
+    member = Member(cluster)
+    member.is_active = True
+    session = member.session(2)
+    await session.register()
+    await until(lambda: not session.is_fenced)
+    await cluster.live(3)
+    await cluster.beat(3, leave=True)
+    leaving = asyncio.create_task(session.leave())
+    await until(lambda: cluster.standing(2) is Standing.FENCED)
+    asked_count = len(member.asked)
+    await until(lambda: len(member.asked) > asked_count + 2)
+    assert not leaving.done()
+    await cluster.beat(3, leave=True)
+    assert cluster.standing(3) is Standing.FENCED
+    assert await leaving
+    await session.stop()
+    cluster.duties.end()
+
+
+async def test_the_last_one_has_nobody_to_wait_for(tmp_path: Path) -> None:
+    cluster = await Cluster.begin(tmp_path, CONFIG)
+    member = Member(cluster)
+    session = member.session(2)
+    await session.register()
+    await until(lambda: not session.is_fenced)
+    for _ in range(2):
+        await cluster.beat(1, leave=True)
+    assert cluster.standing(1) is Standing.FENCED
+    member.is_cut = True
+    assert await session.leave()
+    await session.stop()
+    cluster.duties.end()
+
+
 async def test_nobody_waits_for_a_controller_that_has_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
