@@ -28,6 +28,7 @@ log/index, log/scan   an index entry and a walk over batch headers;
 connection            sends the slice as it lies on disk.
 
 replica/fetcher       gets records to where they are safe: it asks for those of other leaders, as
+replica/throttle      lets it; how,
 replica/follower_fetch
                       puts it in words, and as
 replica/following     writes down, or cuts what its leader has not; by these questions

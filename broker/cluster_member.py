@@ -17,7 +17,8 @@ from random import Random
 
 from ..protocol.control import AlteredPartitions, AlterPartition, Refused, RegisterBroker
 from .clock import WallClock
-from .config import Address, BrokerConfig
+from .config import Address
+from .controller.live_config import LiveConfig
 from .controller.service import Controller, ControllerUnavailable
 from .controller.session import BrokerIdTaken, BrokerSession
 from .hosting import Hosting
@@ -37,7 +38,7 @@ class ClusterMember:
 
     def __init__(
         self,
-        config: BrokerConfig,
+        live: LiveConfig,
         controller: Controller,
         replicas: ReplicaManager,
         hosting: Hosting,
@@ -45,7 +46,8 @@ class ClusterMember:
         random: Random,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._config = config
+        self._live = live
+        self._config = live.config
         self._controller = controller
         self._replicas = replicas
         self._hosting = hosting
@@ -118,6 +120,7 @@ class ClusterMember:
             self._controller.image.brokers,
             config.routes,
             lambda: session.epoch,
+            lambda: self._live.config.follower_replication_throttled_rate,
             self._replicas,
             self._clock,
             self._loop,

@@ -34,7 +34,6 @@ STORED_ONLY = frozenset(
         "file.delete.delay.ms",
         "flush.messages",
         "flush.ms",
-        "follower.replication.throttled.rate",
         "preallocate",
         "segment.index.bytes",
         "segment.jitter.ms",

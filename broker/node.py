@@ -332,7 +332,7 @@ class Node:
         from .handlers.forwarding import answer_forwarded
 
         self._member = ClusterMember(
-            self.config,
+            self._live,
             self._controller,
             self._replicas,
             self._hosting,

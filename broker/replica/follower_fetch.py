@@ -27,14 +27,16 @@ class Asked(NamedTuple):
     partition: Partition
     leader_epoch: int
     offset: int
+    max_bytes: int
+    is_throttled: bool
 
     @staticmethod
-    def now(partition: Partition) -> "Asked | None":
+    def now(partition: Partition, max_bytes: int, *, is_throttled: bool = False) -> "Asked | None":
         """As it is; None while not all that it has is flushed, since asking says that it is."""
         offset = partition.log.written_offset
         if partition.log.flushed_offset < offset:
             return None
-        return Asked(partition, partition.leader_epoch, offset)
+        return Asked(partition, partition.leader_epoch, offset, max_bytes, is_throttled)
 
     @property
     def is_current(self) -> bool:
@@ -47,7 +49,7 @@ class Asked(NamedTuple):
             and partition.log.log_end_offset == self.offset
         )
 
-    def request(self, max_bytes: int) -> FetchRequestPartition:
+    def request(self) -> FetchRequestPartition:
         """What is asked for."""
         partition = self.partition
         return FetchRequestPartition(
@@ -56,7 +58,7 @@ class Asked(NamedTuple):
             fetch_offset=self.offset,
             last_fetched_epoch=partition.epochs.latest,
             log_start_offset=partition.log.log_start_offset,
-            partition_max_bytes=max_bytes,
+            partition_max_bytes=self.max_bytes,
         )
 
 

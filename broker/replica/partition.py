@@ -81,6 +81,7 @@ class Partition:
         self.leader_id = NOBODY
         self.leader_epoch = UNDEFINED
         self.replicas: tuple[int, ...] = ()
+        self.adding: tuple[int, ...] = ()  # Those of them that a reassignment adds.
         self.in_sync: InSync | None = None
         """What this node knows of who follows, where it leads and somebody does."""
         self.is_led_here = False
@@ -196,6 +197,7 @@ class Partition:
         self.leader_id = image.leader
         self.leader_epoch = image.leader_epoch
         self.replicas = image.replicas
+        self.adding = image.adding
         self._isr = image.isr
         self._partition_epoch = image.partition_epoch
 

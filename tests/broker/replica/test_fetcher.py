@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from minikafka.broker.config import TopicConfig
@@ -30,6 +31,7 @@ class FollowerNode:
         data_dir.mkdir(exist_ok=True)
         files = Files()
         self.leader = leader
+        self.throttled_rate = 0
         self.loop = asyncio.get_running_loop()
         self.replicas = ReplicaManager(files, self.loop)
         checkpoints = OffsetCheckpoints(files, str(data_dir))
@@ -41,6 +43,7 @@ class FollowerNode:
             leader.node._controller.image.brokers,
             routes,
             lambda: EPOCH,
+            lambda: self.throttled_rate,
             self.replicas,
             SetClock(),
             self.loop,
@@ -200,3 +203,53 @@ async def test_who_follows_nobody_any_more_fetches_nothing(tmp_path: Path) -> No
         assert follower.fetcher._leaders == {}
         await leader.produce("orders", batch_of(b"a"), acks=1)
         assert partition.log.log_end_offset == 0
+
+
+ADDED = PartitionImage(0, (1, FOLLOWER), (1,), 1, 1, 1, adding=(FOLLOWER,))
+
+
+async def test_a_replica_that_is_being_added_is_fetched_no_faster_than_the_throttle_lets_it(
+    tmp_path: Path,
+) -> None:
+    async with following(tmp_path) as follower:
+        for _ in range(8):
+            await follower.leader.produce("orders", batch_of(b"x" * 1000), acks=1)
+        lead_with_follower(follower.leader)
+        follower.throttled_rate = 4000
+        began_s = follower.loop.time()
+        partition = follower.follow(0, ADDED)
+        await until(lambda: partition.log.log_end_offset == 8)
+        # A burst of one second, an answer on credit, and the rest at the rate.
+        assert follower.loop.time() - began_s > (8000 - 4000 - 2 * 1000) / 4000
+
+
+async def test_the_throttle_lets_go_of_who_is_in_sync_and_of_who_was_there_before(
+    tmp_path: Path,
+) -> None:
+    async with following(tmp_path, partitions=2) as follower:
+        follower.throttled_rate = 1
+        image = lead_with_follower(follower.leader)
+        partition = follower.follow(0, image)
+        assert not follower.fetcher.is_throttled(partition)
+        partition.follow(ADDED)
+        assert follower.fetcher.is_throttled(partition)
+        partition.follow(replace(ADDED, isr=(1, FOLLOWER)))
+        assert not follower.fetcher.is_throttled(partition)
+        partition.follow(ADDED)
+        follower.throttled_rate = 0
+        assert not follower.fetcher.is_throttled(partition)
+
+
+async def test_what_the_throttle_holds_back_holds_up_nobody_else(tmp_path: Path) -> None:
+    async with following(tmp_path, partitions=2) as follower:
+        leader = follower.leader
+        await leader.produce("orders", batch_of(b"x" * 1000), acks=1)
+        lead_with_follower(leader)
+        follower.throttled_rate = 1
+        added = follower.follow(0, ADDED)
+        await until(lambda: added.log.log_end_offset == 1)
+        await leader.produce("orders", batch_of(b"y"), acks=1)
+        other = follower.follow(1, lead_with_follower(leader, 1))
+        await leader.produce("orders", batch_of(b"a"), index=1, acks=1)
+        await until(lambda: other.log.log_end_offset == 1)
+        assert added.log.log_end_offset == 1
