@@ -68,9 +68,12 @@ class ClusterMember:
         self._watching = self._loop.create_task(self._watch())
 
     async def finish_start(self) -> None:
-        """Return when this broker may lead: it has caught up, and the controller knows."""
-        while self._session is not None and self._session.is_fenced:
+        """Return when this broker leads what it is to lead: it has caught up, and has a lease."""
+        session = self._session
+        while session is not None and not self._may_lead(session):
             await asyncio.sleep(self._config.broker_heartbeat_interval_ms / 1000 / LEASE_LOOKS)
+        if session is not None:
+            self._look_at_lease(session)
         self._watching = await _cancelled(self._watching)
 
     async def _watch(self) -> None:
@@ -166,13 +169,18 @@ class ClusterMember:
         except ControllerUnavailable:
             return None
 
+    def _may_lead(self, session: BrokerSession) -> bool:
+        return session.has_lease(self._replicas.now_ms()) and not session.is_fenced
+
     def _look_at_lease(self, session: BrokerSession) -> None:
-        may_lead = session.has_lease(self._replicas.now_ms()) and not session.is_fenced
+        may_lead = self._may_lead(session)
         if may_lead == self._replicas.is_suspended:
             if not may_lead:
                 log.warning("no controller answers: nothing is led here until one does")
             self._replicas.suspend(is_suspended=not may_lead)
         pause_s = self._config.broker_session_timeout_ms / 1000 / LEASE_LOOKS
+        if (timer := self._timers.get("lease")) is not None:
+            timer.cancel()
         self._timers["lease"] = self._loop.call_later(pause_s, self._look_at_lease, session)
 
     def _look_for_laggards(self) -> None:
