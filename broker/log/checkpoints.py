@@ -203,6 +203,11 @@ def load(files: Files, path: str, decode: Callable[[bytes], Content]) -> Content
         raise CorruptCheckpoint(f"{path} cannot be used: {error}") from None
 
 
+def is_clean_shutdown(files: Files, directory: str) -> bool:
+    """Whether the last stop was clean, as `take_clean_shutdown` will say."""
+    return load(files, f"{directory}/{CLEAN_SHUTDOWN}", decode_clean_shutdown) is not None
+
+
 def take_clean_shutdown(files: Files, directory: str) -> int | None:
     """Return the broker epoch of a clean stop, once; None when the last stop was not clean.
 

@@ -129,10 +129,7 @@ MUTATIONS = (
         "clean marker deleted late",
         "broker/node.py",
         (
-            (
-                "checkpoints.take_clean_shutdown(files, data_dir) is not None\n",
-                'files.exists(f"{data_dir}/{checkpoints.CLEAN_SHUTDOWN}")\n',
-            ),
+            ("        checkpoints.take_clean_shutdown(files, data_dir)\n", ""),
             (
                 "        if self._stopping.done():\n            raise NodeError(",
                 "        checkpoints.take_clean_shutdown(files, data_dir)\n"
