@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ...protocol.api.fetch import FetchRequestPartition, FetchResponsePartition
 from ...protocol.errors import ErrorCode
+from .following import restart
 from .partition import Partition
 
 NO_DIVERGENCE = -1
@@ -69,7 +70,7 @@ def take(partition: Partition, answer: FetchResponsePartition, now_ms: int) -> b
     if answer.error_code == _OUT_OF_RANGE:
         if answer.log_start_offset <= partition.log.log_end_offset:
             return False
-        partition.restart_at(answer.log_start_offset)
+        restart(partition, answer.log_start_offset)
         return True
     if answer.error_code != _NO_ERROR:
         return False

@@ -108,7 +108,7 @@ def truncate(partition: "Partition", epoch: int, end_offset: int, is_unclean: bo
 
 
 def restart(partition: "Partition", offset: int) -> None:
-    """Drop everything and go on at `offset`, where the leader's log starts."""
+    """Drop everything and go on at `offset`, where the leader's log starts, beyond our end."""
     partition.keeper.before_truncation(partition, 0)
     partition.log.restart_at(offset)
     partition.high_watermark = offset

@@ -105,6 +105,7 @@ class Partition:
         self._electable: tuple[int, ...] = ()
         self._partition_epoch = UNDEFINED
         self._epoch_start = 0
+        self._led_since_epoch = UNDEFINED
 
     def configure(self, config: TopicConfig) -> None:
         """Go by these options from the next append on."""
@@ -155,6 +156,8 @@ class Partition:
         (KAFKA-7415). What was known of followers is forgotten, the high watermark is kept.
         """
         self.write()
+        if not self.is_led_here:
+            self._led_since_epoch = image.leader_epoch
         if not self.is_led_here or image.leader_epoch > self.leader_epoch:
             self.in_sync = None
             self._epoch_start = self.log.log_end_offset
@@ -293,13 +296,15 @@ class Partition:
 
         It may be there after all with NOT_ENOUGH_REPLICAS_AFTER_APPEND or NOT_LEADER_OR_FOLLOWER.
         """
-        if self.is_alone:
+        is_ours = appended.leader_epoch >= self._led_since_epoch
+        if self.is_alone and is_ours:
             return appended.error_code if self.high_watermark >= appended.next_offset else None
         if appended.error_code:
             return appended.error_code
         if self.is_removed:
             return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        if not self.is_leader:
+        # Who has led meanwhile may have had it cut: what lies at its offset now is another batch.
+        if not self.is_leader or not is_ours:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         if self.high_watermark < appended.next_offset:
             return None
@@ -393,10 +398,6 @@ class Partition:
         is_unclean = self._was_unclean or self.config.unclean_leader_election_enable
         following.truncate(self, epoch, end_offset, is_unclean)
 
-    def restart_at(self, offset: int) -> None:
-        """Begin anew at the leader's log start, which is beyond our end."""
-        following.restart(self, offset)
-
     def delete_records(self, offset: int) -> ErrorCode:
         """Let the log start at `offset`, or TO_HIGH_WATERMARK; an earlier one changes nothing.
 
@@ -464,6 +465,7 @@ class Partition:
         appended = Appended()
         appended.base_offset = base_offset = self.log.log_end_offset
         appended.next_offset = base_offset + header.last_offset_delta + 1
+        appended.leader_epoch = self.leader_epoch
         assign_offset(batch, base_offset, self.leader_epoch)
         if self._is_stamped:
             stamp_log_append_time(batch, now_ms)
@@ -476,9 +478,11 @@ class Partition:
         return appended
 
     def _duplicate(self, original: SentBatch) -> Appended:
+        # Our log has it, whoever led when it was appended: so it counts as ours.
         appended = Appended()
         appended.base_offset = original.base_offset
         appended.next_offset = original.last_offset + 1
+        appended.leader_epoch = self.leader_epoch
         if original.last_offset >= self.log.written_offset:
             # The original is staged as well: if it cannot be written, neither of them is there.
             self._staged.append(appended)

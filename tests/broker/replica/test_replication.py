@@ -2,6 +2,7 @@
 
 import pytest
 
+from minikafka.broker.controller.decide import Decision
 from minikafka.broker.controller.image import Standing
 from minikafka.broker.replica.following import ReplicaHalted
 from minikafka.protocol.api.fetch import EpochEndOffset
@@ -9,7 +10,7 @@ from minikafka.protocol.errors import ErrorCode
 
 from ...sim.crash import Way
 from ..in_process import batch_of
-from .replica_world import MAX_LAG_MS, WALL_MS, World
+from .replica_world import MAX_LAG_MS, TOPIC_ID, WALL_MS, World
 
 
 @pytest.fixture
@@ -227,6 +228,37 @@ def test_who_waits_for_acks_when_the_lead_is_lost_is_told_so(world: World) -> No
     refused = world.produce(1, b"b", acks=1)
     assert refused.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER
     assert world.acked == []
+
+
+def test_what_was_cut_meanwhile_is_not_acknowledged_when_the_lead_comes_back(world: World) -> None:
+    """Who waits for two partitions is not done when one of them is lost, and may ask again late."""
+    replicate(world, b"a")
+    lost = world.append(1, b"lost")
+    world.brokers[1].waiting.clear()
+    world.elect(2)
+    world.settled()
+    world.produce(2, b"b", acks=1)
+    world.fetch(1, 3, rounds=2)
+    world.change_isr(2)
+    world.settled()
+    world.elect(1)
+    world.settled()
+    replicate(world, b"c")
+    assert world.partition(1).high_watermark > lost.next_offset
+    assert world.partition(1).acks_outcome(lost) is ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
+def test_who_leads_on_in_a_new_epoch_acknowledges_what_waited(world: World) -> None:
+    waiting = world.append(1, b"a")
+    world.brokers[1].flush()
+    before = world.now
+    epochs = {"leader_epoch": before.leader_epoch + 1, "partition_epoch": 1}
+    record = {"type": "PartitionChanged", "topic_id": TOPIC_ID, "index": 0, **epochs}
+    world._decide(Decision([record]))
+    world.settled()
+    assert world.partition(1).acks_outcome(waiting) is None
+    world.fetch(2, 3, rounds=2)
+    assert world.partition(1).acks_outcome(waiting) is ErrorCode.NONE
 
 
 def test_a_leader_out_of_the_controllers_reach_serves_nobody(world: World) -> None:
