@@ -161,7 +161,8 @@ class Partition:
         if not self.is_led_here or image.leader_epoch > self.leader_epoch:
             self.in_sync = None
             self._epoch_start = self.log.log_end_offset
-            if self.epochs.assign(image.leader_epoch, self._epoch_start):
+            self.epochs.assign(image.leader_epoch, self._epoch_start)
+            if not self.epochs.is_saved:
                 self.keeper.save_epochs(self)
         self._take_image(image)
         if len(image.replicas) == 1:
@@ -223,10 +224,7 @@ class Partition:
         return ErrorCode.NONE if self.is_leader else ErrorCode.NOT_LEADER_OR_FOLLOWER
 
     def append(self, batch: memoryview, now_ms: int, acks: int = ALL_ACKS) -> Appended:
-        """Check and stage one batch as a producer sent it; `now_ms` is wall time.
-
-        The batch is patched in place and referred to until `write`.
-        """
+        """Check and stage a batch, patched in place, used until `write`; `now_ms` is wall time."""
         if not self.is_alone:
             error = self._refuse_append(acks)
             if error:
@@ -311,7 +309,7 @@ class Partition:
         return self._refuse_few(after_append=True)
 
     def has_all_acks(self, appended: Appended) -> bool:
-        """Whether a batch need not wait any longer, see `acks_outcome`."""
+        """Whether a batch need not wait any longer."""
         return self.acks_outcome(appended) is not None
 
     def read(
@@ -462,8 +460,8 @@ class Partition:
         return self._stage(packed, read_header(packed), now_ms)
 
     def _stage(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended:
-        appended = Appended()
-        appended.base_offset = base_offset = self.log.log_end_offset
+        appended, base_offset = Appended(), self.log.log_end_offset
+        appended.base_offset = base_offset
         appended.next_offset = base_offset + header.last_offset_delta + 1
         appended.leader_epoch = self.leader_epoch
         assign_offset(batch, base_offset, self.leader_epoch)
@@ -478,7 +476,6 @@ class Partition:
         return appended
 
     def _duplicate(self, original: SentBatch) -> Appended:
-        # Our log has it, whoever led when it was appended: so it counts as ours.
         appended = Appended()
         appended.base_offset = original.base_offset
         appended.next_offset = original.last_offset + 1

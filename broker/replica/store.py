@@ -134,10 +134,10 @@ class PartitionStore:
         """The log is shorter: let the producers, and the epochs on disk, be what it says."""
         end_offset = partition.log.log_end_offset
         partition.cleaned_offset = min(partition.cleaned_offset, end_offset)
-        self.save_epochs(partition)
         partition.producers = self._load_producers(
             self.directory(partition.log_name), partition.log
         )
+        self.save_epochs(partition)  # Last: without room for them, the producers are right.
 
     def close(self, partition: Partition) -> None:
         """Flush and close; a snapshot of the producers saves the next start reading."""
@@ -226,13 +226,14 @@ class PartitionStore:
                 epochs.assign(header.partition_leader_epoch, header.base_offset)
         epochs.truncate_to_start(opened.log_start_offset)
         epochs.truncate_to_end(opened.log_end_offset)
-        if epochs.entries != (saved or []):
+        if not epochs.is_saved:
             self._write_epochs(directory, epochs)
         return epochs
 
     def _write_epochs(self, directory: str, epochs: LeaderEpochs) -> None:
         path = f"{directory}/{checkpoints.LEADER_EPOCHS}"
         self._files.write_atomically(path, checkpoints.encode_leader_epochs(epochs.entries))
+        epochs.is_saved = True
 
     def _load_producers(self, directory: str, opened: Log) -> Producers:
         producers = Producers()

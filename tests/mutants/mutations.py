@@ -408,8 +408,7 @@ MUTATIONS = (
     _mutation(
         "no entry in the epoch cache on election",
         "broker/replica/partition.py",
-        "            if self.epochs.assign(image.leader_epoch, self._epoch_start):\n"
-        "                self.keeper.save_epochs(self)\n",
+        "            self.epochs.assign(image.leader_epoch, self._epoch_start)\n",
         "",
         REPLICATION,
     ),
