@@ -386,8 +386,8 @@ MUTATIONS = (
     _mutation(
         "no broker epoch check on fetch",
         "broker/replica/in_sync.py",
-        " or broker_epoch < broker.epoch",
-        "",
+        "        if broker_epoch < max(broker.epoch, follower.broker_epoch):\n",
+        "        if False:\n",
         IN_SYNC,
         REPLICATION,
     ),
