@@ -98,7 +98,7 @@ class PartitionStore:
             before_keeping=self._before_keeping,
         )
         self._write_identity(directory, identity)
-        epochs = self._take_epochs(directory, opened, saved_epochs)
+        epochs = self._take_epochs(directory, opened, saved_epochs, confirmed.recovery_point)
         producers = self._load_producers(directory, opened)
         partition = Partition(
             identity.topic, identity.index, opened, config, producers, epochs, self
@@ -217,12 +217,21 @@ class PartitionStore:
         return checkpoints.load(self._files, path, checkpoints.decode_leader_epochs)
 
     def _take_epochs(
-        self, directory: str, opened: Log, saved: list[tuple[int, int]] | None
+        self,
+        directory: str,
+        opened: Log,
+        saved: list[tuple[int, int]] | None,
+        recovery_point: int,
     ) -> LeaderEpochs:
-        """The saved epochs, or those in the log, less what the log has lost."""
+        """The saved epochs, or those in the log, less what the log has lost.
+
+        Above the recovery point the log has the last word: what was cut off it may be back after a
+        crash, and in the saved ones no more.
+        """
         epochs = LeaderEpochs(saved)
-        if saved is None:
-            for header in opened.headers(opened.log_start_offset):
+        offset = opened.log_start_offset if saved is None else recovery_point
+        if offset < opened.log_end_offset:
+            for header in opened.headers(max(offset, opened.log_start_offset)):
                 epochs.assign(header.partition_leader_epoch, header.base_offset)
         epochs.truncate_to_start(opened.log_start_offset)
         epochs.truncate_to_end(opened.log_end_offset)

@@ -382,6 +382,27 @@ def test_a_log_is_cut_below_no_checkpoint_on_disk(world: World) -> None:
     assert world.values(1) == {0: b"a"}
 
 
+def test_what_was_cut_and_came_back_by_a_crash_is_cut_again(world: World) -> None:
+    """No flush had confirmed the cut, but the epochs said already that nothing of 1 was there."""
+    replicate(world, b"a")
+    world.produce(1, b"b", acks=1)
+    world.produce(1, b"c", acks=1)
+    world.fetch(2)
+    world.elect(3)
+    world.settled()
+    world.produce(3, b"x", acks=1)
+    world.elect(2)
+    world.settled()
+    world.fetch(3)
+    assert world.values(3) == {0: b"a"}
+    world.crash(3, Way.NOTHING)
+    world.restart(3)
+    world.settled()
+    assert world.values(3) == {0: b"a", 1: b"x"}
+    world.fetch(3, rounds=2)
+    assert world.values(3) == {0: b"a", 1: b"b", 2: b"c"}
+
+
 def test_producers_follow_the_log_of_the_leader(world: World) -> None:
     def send(leader: int, sequence: int) -> ErrorCode:
         batch = batch_of(b"v%d" % sequence, producer=(9, 0, sequence))
