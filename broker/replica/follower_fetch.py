@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ...protocol.api.fetch import FetchRequestPartition, FetchResponsePartition
 from ...protocol.errors import ErrorCode
+from .following import restart
 from .partition import Partition
 
 NO_DIVERGENCE = -1
@@ -65,13 +66,13 @@ class Asked(NamedTuple):
 def take(partition: Partition, answer: FetchResponsePartition, now_ms: int) -> bool:
     """Do what the answer asks for; False when the next question should wait a little.
 
-    `now_ms` is wall time. Raises UnsoundBatch, ReplicaHalted and StorageError.
+    `now_ms` is wall time. Raises UnsoundBatch, ReplicaHalted, CorruptLog and StorageError.
     """
     diverging = answer.diverging_epoch
     if answer.error_code == _OUT_OF_RANGE:
         if answer.log_start_offset <= partition.log.log_end_offset:
             return False
-        partition.restart_at(answer.log_start_offset)
+        restart(partition, answer.log_start_offset)
         return True
     if answer.error_code != _NO_ERROR:
         return False
