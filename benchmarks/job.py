@@ -29,6 +29,7 @@ class Job:
     partitions: int = 1
     batch_bytes: int = LARGE_BATCH_BYTES
     acks: str = "all"
+    replicas: int = 1
 
 
 def plan(megabytes: int, latency_records: int, seconds: int) -> list[Job]:

@@ -99,10 +99,10 @@ class Connection:
         position = 5 if header.has_flexible_response_header(response_class, version) else 4
         return codec.decode(response_class, frame, version, position)[0]
 
-    def create_topic(self, topic: str, partitions: int) -> None:
+    def create_topic(self, topic: str, partitions: int, replicas: int = 1) -> None:
         """Create a topic, unless it is there, and wait until each partition has a leader."""
         wanted = CreateTopicsRequestTopic(
-            name=topic, num_partitions=partitions, replication_factor=1
+            name=topic, num_partitions=partitions, replication_factor=replicas
         )
         answer = self.ask(CreateTopicsRequest(topics=[wanted]), CreateTopicsResponse)
         if answer.topics[0].error_code not in (0, TOPIC_ALREADY_EXISTS):

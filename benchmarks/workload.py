@@ -86,7 +86,7 @@ def _work(assignment: Assignment) -> Outcome:
     """Do the job on a fresh topic, which is deleted afterwards."""
     topic = f"bench-{uuid.uuid4().hex}"
     connection = Connection(assignment.address)
-    connection.create_topic(topic, assignment.job.partitions)
+    connection.create_topic(topic, assignment.job.partitions, assignment.job.replicas)
     workloads = {
         "produce": _produce,
         "consume": _consume,

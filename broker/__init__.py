@@ -28,6 +28,7 @@ log/index, log/scan   an index entry and a walk over batch headers;
 connection            sends the slice as it lies on disk.
 
 replica/fetcher       gets records to where they are safe: it asks for those of other leaders, as
+replica/throttle      lets it; how,
 replica/follower_fetch
                       puts it in words, and as
 replica/following     writes down, or cuts what its leader has not; by these questions
@@ -53,7 +54,8 @@ addresses             where the node listens, and what it tells
 clock                 the time that records carry
 descriptors           how many files and sockets there may be
 free_memory           what was freed goes back to the system
-handlers/             the other APIs, a file each
+handlers/             the other APIs, a file each;
+handlers/chapters     the broker as far as a chapter of the tutorials has built it
 log/time_lookup       from a time to an offset,
 log/opened_batch      by the records inside a batch
 replica/epochs        which leader wrote what

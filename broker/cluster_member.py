@@ -6,6 +6,7 @@
     changes     asks the controller for the ISRs that its leaders want
     timers      the lease is looked at ten times a session, followers that fall behind are looked
                 for twice in `replica.lag.time.max.ms`
+    patience    a start takes as long as there is no quorum, and says every few seconds why
 
 A lone node has none of it, and does not read this file.
 """
@@ -17,7 +18,9 @@ from random import Random
 
 from ..protocol.control import AlteredPartitions, AlterPartition, Refused, RegisterBroker
 from .clock import WallClock
-from .config import Address, BrokerConfig
+from .config import Address
+from .controller.image import NOBODY
+from .controller.live_config import LiveConfig
 from .controller.service import Controller, ControllerUnavailable
 from .controller.session import BrokerIdTaken, BrokerSession
 from .hosting import Hosting
@@ -28,6 +31,9 @@ from .replica.manager import ReplicaManager
 INCARNATION_BYTES = 16
 LEASE_LOOKS = 10
 """How often a session's time is divided to see in time that the lease is over."""
+PATIENCE_S = 3.0
+"""Between two lines that say what a start waits for."""
+LOOK_S = 0.2
 
 log = logging.getLogger("minikafka.node")
 
@@ -37,7 +43,7 @@ class ClusterMember:
 
     def __init__(
         self,
-        config: BrokerConfig,
+        live: LiveConfig,
         controller: Controller,
         replicas: ReplicaManager,
         hosting: Hosting,
@@ -45,7 +51,8 @@ class ClusterMember:
         random: Random,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._config = config
+        self._live = live
+        self._config = live.config
         self._controller = controller
         self._replicas = replicas
         self._hosting = hosting
@@ -56,6 +63,44 @@ class ClusterMember:
         self._fetcher: ReplicaFetcher | None = None
         self._changes: IsrChanges | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._watching: asyncio.Task[None] | None = None
+
+    def watch_start(self) -> None:
+        """Say from now on what is waited for, until the start is finished or this stops."""
+        self._watching = self._loop.create_task(self._watch())
+
+    async def finish_start(self) -> None:
+        """Return when this broker leads what it is to lead: it has caught up, and has a lease."""
+        session = self._session
+        while session is not None and not self._may_lead(session):
+            await asyncio.sleep(self._config.broker_heartbeat_interval_ms / 1000 / LEASE_LOOKS)
+        if session is not None:
+            self._look_at_lease(session)
+        self._watching = await _cancelled(self._watching)
+
+    async def _watch(self) -> None:
+        began_s = told_s = self._loop.time()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._controller.give_up_if_foreign()
+            now_s = self._loop.time()
+            if now_s >= told_s + PATIENCE_S:
+                told_s = now_s
+                node_id, waited_s = self._config.node_id, now_s - began_s
+                log.warning("node %d has waited for %.0f s: %s", node_id, waited_s, self._lack())
+
+    def _lack(self) -> str:
+        """What a start waits for."""
+        if obstacle := self._controller.obstacle:
+            return obstacle
+        leader_id = self._controller.leader_id
+        if leader_id == NOBODY:
+            return "no controller is elected yet"
+        if self._session is None:
+            return f"it has not read all yet that the controller, node {leader_id}, has committed"
+        is_registered = self._session.epoch >= 0
+        what = "unfenced" if is_registered else "registered"
+        return f"the controller, node {leader_id}, has not {what} this broker yet"
 
     async def start(
         self,
@@ -85,11 +130,6 @@ class ClusterMember:
         self._look_at_lease(session)
         self._look_for_laggards()
 
-    async def wait_until_unfenced(self) -> None:
-        """Return when this broker may lead: it has caught up, and the controller knows."""
-        while self._session is not None and self._session.is_fenced:
-            await asyncio.sleep(self._config.broker_heartbeat_interval_ms / 1000 / LEASE_LOOKS)
-
     async def leave(self) -> None:
         """Let others lead what is led here, if there are any."""
         if self._session is not None and not await self._session.leave():
@@ -97,6 +137,7 @@ class ClusterMember:
 
     async def stop(self) -> None:
         """Do nothing of all that any more."""
+        self._watching = await _cancelled(self._watching)
         for timer in self._timers.values():
             timer.cancel()
         for part in (self._fetcher, self._changes, self._session):
@@ -118,6 +159,7 @@ class ClusterMember:
             self._controller.image.brokers,
             config.routes,
             lambda: session.epoch,
+            lambda: self._live.config.follower_replication_throttled_rate,
             self._replicas,
             self._clock,
             self._loop,
@@ -130,16 +172,28 @@ class ClusterMember:
         except ControllerUnavailable:
             return None
 
+    def _may_lead(self, session: BrokerSession) -> bool:
+        return session.has_lease(self._replicas.now_ms()) and not session.is_fenced
+
     def _look_at_lease(self, session: BrokerSession) -> None:
-        may_lead = session.has_lease(self._replicas.now_ms()) and not session.is_fenced
+        may_lead = self._may_lead(session)
         if may_lead == self._replicas.is_suspended:
             if not may_lead:
                 log.warning("no controller answers: nothing is led here until one does")
             self._replicas.suspend(is_suspended=not may_lead)
         pause_s = self._config.broker_session_timeout_ms / 1000 / LEASE_LOOKS
+        if (timer := self._timers.get("lease")) is not None:
+            timer.cancel()
         self._timers["lease"] = self._loop.call_later(pause_s, self._look_at_lease, session)
 
     def _look_for_laggards(self) -> None:
         self._replicas.shrink_isrs()
         pause_s = self._config.replica_lag_time_max_ms / 1000 / 2
         self._timers["laggards"] = self._loop.call_later(pause_s, self._look_for_laggards)
+
+
+async def _cancelled(task: "asyncio.Task[None] | None") -> None:
+    """End a task, if there is one."""
+    if task is not None:
+        task.cancel()
+        await asyncio.wait([task])

@@ -34,7 +34,6 @@ STORED_ONLY = frozenset(
         "file.delete.delay.ms",
         "flush.messages",
         "flush.ms",
-        "follower.replication.throttled.rate",
         "preallocate",
         "segment.index.bytes",
         "segment.jitter.ms",
@@ -69,6 +68,9 @@ class BrokerConfig:
         "fsync",
         "fsync: acks=all means on disk; os: in the page cache, which is Kafka's default",
         choices=("fsync", "os"),
+    )
+    chapter: int = option(
+        10, "serve the APIs that the tutorials have built until this chapter", minimum=1, maximum=10
     )
     log_format: str = option("text", "how log lines look", choices=("text", "json"))
     log_level: str = option(

@@ -3,7 +3,8 @@
     at the start             every partition of the image that names this node is opened
     a record is committed    partitions are opened, lead or follow, get other options, or are
                              removed: with their topic, or because they have moved elsewhere
-    with each checkpoint     those are tried again for which there was no room
+    with each checkpoint     those are tried again for which there was no room, or none to write
+                             down that they lead
 
 A partition that is damaged is not served, and nothing in it is changed; the others are. Where
 others have it as well it is set aside and fetched anew, but not before the controller has taken it
@@ -237,12 +238,15 @@ class Hosting:
         self._replicas.unserved[identity.log_name] = Unserved(code, message)
 
     def try_again(self) -> None:
-        """Open the partitions for which there was no room, or nothing else that may be back."""
-        for name, unserved in list(self._replicas.unserved.items()):
-            if unserved.error_code == ErrorCode.KAFKA_STORAGE_ERROR:
-                topic = self._image.topics[name[0]]
-                config = self._live.of_topic(topic)
-                self._serve(topic, topic.partitions[name[1]], config)
+        """Open, or lead, the partitions for which there was no room."""
+        for topic in self._image.topics.values():
+            for index, image in topic.partitions.items():
+                unserved = self._replicas.unserved.get((topic.name, index))
+                partition = self._replicas.find(topic.name, index)
+                has_no_room = unserved and unserved.error_code is ErrorCode.KAFKA_STORAGE_ERROR
+                is_behind = partition and partition.leader_epoch < image.leader_epoch
+                if has_no_room or is_behind:
+                    self._host(topic, image)
 
     def start_groups(self) -> "GroupCoordinator":
         """The coordinator of groups, made for the first who needs it."""

@@ -9,15 +9,12 @@ from the voter it was (KIP-853).
 
 from random import Random
 
+from .controller.membership import ForeignDirectory
 from .log import checkpoints
 from .log.checkpoints import MetaProperties
 from .log.files import Files
 
 DIRECTORY_ID_BYTES = 16
-
-
-class ForeignDirectory(Exception):
-    """The directory belongs to another node, or to a node of another cluster; one sentence."""
 
 
 class Identity:
@@ -30,7 +27,8 @@ class Identity:
         self._saved = checkpoints.load(files, self._path, checkpoints.decode_meta_properties)
         if self._saved is not None and self._saved.node_id != node_id:
             raise ForeignDirectory(
-                f"it belongs to node {self._saved.node_id}, this is node {node_id}"
+                f"it belongs to node {self._saved.node_id}, this is node {node_id}: "
+                "correct --node-id, or give this one another --data-dir"
             )
 
     @property

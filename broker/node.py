@@ -2,9 +2,9 @@
 
     start   bind both addresses          so that a busy port changes nothing on disk
             lock the data directory      so that a second node changes nothing either
-            clean marker                 read and deleted before anything is loaded
             checkpoints                  what must be in the logs
-            metadata log -> image        who are we, which topics are there
+            metadata log -> image        who are we, which topics are there; is it our cluster?
+            clean marker                 deleted before any partition is opened
             partitions                   opened, recovered if the last stop was not clean
             register                     as one that may have lost something, or not: now we know
             serve
@@ -14,7 +14,8 @@
             logs closed, checkpoints, clean marker
 
 In a cluster the control plane is open from the start, since the voters have to agree on a leader
-before anybody knows what there is; partitions are opened when all that is committed is applied.
+before anybody knows what there is; partitions are opened when all that is committed is applied. So
+a start waits for a majority of the voters, and says so. One that is refused has changed nothing.
 
 A disk that fails ends the node at once: no answer leaves any more, there is no clean marker, and
 the exit status is 1.
@@ -45,13 +46,13 @@ from .controller.brokers import BrokerDuties
 from .controller.decide_brokers import register_broker
 from .controller.image import Standing, UnknownRecord
 from .controller.live_config import LiveConfig
-from .controller.membership import Membership
+from .controller.membership import CannotTakePart, ForeignDirectory, Membership
 from .controller.metadata_log import METADATA_LOG
 from .controller.producer_ids import ProducerIds
 from .controller.service import Controller
 from .handlers.context import Context
 from .hosting import Hosting
-from .identity import ForeignDirectory, Identity
+from .identity import Identity
 from .log import checkpoints, last_run
 from .log.files import File, Files, StorageError, StorageFailed
 from .log.log import FlushMode
@@ -67,6 +68,7 @@ from .server import Server
 
 if TYPE_CHECKING:
     from .cluster_member import ClusterMember
+    from .controller.greeting import ClusterSecret
     from .group.coordinator import GroupCoordinator
 
 LOCK_FILE = ".lock"
@@ -103,6 +105,7 @@ class Node:
         self._checkpointing: asyncio.Task[None] | None = None
         self._lock: File | None = None
         self._identity: Identity
+        self._secret: ClusterSecret | None = None
         self._is_clean = False
         self._server: Server
         self._control: ControlServer
@@ -127,6 +130,7 @@ class Node:
         refuse_impossible_cluster(self.config)
         refuse_strangers(self.config)
         advertised_address(self.config)  # For its errors.
+        self._secret = self._read_secret()
         try:
             await self._bind()
             await self._open()
@@ -134,10 +138,11 @@ class Node:
             if self.config.is_clustered:
                 await self._take_part(context)
             await self._open_partitions()
-        except (NodeError, UnknownRecord, ForeignDirectory, *_UNUSABLE, OSError) as error:
+        except (NodeError, CannotTakePart) as error:
             await self._give_up()
-            if isinstance(error, NodeError):
-                raise
+            raise NodeError(str(error)) from error
+        except (UnknownRecord, ForeignDirectory, *_UNUSABLE, OSError) as error:
+            await self._give_up()
             raise NodeError(f"data directory {self.data_dir}: {error}") from error
         except asyncio.CancelledError:
             await self._give_up()
@@ -145,9 +150,9 @@ class Node:
         self._checkpointing = loop.create_task(self._checkpoint_rounds())
         await self._server.serve(context)
         if self._member is None:
-            await self._control.serve(ControlContext(self._controller, self._replicas))
+            await self._control.serve(self._control_context())
         else:
-            await self._member.wait_until_unfenced()
+            await self._member.finish_start()
         self._housekeeping.start()
 
     async def stop(self) -> None:
@@ -259,7 +264,7 @@ class Node:
         files.make_directory(data_dir)
         self._lock = files.lock(f"{data_dir}/{LOCK_FILE}")
         self._identity = Identity(files, data_dir, self.config.node_id)
-        self._is_clean = checkpoints.take_clean_shutdown(files, data_dir) is not None
+        self._is_clean = checkpoints.is_clean_shutdown(files, data_dir)
         self._offset_checkpoints = OffsetCheckpoints(files, data_dir)
         self._controller = Controller.open(
             files,
@@ -301,7 +306,7 @@ class Node:
     def _membership(self) -> Membership:
         config, identity = self.config, self._identity
         if not config.is_clustered:
-            return Membership(config.node_id, cluster_id=identity.cluster_id)
+            return Membership(config.node_id, cluster_id=identity.cluster_id, secret=self._secret)
         # Who votes is a node with its disk, so the disk needs a name before the first vote.
         return Membership(
             config.node_id,
@@ -309,7 +314,18 @@ class Node:
             identity.cluster_id,
             config.voter_addresses,
             tuple(config.join_addresses),
+            self._secret,
         )
+
+    def _read_secret(self) -> "ClusterSecret | None":
+        if not self.config.cluster_secret_file:
+            return None
+        from .secret_file import read_secret  # Start-up is imports, and few nodes have one.
+
+        return read_secret(self.config.cluster_secret_file)
+
+    def _control_context(self) -> ControlContext:
+        return ControlContext(self._controller, self._replicas, self._secret)
 
     def _context(self) -> Context:
         return Context(
@@ -332,7 +348,7 @@ class Node:
         from .handlers.forwarding import answer_forwarded
 
         self._member = ClusterMember(
-            self.config,
+            self._live,
             self._controller,
             self._replicas,
             self._hosting,
@@ -343,7 +359,8 @@ class Node:
         self._controller.answerers[Forward] = lambda question, _: answer_forwarded(
             question, context
         )
-        await self._control.serve(ControlContext(self._controller, self._replicas))
+        await self._control.serve(self._control_context())
+        self._member.watch_start()
         await self._controller.start()
         await self._controller.wait_until_caught_up()
         self._identity.join(await self._controller.wait_for_cluster(), self._random)
@@ -351,6 +368,7 @@ class Node:
     async def _open_partitions(self) -> None:
         """Open what this node has of the cluster, and register with its controller."""
         files, data_dir = self._files, self.data_dir
+        checkpoints.take_clean_shutdown(files, data_dir)
         if self._member is not None:
             # By the image of long ago this node may lead; by that of now, others do.
             self._replicas.suspend(is_suspended=True)

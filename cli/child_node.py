@@ -56,6 +56,11 @@ class ChildNode:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def pid(self) -> int:
+        """Its process; 0 when there is none."""
+        return 0 if self._process is None else self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether it was started, and has not ended."""
         return self._process is not None and self._process.returncode is None

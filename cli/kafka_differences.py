@@ -30,6 +30,12 @@ DIFFERENCES: Final = (
         "works through port forwarding; in a cluster all must be told the same",
     ),
     Difference(
+        ("follower.replication.throttled.rate",),
+        "no bound by default; holds for the replicas that each topic lists",
+        "0: no bound; holds for replicas that a reassignment is adding",
+        "the controller knows which these are",
+    ),
+    Difference(
         ("controller.listen",),
         "`controller.listener.names`, Kafka's own protocol",
         "an address; msgpack, in which clients only read",

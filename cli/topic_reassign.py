@@ -3,16 +3,19 @@
     describe -> plan (reassignment_plan) -> begin -> look again and again -> elect preferred leaders
 
 A partition that is on its way already counts as being where it goes, so that the command can be
-given again. What has begun goes on without the command.
+given again. What has begun goes on without the command, but a throttle ends with it: an option that
+is left behind would slow down every later move.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import click
 
 from ..client.admin import AdminClient, ElectionType, PartitionReassignment, TopicInfo
+from ..client.configs import AlterConfigOperation, ConfigChange, ConfigResource
 from ..client.errors import KafkaError
 from ..client.metadata import TopicPartition
 from . import session
@@ -22,6 +25,7 @@ from .reassignment_plan import Assignment, NoSuchPlan, plan_reassignment
 from .table import show
 
 LOOK_EVERY_S: Final = 0.5
+THROTTLED_RATE: Final = "follower.replication.throttled.rate"
 Plan = Mapping[TopicPartition, Sequence[int]]
 
 
@@ -32,6 +36,12 @@ Plan = Mapping[TopicPartition, Sequence[int]]
 @click.option("--dry-run", is_flag=True, help="Show what would be moved, and move nothing.")
 @click.option("--cancel", is_flag=True, help="Give up what is on its way.")
 @click.option("--no-wait", is_flag=True, help="Begin, and do not wait until it is done.")
+@click.option(
+    "--throttle",
+    metavar="BYTES",
+    type=click.IntRange(1),
+    help="What each broker may fetch a second for it, as long as the command waits.",
+)
 @session.output_option
 @session.cluster_options
 def reassign(
@@ -41,22 +51,27 @@ def reassign(
     dry_run: bool,
     cancel: bool,
     no_wait: bool,
+    throttle: int | None,
     output: str,
     bootstrap: str,
 ) -> None:
     """Spread the partitions of the topics NAMES over brokers, moving as few as possible.
 
-    Records flow on while partitions are moved, and Ctrl-C stops only the looking. At the end the
-    first replica of each partition leads it. To take a broker away, name the others.
+    Records flow on while partitions are moved, and Ctrl-C stops only the looking, and with it a
+    throttle. At the end the first replica of each partition leads it. To take a broker away, name
+    the others.
 
     \b
     Examples:
       minikafka topic reassign --all --brokers 1,2,3,4
       minikafka topic reassign orders payments --brokers 1,2,3 --dry-run
+      minikafka topic reassign --all --throttle 10000000
       minikafka topic reassign --all --cancel
     """
     if bool(names) == every:
         raise click.UsageError("name the topics to reassign, or give --all")
+    if throttle and no_wait:
+        raise click.UsageError("--throttle lasts as long as the command waits: drop --no-wait")
     chosen = None if every else names
     if cancel:
         _say_moving(output, "given up", session.run(_cancel(bootstrap, chosen)))
@@ -70,7 +85,8 @@ def reassign(
             click.echo("every partition is where it should be")
         return
     with narration() as narrator:
-        session.run(_move(bootstrap, plan, narrator if output == "table" else None, not no_wait))
+        teller = narrator if output == "table" else None
+        session.run(_move(bootstrap, plan, teller, throttle, is_waiting=not no_wait))
 
 
 async def _plan(
@@ -104,17 +120,25 @@ def _assignment(
     return current
 
 
-async def _move(bootstrap: str, plan: Plan, narrator: Narrator | None, is_waiting: bool) -> None:
+async def _move(
+    bootstrap: str,
+    plan: Plan,
+    narrator: Narrator | None,
+    throttle: int | None,
+    *,
+    is_waiting: bool,
+) -> None:
     async with await session.connect(_admin(bootstrap)) as admin:
-        await admin.alter_partition_reassignments(plan)
-        if narrator is not None:
-            narrator.say(f"moving {len(plan)} partitions")
-        if not is_waiting:
-            return
-        while left := await admin.list_partition_reassignments(list(plan)):
+        async with _throttled(admin, throttle):
+            await admin.alter_partition_reassignments(plan)
             if narrator is not None:
-                narrator.progress("partitions moved", len(plan) - len(left), len(plan))
-            await asyncio.sleep(LOOK_EVERY_S)
+                narrator.say(f"moving {len(plan)} partitions")
+            if not is_waiting:
+                return
+            while left := await admin.list_partition_reassignments(list(plan)):
+                if narrator is not None:
+                    narrator.progress("partitions moved", len(plan) - len(left), len(plan))
+                await asyncio.sleep(LOOK_EVERY_S)
         if narrator is not None:
             narrator.progress("partitions moved", len(plan), len(plan))
         try:
@@ -125,6 +149,22 @@ async def _move(bootstrap: str, plan: Plan, narrator: Narrator | None, is_waitin
             ) from error
         if narrator is not None:
             narrator.say(f"moved {len(plan)} partitions")
+
+
+@asynccontextmanager
+async def _throttled(admin: AdminClient, rate: int | None) -> AsyncGenerator[None]:
+    """Bound what every broker fetches for new replicas, if there is a rate, until this ends."""
+    if rate is None:
+        yield
+        return
+    brokers = ConfigResource.all_brokers()
+    bound = ConfigChange(THROTTLED_RATE, str(rate))
+    unbound = ConfigChange(THROTTLED_RATE, None, AlterConfigOperation.DELETE)
+    await admin.incremental_alter_configs({brokers: [bound]})
+    try:
+        yield
+    finally:
+        await admin.incremental_alter_configs({brokers: [unbound]})
 
 
 async def _cancel(bootstrap: str, names: Sequence[str] | None) -> list[TopicPartition]:

@@ -252,11 +252,17 @@ class Network:
         return (broker.host, broker.port) if broker else None
 
     def _choose(self) -> int:
-        """A node for a question that any can answer: the least busy, else the first to try."""
+        """A node for a question that any can answer: the least busy, else the first to try.
+
+        Not one that the cluster does not list any more, though it may be connected still: without
+        an address `ready` never gives it, and nobody would be asked for ever.
+        """
         busy = {
             node_id: channel.connection.waiting_count
             for (node_id, lane), channel in self._channels.items()
-            if channel.connection is not None and lane is Lane.QUESTIONS
+            if channel.connection is not None
+            and lane is Lane.QUESTIONS
+            and self._address(node_id) is not None
         }
         if busy:
             return min(busy, key=busy.__getitem__)

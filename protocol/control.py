@@ -5,9 +5,12 @@
     ReadEvents          ->  Events               the metadata log, which is the cluster's life
     anything            ->  Refused              the name of a Kafka error, and a sentence
 
-and between the nodes of a cluster, of which all but the first are for the active controller:
+and between the nodes of a cluster, of which all behind the line are for the active controller:
 
+    Hello               ->  Challenge            where there is a secret, both prove to know
+    Proof               ->  Proof                it (see broker/controller/greeting.py)
     WhoVotes            ->  Voters               who are you, and who are the voters?
+    ------------------------------------------
     RegisterBroker      ->  Registered           a broker begins a life
     Heartbeat           ->  HeartbeatAnswer      and goes on with it
     AlterPartition      ->  AlteredPartitions    who is in sync
@@ -94,6 +97,27 @@ class Events:
 
     end_offset: int
     events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Let us prove to each other that we know the cluster's secret; `nonce` is new each time."""
+
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """You first, with this nonce, which is new as well."""
+
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What only somebody who knows the secret can make of the two nonces."""
+
+    proof: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +304,8 @@ ANSWERS: Final[Known] = {each.__name__: each for each in (Segments, Events, Refu
 NODE_REQUESTS: Final[Known] = {
     each.__name__: each
     for each in (
-        *(WhoVotes, RegisterBroker, Heartbeat, AlterPartition, ReserveProducerIds),
+        *(Hello, Proof, WhoVotes),
+        *(RegisterBroker, Heartbeat, AlterPartition, ReserveProducerIds),
         *(CreateOffsetsTopic, AutoCreateTopics, Forward),
     )
 }
@@ -288,7 +313,8 @@ NODE_REQUESTS: Final[Known] = {
 NODE_ANSWERS: Final[Known] = {
     each.__name__: each
     for each in (
-        *(Voters, Registered, HeartbeatAnswer, AlteredPartitions, ReservedProducerIds),
+        *(Challenge, Proof, Voters),
+        *(Registered, HeartbeatAnswer, AlteredPartitions, ReservedProducerIds),
         *(Done, Forwarded, Refused),
     )
 }

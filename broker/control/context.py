@@ -2,9 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..controller.service import Controller
 from ..replica.manager import ReplicaManager
+
+if TYPE_CHECKING:
+    from ..controller.greeting import ClusterSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +17,8 @@ class ControlContext:
 
     controller: Controller
     replicas: ReplicaManager
+    secret: "ClusterSecret | None" = None
+    """What nodes have to prove to know; None where anybody may speak as a node."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Whose question is answered now."""
 

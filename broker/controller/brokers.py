@@ -33,6 +33,7 @@ from ...protocol.control import (
     ReserveProducerIds,
 )
 from ...protocol.errors import ErrorCode
+from ..config import format_address
 from .decide import (
     OFFSETS_TOPIC,
     PRODUCER_IDS_PER_BLOCK,
@@ -119,7 +120,9 @@ class BrokerDuties:
         error_code = self._liveness.check_registration(broker_id, incarnation, _now_ms())
         if not error_code:
             return None
-        message = f"another process is broker {broker_id}, and was heard of a moment ago"
+        known = self._controller.image.brokers.get(broker_id)
+        where = f" at {format_address(known.host, known.port)}" if known is not None else ""
+        message = f"another process is broker {broker_id}{where}, and was heard of a moment ago"
         return Decision([], error_code, message)
 
     async def _heartbeat(self, question: Heartbeat, connection: Any) -> Any:

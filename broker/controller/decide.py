@@ -14,7 +14,7 @@ is not set, three, or as many as there are voters. It is refused until so many b
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -73,9 +73,14 @@ class Decision:
         return replace(self, records=[])
 
 
-def create_cluster(cluster_id: str, broker_id: int) -> Decision:
+def create_cluster(cluster_id: str, broker_id: int, voters: Iterable[int]) -> Decision:
     """The first record of a metadata log."""
-    record = {"type": "ClusterCreated", "cluster_id": cluster_id, "broker_id": broker_id}
+    record = {
+        "type": "ClusterCreated",
+        "cluster_id": cluster_id,
+        "broker_id": broker_id,
+        "voters": sorted(voters),
+    }
     return Decision([record])
 
 

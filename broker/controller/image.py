@@ -4,7 +4,7 @@ The image is the sum of the metadata log: each record is a msgpack map with a `t
 is the only way in which the image changes. Every node that applies the same records has the same
 image.
 
-    ClusterCreated       cluster_id
+    ClusterCreated       cluster_id, broker_id (who made it), voters: the same for life
     VoterPinned          voter_id, directory_id: the disk that this voter's vote belongs to
     ControllerElected    controller_id: the first record of each leader of the quorum
     BrokerRegistered     broker_id, epoch (the offset of this record), incarnation, host, port,
@@ -64,6 +64,7 @@ _FIELD_TYPES: Mapping[str, type] = {
     "standing": str,
     "topic_id": bytes,
     "voter_id": int,
+    "voters": list,
 }
 
 

@@ -1,9 +1,10 @@
 """A connection to the control plane of another node, on which this node asks.
 
-    nothing ──> connect ──> WhoVotes ──> right node, cluster, voters? ──> question, answer,
-       ^        50 ms to 1 s after                │ no                    question, answer …
-       │        the last failure                  v                           │
-       └───────────────────── closed <── lost, too slow, no message <─────────┘
+    nothing ──> connect ──> Hello, Proof ──> WhoVotes ──> right node and voters? ──> question,
+       ^        50 ms to 1 s  if there is                          │ no              answer,
+       │        after the     a secret                             │                 question …
+       │        last failure                                       v                     │
+       └────────────────────────────────── closed <── lost, too slow, no message <───────┘
 
 One question is under way at a time, and the others wait for it. What goes wrong meanwhile, a
 cancellation too, closes the connection: the next answer on it would be that of another question.
@@ -13,14 +14,18 @@ Whether a question that failed was answered, and what it changed, nobody knows.
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...protocol.control import NODE_ANSWERS, Refused, Voters, WhoVotes
+from ...protocol.control import NODE_ANSWERS, Challenge, Hello, Proof, Refused, Voters, WhoVotes
 from ...protocol.control_frame import MAX_ANSWER_BYTES, SIZE, Known, decode, encode, payload_size
 from ...protocol.primitives import ProtocolError
 from ..config import Address, format_address
 from .raft_messages import FetchResponse, VoteResponse
-from .unavailable import ControllerUnavailable
+from .unavailable import ControllerUnavailable, ForeignCluster, WrongPeer
+
+if TYPE_CHECKING:
+    from .greeting import ClusterSecret
 
 FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 1.0
@@ -31,6 +36,8 @@ ANSWERS: Known = {**NODE_ANSWERS, "VoteResponse": VoteResponse, "FetchResponse":
 
 log = logging.getLogger("minikafka.controller")
 
+Message = TypeVar("Message")
+
 
 class Link:
     """See the module. `complaint` says what is wrong with who answers there, or nothing."""
@@ -40,11 +47,17 @@ class Link:
         address: Address,
         cluster_id: Callable[[], str],
         complaint: Callable[[Voters], str | None],
+        secret: "ClusterSecret | None",
+        random: Random,
     ) -> None:
         """Nothing is sent before the first question."""
         self._address = address
         self._cluster_id = cluster_id
         self._complaint = complaint
+        self._secret = secret
+        self._random = random
+        self._their_cluster_id = ""
+        """Of the last frame that came."""
         self._turn = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._voters = Voters(0, ())
@@ -101,25 +114,47 @@ class Link:
             self._streams = await asyncio.open_connection(*self._address)
         except OSError as error:
             raise ControllerUnavailable(f"cannot connect to {self}: {error}") from error
-        self._greeted(await self._exchange(WhoVotes()))
-        self._failures = 0
-
-    def _greeted(self, answer: Any) -> None:
-        match answer:
-            case Voters():
-                complaint = self._complaint(answer)
-                self._voters = answer
-            case Refused(_, message):
-                complaint = message
-            case _:
-                complaint = f"it says {type(answer).__name__}"
-        if complaint is not None:
+        try:
+            if self._secret is not None:
+                await self._greet(self._secret)
+            self._told_voters(await self._exchange(WhoVotes()))
+        except WrongPeer as error:
             self.close()
-            if complaint != self._told:
-                log.error("%s: %s", self, complaint)
-            self._told = complaint
-            raise ControllerUnavailable(f"{self}: {complaint}")
+            if str(error) != self._told:
+                log.error("%s", error)
+            self._told = str(error)
+            raise
+        self._failures = 0
         self._told = None
+
+    async def _greet(self, secret: "ClusterSecret") -> None:
+        """Prove to know the secret, and have it proved."""
+        from .greeting import ANSWERS as ANSWERS_ROLE  # Few clusters have one.
+        from .greeting import ASKS, NONCE_BYTES, Greeting
+
+        nonce, cluster_id = self._random.randbytes(NONCE_BYTES), self._cluster_id()
+        challenge = self._expected(Challenge, await self._exchange(Hello(nonce)))
+        greeting = Greeting(nonce, challenge.nonce, cluster_id, self._their_cluster_id)
+        own = Proof(secret.prove(ASKS, greeting))
+        proof = self._expected(Proof, await self._exchange(own)).proof
+        if not secret.is_proof(proof, ANSWERS_ROLE, greeting):
+            raise WrongPeer(f"{self} does not know the cluster's secret")
+
+    def _told_voters(self, answer: Any) -> None:
+        self._voters = self._expected(Voters, answer)
+        complaint = self._complaint(self._voters)
+        if complaint is not None:
+            raise WrongPeer(f"{self}: {complaint}")
+
+    def _expected(self, message_class: type[Message], answer: Any) -> Message:
+        """The answer, which has to be of this class; raises WrongPeer."""
+        if isinstance(answer, message_class):
+            return answer
+        if isinstance(answer, Refused):
+            if answer.error == "INCONSISTENT_CLUSTER_ID":
+                raise ForeignCluster(self._their_cluster_id, str(self))
+            raise WrongPeer(f"{self}: {answer.message}")
+        raise WrongPeer(f"{self} says {type(answer).__name__}")
 
     async def _exchange(self, question: Any) -> Any:
         if self._streams is None:
@@ -129,8 +164,8 @@ class Link:
             writer.write(encode(question, self._cluster_id()))
             head = await reader.readexactly(SIZE.size)
             payload = await reader.readexactly(payload_size(head, MAX_ANSWER_BYTES))
-            cluster_id, answer = decode(payload, ANSWERS)
-            self._refuse_other_cluster(cluster_id, answer)
+            self._their_cluster_id, answer = decode(payload, ANSWERS)
+            self._refuse_other_cluster(answer)
         except (OSError, EOFError, ProtocolError) as error:
             self.close()
             raise ControllerUnavailable(f"{self}: {error}") from error
@@ -140,8 +175,8 @@ class Link:
         self._used_s = asyncio.get_running_loop().time()
         return answer
 
-    def _refuse_other_cluster(self, cluster_id: str, answer: Any) -> None:
-        own = self._cluster_id()
-        is_other = own and cluster_id and own != cluster_id
-        if is_other and not isinstance(answer, Refused):
-            raise ProtocolError(f"it is of cluster {cluster_id!r}, and this node of {own!r}")
+    def _refuse_other_cluster(self, answer: Any) -> None:
+        own, theirs = self._cluster_id(), self._their_cluster_id
+        if own and theirs and own != theirs and not isinstance(answer, Refused):
+            self.close()
+            raise ForeignCluster(theirs, str(self))

@@ -104,6 +104,16 @@ class MetadataLog:
                 yield header.partition_leader_epoch, list(iterate(view, header))
                 offset = header.next_offset
 
+    def founders(self) -> list[int]:
+        """The voters that began this log, by its first batch; nobody if it is empty."""
+        first = next(self.records(0, self.end_offset), None)
+        changes = [] if first is None else [unpack(record) for record in first[1]]
+        created = next((each for each in changes if each.get("type") == "ClusterCreated"), None)
+        if created is None:
+            return []
+        # A lone node of an earlier release wrote no voters down: it was the only one.
+        return list(created.get("voters", [created["broker_id"]]))
+
     async def append(self, batches: Iterable[Batch]) -> None:
         """Write and flush; on StorageError nothing of it is there, unless it is a StorageFailed."""
         for batch in batches:

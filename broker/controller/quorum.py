@@ -17,6 +17,7 @@ node, as does a log that would have to take back what was agreed (`on_failure`).
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -51,6 +52,8 @@ from .raft_messages import (
 
 ANSWER_TIMEOUT_S = 5.0
 """What the machine does not answer by then, because its disk is full, is not answered."""
+
+log = logging.getLogger("minikafka.controller")
 
 AskNode = Callable[[int, Request], Awaitable[Response | None]]
 """Sends a request to a node; None if it or the answer is lost."""
@@ -157,6 +160,7 @@ class Quorum:
         log.append(self._log.batches())
         log.commit(high_watermark)
         self._raft = Raft(self.me, voters, self._vote, log, self._random)
+        self._say_if_deprived(self._raft)
         self._event(partial(self._raft.start, founding=founding))
 
     async def ask(self, request: Request) -> Response | None:
@@ -185,6 +189,8 @@ class Quorum:
         """It is committed that this voter is the one with that disk."""
         if self._raft is not None:
             self._event(partial(self._raft.pin, voter_id, directory_id))
+            if voter_id == self.me.node_id:
+                self._say_if_deprived(self._raft)
 
     async def close(self) -> None:
         """Say nothing more, and let a write that is under way come to its end."""
@@ -197,6 +203,18 @@ class Quorum:
             await asyncio.wait([self._writing])
         for answer in [*self._proposals]:
             self._proposed(Proposed(answer, Outcome.UNKNOWN))
+
+    def _say_if_deprived(self, raft: Raft) -> None:
+        """A vote belongs to a disk: without the old one, nobody knows what it was given for."""
+        node_id = self.me.node_id
+        if node_id in raft.voters and not raft.is_voter:
+            log.error(
+                "node %d has another disk than the one that voted: it follows without a vote from "
+                "now on, and the other voters must find a majority of %d of %d without it",
+                node_id,
+                len(raft.voters) // 2 + 1,
+                len(raft.voters),
+            )
 
     def _now_ms(self) -> int:
         return int(self._loop.time() * 1000)

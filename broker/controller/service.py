@@ -30,7 +30,7 @@ from ..log.files import Files, StorageError
 from ..log.recovery import Confirmed
 from .decide import Decision, create_cluster
 from .image import Image, Record, UnknownRecord
-from .membership import Membership
+from .membership import CannotTakePart, ForeignDirectory, Membership
 from .metadata_log import MetadataLog, is_too_large, unpack
 from .quorum import Quorum
 from .raft_messages import FetchRequest, Outcome, Request, Voter, VoteRequest
@@ -109,13 +109,19 @@ class Controller:
     ) -> "Controller":
         """Open the metadata log and apply what is known to be committed.
 
-        CorruptLog and CorruptCheckpoint when log or vote are damaged, and nothing is changed.
+        CorruptLog and CorruptCheckpoint when log or vote are damaged, and ForeignDirectory when
+        other voters than this node was told of began the log; nothing is changed.
         """
         me = me or Membership(1)
         log = MetadataLog.open(files, data_dir, clock, confirmed)
         quorum = Quorum(Voter(me.node_id, me.directory_id), files, data_dir, log, random)
         controller = Controller(me, quorum, log, clock, random)
         controller._replay(log.end_offset if me.is_alone else confirmed.high_watermark)
+        try:
+            me.refuse_founders(log.founders())
+        except ForeignDirectory:
+            log.close()
+            raise
         return controller
 
     async def start(self) -> None:
@@ -207,6 +213,9 @@ class Controller:
                 voters = self._me.voters if self._peers is None else self._peers.voters
                 addresses = (VoterAddress(each, *voters[each]) for each in sorted(voters))
                 return Voters(self._me.node_id, tuple(addresses))
+            case _ if self._me.takes_nobody and connection is not None:
+                message = f"node {self._me.node_id} was started alone, and takes in no others"
+                return Refused("CLUSTER_AUTHORIZATION_FAILED", message)
             case VoteRequest(epoch, sender) | FetchRequest(epoch, sender):
                 if sender.node_id == self._me.node_id or not 0 <= epoch <= MAX_EPOCH:
                     message = (
@@ -248,6 +257,18 @@ class Controller:
         has_own_record = self._applied_epoch == self._quorum.epoch
         return has_own_record and 0 <= known_offset <= self._applied_offset
 
+    @property
+    def obstacle(self) -> str:
+        """Why this node does not know what is committed; "" if nothing but time is needed."""
+        peers = self._peers
+        return "" if peers is None or self._has_caught_up() else peers.obstacle(self.leader_id)
+
+    def give_up_if_foreign(self) -> None:
+        """Fail if those that a node was told of are of another cluster, while it starts."""
+        foreign = None if self._peers is None else self._peers.foreign_cluster
+        if foreign is not None and self._failure is None and not self._has_caught_up():
+            self._fail(ForeignDirectory(foreign))
+
     async def wait_for_cluster(self) -> str:
         """The cluster's id, as soon as this node has applied that there is one."""
         await self._until(lambda: bool(self.image.cluster_id))
@@ -283,15 +304,17 @@ class Controller:
         while not peers.voters:
             try:
                 await peers.find_voters(FIND_VOTERS_TIMEOUT_MS)
-            except ControllerUnavailable as error:
-                log.warning("no voter to follow yet: %s", error)
+            except ControllerUnavailable:
                 await asyncio.sleep(FIND_VOTERS_BACKOFF_S)
+            except CannotTakePart as error:
+                self._fail(error)
+                return
         self._start_quorum()
 
     def _know_peers(self) -> "Peers":
         from .peers import Peers  # A lone node has none, and start-up is imports.
 
-        self._peers = Peers(self._me, lambda: self.cluster_id)
+        self._peers = Peers(self._me, lambda: self.cluster_id, self.random)
         return self._peers
 
     def _start_quorum(self) -> None:
@@ -304,7 +327,7 @@ class Controller:
         self._quorum.start(
             {each: self.image.voters.get(each, "") for each in voters},
             self._high_watermark,
-            tuple(create_cluster(cluster_id, self._me.node_id).records),
+            tuple(create_cluster(cluster_id, self._me.node_id, voters).records),
             ask_node,
         )
 

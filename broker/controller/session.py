@@ -30,6 +30,7 @@ from ...protocol.control import (
 from ...protocol.errors import ErrorCode
 from ..config import BrokerConfig
 from .image import Standing
+from .membership import CannotTakePart
 from .service import Controller, ControllerUnavailable
 
 RETRY_S = 0.1
@@ -43,7 +44,7 @@ CLAIMS = 2
 log = logging.getLogger("minikafka.session")
 
 
-class BrokerIdTaken(Exception):
+class BrokerIdTaken(CannotTakePart):
     """Another process is this broker; the message is one sentence."""
 
 
@@ -126,9 +127,11 @@ class BrokerSession:
                 case Refused(error, message) if error == _name(
                     ErrorCode.DUPLICATE_BROKER_REGISTRATION
                 ):
-                    taken_since_s = taken_since_s or loop.time()
+                    if taken_since_s is None:
+                        taken_since_s = loop.time()
+                        log.warning("waiting up to %.0f s: %s", patience_s, message)
                     if loop.time() - taken_since_s > patience_s:
-                        raise BrokerIdTaken(message)
+                        raise BrokerIdTaken(f"{message}; give one of them another --node-id")
                 case Refused(error, message):
                     log.debug("not registered: %s: %s", error, message)
                 case _:
@@ -171,7 +174,10 @@ class BrokerSession:
             case Refused(error, _) if error == _name(ErrorCode.BROKER_ID_NOT_REGISTERED):
                 self.epoch = await self._register()
             case Refused(error, _) if error == _name(ErrorCode.STALE_BROKER_EPOCH):
-                raise BrokerIdTaken(f"another process has registered as broker {broker_id}")
+                raise BrokerIdTaken(
+                    f"another process has registered as broker {broker_id}; "
+                    "give one of them another --node-id"
+                )
             case _:
                 pass
 

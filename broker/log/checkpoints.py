@@ -183,7 +183,7 @@ def decode_clean_shutdown(data: bytes) -> int | None:
     """Return the broker epoch; None when it cannot be read, and the stop counts as unclean."""
     try:
         content = cast("object", json.loads(data))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     fields = cast("dict[str, object]", content) if isinstance(content, dict) else {}
     broker_epoch = fields.get("brokerEpoch")
@@ -201,6 +201,11 @@ def load(files: Files, path: str, decode: Callable[[bytes], Content]) -> Content
         return None
     except CorruptCheckpoint as error:
         raise CorruptCheckpoint(f"{path} cannot be used: {error}") from None
+
+
+def is_clean_shutdown(files: Files, directory: str) -> bool:
+    """Whether the last stop was clean, as `take_clean_shutdown` will say."""
+    return load(files, f"{directory}/{CLEAN_SHUTDOWN}", decode_clean_shutdown) is not None
 
 
 def take_clean_shutdown(files: Files, directory: str) -> int | None:

@@ -11,7 +11,7 @@ holds at least until the machine boots again, and then the boot id says what the
 """
 
 import json
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from .files import Files
 
@@ -29,14 +29,20 @@ class LastRun(NamedTuple):
         return self.flush == "fsync" or (self.boot_id == boot_id != "")
 
 
+_SAID_NOTHING = LastRun("os", "")
+
+
 def load(files: Files, data_dir: str) -> LastRun:
     """What the last run said; one that said nothing promised nothing."""
     try:
         said: Any = json.loads(files.read_bytes(f"{data_dir}/{LAST_RUN}"))
-    except (FileNotFoundError, ValueError):
-        return LastRun("os", "")
-    run = cast(dict[str, str], said) if isinstance(said, dict) else {}
-    return LastRun(run.get("flush", "os"), run.get("boot_id", ""))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return _SAID_NOTHING
+    match said:
+        case {"flush": str(flush), "boot_id": str(boot_id)}:
+            return LastRun(flush, boot_id)
+        case _:
+            return _SAID_NOTHING
 
 
 def save(files: Files, data_dir: str, run: LastRun) -> None:

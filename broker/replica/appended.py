@@ -14,13 +14,15 @@ MAX_RECORD_ERRORS = 100
 class Appended:
     """What became of one batch.
 
-    `next_offset` is what the high watermark must reach: -1, which it has, for one that failed.
+    `next_offset` is what the high watermark must reach: -1, which it has, for one that failed;
+    `leader_epoch` is the one in which it was found to be in the log.
     """
 
     __slots__ = (
         "base_offset",
         "error_code",
         "error_message",
+        "leader_epoch",
         "log_append_time_ms",
         "next_offset",
         "record_errors",
@@ -33,6 +35,7 @@ class Appended:
         self.error_message = error_message
         self.base_offset = -1
         self.next_offset = -1
+        self.leader_epoch = -1
         self.log_append_time_ms = -1
         self.record_errors: list[int] = []
 

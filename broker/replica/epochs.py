@@ -19,33 +19,38 @@ class LeaderEpochs:
 
     def __init__(self, entries: list[tuple[int, int]] | None = None) -> None:
         self.entries: list[tuple[int, int]] = list(entries or [])
+        self.is_saved = True
+        """Whether the disk has it as it is; until whoever saves it says so, a change has not."""
 
     @property
     def latest(self) -> int:
         """The newest epoch, or -1 when there is none."""
         return self.entries[-1][0] if self.entries else UNDEFINED
 
-    def assign(self, epoch: int, start_offset: int) -> bool:
-        """Epoch `epoch` begins at `start_offset`; True when that changed the table.
+    def assign(self, epoch: int, start_offset: int) -> None:
+        """Epoch `epoch` begins at `start_offset`, unless it is known, or a newer one.
 
-        Entries of a newer epoch or a later start give way, so that both columns rise.
+        Entries of a later start give way, so that both columns rise.
         """
-        if epoch <= self.latest:
-            return False
-        self.truncate_to_end(start_offset)
-        self.entries.append((epoch, start_offset))
-        return True
+        if epoch > self.latest:
+            self.truncate_to_end(start_offset)
+            self.entries.append((epoch, start_offset))
+            self.is_saved = False
 
     def truncate_to_end(self, end_offset: int) -> None:
         """Forget epochs that began at or after `end_offset`."""
         keep = bisect_left(self.entries, end_offset, key=lambda entry: entry[1])
-        del self.entries[keep:]
+        if keep < len(self.entries):
+            del self.entries[keep:]
+            self.is_saved = False
 
     def truncate_to_start(self, start_offset: int) -> None:
         """Forget what was below `start_offset`; the epoch that goes on there now begins there."""
         index = bisect_right(self.entries, start_offset, key=lambda entry: entry[1])
-        if index:
-            self.entries[:index] = [(self.entries[index - 1][0], start_offset)]
+        first = [(self.entries[index - 1][0], start_offset)] if index else []
+        if self.entries[:index] != first:
+            self.entries[:index] = first
+            self.is_saved = False
 
     def end_offset_for(self, epoch: int, log_end_offset: int) -> tuple[int, int]:
         """(the largest epoch up to `epoch`, its end offset), or (-1, -1) when nobody knows.

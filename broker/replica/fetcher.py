@@ -8,8 +8,10 @@ leader keeps the request until there is something, `replica.fetch.wait.max.ms` a
 to follow does not wait for that: the request under way is dropped, with its connection, which costs
 less than it would save.
 
-What is asked and what is done with the answers is in `follower_fetch`. Left out: fetch sessions
-(KIP-227), so each request names every partition.
+What is asked and what is done with the answers is in `follower_fetch`. Replicas that are being
+added go by `throttle`: they are asked for while it lets them, before the others and in turn, so
+that each once is the first of an answer, which has a whole batch whatever its size. Left out: fetch
+sessions (KIP-227), so each request names every partition.
 """
 
 import asyncio
@@ -29,10 +31,12 @@ from ...protocol.errors import ErrorCode, KafkaError, error_class
 from ...transport.connection import Connection
 from ..clock import WallClock
 from ..log.files import StorageError, StorageFailed
+from ..log.scan import CorruptLog
 from .follower_fetch import Asked, take
 from .following import ReplicaHalted, UnsoundBatch
 from .manager import ReplicaManager
 from .partition import NOBODY, Partition
+from .throttle import Throttle
 
 if TYPE_CHECKING:
     from ..controller.image import BrokerImage
@@ -61,7 +65,8 @@ class ReplicaFetcher:
     """All followers of one node.
 
     `brokers` is the image's own table; `routes` has the addresses of leaders that are reached some
-    other way; `broker_epoch` says under which registration this node fetches.
+    other way; `broker_epoch` says under which registration this node fetches, and `throttled_rate`
+    how many bytes a second for replicas that are being added.
     """
 
     def __init__(
@@ -70,12 +75,14 @@ class ReplicaFetcher:
         brokers: "Mapping[int, BrokerImage]",
         routes: Mapping[int, tuple[str, int]],
         broker_epoch: Callable[[], int],
+        throttled_rate: Callable[[], int],
         replicas: ReplicaManager,
         clock: WallClock,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.options = options
         self.broker_epoch = broker_epoch
+        self.throttle = Throttle(throttled_rate)
         self.replicas = replicas
         self.clock = clock
         self.loop = loop
@@ -117,6 +124,12 @@ class ReplicaFetcher:
         broker = self._brokers.get(leader_id)
         return (broker.host, broker.port) if broker is not None and broker.host else None
 
+    def is_throttled(self, partition: Partition) -> bool:
+        """Whether it is fetched no faster than the throttle lets it: it is in no ISR yet."""
+        broker_id = self.options.broker_id
+        is_added = broker_id in partition.adding and broker_id not in partition.isr
+        return is_added and self.throttle.is_on
+
     def _drop(self, leader_id: int, leader: "LeaderFetcher", partition: Partition) -> None:
         del leader.partitions[partition]
         if not leader.partitions:
@@ -135,6 +148,8 @@ class LeaderFetcher:
         self._leader_id = leader_id
         self._owner = owner
         self._connection: Connection | None = None
+        self._turn = 0
+        """Which of the throttled partitions is the first to be asked for."""
         self._is_dropped = False
         """Whether we have ended the connection ourselves, to ask for more at once."""
         self._task = owner.loop.create_task(self._run())
@@ -193,7 +208,11 @@ class LeaderFetcher:
         for topic in response.responses:
             for answer in topic.partitions:
                 found = by_name.get((topic.topic_id, answer.partition_index))
-                if found is not None and found.is_current and found.partition in self.partitions:
+                if found is None:
+                    continue
+                if found.is_throttled:
+                    owner.throttle.spend(len(answer.records or b""))
+                if found.is_current and found.partition in self.partitions:
                     self._take(found.partition, answer)
 
     async def _connect(self) -> Connection:
@@ -216,12 +235,20 @@ class LeaderFetcher:
             self._connection = None
 
     def _asked(self, now_s: float) -> list[Asked]:
-        """The partitions that can be asked for: in no pause, and flushed."""
-        return [
-            asked
-            for partition, not_before_s in self.partitions.items()
-            if not_before_s <= now_s and (asked := Asked.now(partition)) is not None
-        ]
+        """The partitions that can be asked for: in no pause, flushed, and let by the throttle."""
+        owner, max_bytes = self._owner, self._owner.options.max_bytes
+        due = [each for each, not_before_s in self.partitions.items() if not_before_s <= now_s]
+        throttled = [each for each in due if owner.is_throttled(each)]
+        asked: list[Asked | None] = []
+        if throttled:
+            due = [each for each in due if not owner.is_throttled(each)]
+            share_bytes = min(owner.throttle.share_bytes(len(throttled), now_s), max_bytes)
+            if share_bytes:
+                self._turn = (self._turn + 1) % len(throttled)
+                in_turn = throttled[self._turn :] + throttled[: self._turn]
+                asked += [Asked.now(each, share_bytes, is_throttled=True) for each in in_turn]
+        asked += [Asked.now(each, max_bytes) for each in due]
+        return [each for each in asked if each is not None]
 
     def _request(self, asked: list[Asked]) -> FetchRequest:
         options = self._owner.options
@@ -231,7 +258,7 @@ class LeaderFetcher:
             topic = topics.get(topic_id)
             if topic is None:
                 topic = topics[topic_id] = FetchRequestTopic(topic_id=topic_id, partitions=[])
-            topic.partitions.append(each.request(options.max_bytes))
+            topic.partitions.append(each.request())
         # Who is in a pause is asked for when it is over, not when others have something.
         has_pauses = len(asked) < len(self.partitions)
         return FetchRequest(
@@ -251,7 +278,7 @@ class LeaderFetcher:
         except UnsoundBatch as error:
             log.error("what broker %d has sent is not taken: %s", self._leader_id, error)
             goes_on = False
-        except ReplicaHalted as error:
+        except (ReplicaHalted, CorruptLog) as error:
             owner.forget(partition)
             owner.replicas.halt(partition, str(error))
             return

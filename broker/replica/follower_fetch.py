@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ...protocol.api.fetch import FetchRequestPartition, FetchResponsePartition
 from ...protocol.errors import ErrorCode
+from .following import restart
 from .partition import Partition
 
 NO_DIVERGENCE = -1
@@ -27,14 +28,16 @@ class Asked(NamedTuple):
     partition: Partition
     leader_epoch: int
     offset: int
+    max_bytes: int
+    is_throttled: bool
 
     @staticmethod
-    def now(partition: Partition) -> "Asked | None":
+    def now(partition: Partition, max_bytes: int, *, is_throttled: bool = False) -> "Asked | None":
         """As it is; None while not all that it has is flushed, since asking says that it is."""
         offset = partition.log.written_offset
         if partition.log.flushed_offset < offset:
             return None
-        return Asked(partition, partition.leader_epoch, offset)
+        return Asked(partition, partition.leader_epoch, offset, max_bytes, is_throttled)
 
     @property
     def is_current(self) -> bool:
@@ -47,7 +50,7 @@ class Asked(NamedTuple):
             and partition.log.log_end_offset == self.offset
         )
 
-    def request(self, max_bytes: int) -> FetchRequestPartition:
+    def request(self) -> FetchRequestPartition:
         """What is asked for."""
         partition = self.partition
         return FetchRequestPartition(
@@ -56,20 +59,20 @@ class Asked(NamedTuple):
             fetch_offset=self.offset,
             last_fetched_epoch=partition.epochs.latest,
             log_start_offset=partition.log.log_start_offset,
-            partition_max_bytes=max_bytes,
+            partition_max_bytes=self.max_bytes,
         )
 
 
 def take(partition: Partition, answer: FetchResponsePartition, now_ms: int) -> bool:
     """Do what the answer asks for; False when the next question should wait a little.
 
-    `now_ms` is wall time. Raises UnsoundBatch, ReplicaHalted and StorageError.
+    `now_ms` is wall time. Raises UnsoundBatch, ReplicaHalted, CorruptLog and StorageError.
     """
     diverging = answer.diverging_epoch
     if answer.error_code == _OUT_OF_RANGE:
         if answer.log_start_offset <= partition.log.log_end_offset:
             return False
-        partition.restart_at(answer.log_start_offset)
+        restart(partition, answer.log_start_offset)
         return True
     if answer.error_code != _NO_ERROR:
         return False

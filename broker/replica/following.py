@@ -8,7 +8,8 @@
 
 Leader epochs and producers follow the log: nothing is validated about sequences here, for the
 leader has done it. Epochs are on disk before the batches that begin them, so a crash leaves an
-entry too many, which is dropped with the next start, and never one too few.
+entry too many, which is dropped with the next start, and never one too few. Where they find no room
+nothing is appended either, until they do.
 
 Nothing below the high watermark is ever cut: it may have been acknowledged, and read. That a leader
 lacks it must not happen; then this replica stops, as it is, and leaves the log for a human to see.
@@ -62,10 +63,9 @@ def take(partition: "Partition", records: memoryview, now_ms: int) -> bool:
     """
     log, epochs, producers = partition.log, partition.epochs, partition.producers
     batches = list(_sound_batches(partition, records))
-    has_new_epoch = False
     for _, header in batches:
-        has_new_epoch |= epochs.assign(header.partition_leader_epoch, header.base_offset)
-    if has_new_epoch:
+        epochs.assign(header.partition_leader_epoch, header.base_offset)
+    if batches and not epochs.is_saved:
         partition.keeper.save_epochs(partition)
     if batches and batches[0][1].base_offset < log.log_end_offset:
         _begin_within(partition, batches[0][1])
@@ -108,7 +108,7 @@ def truncate(partition: "Partition", epoch: int, end_offset: int, is_unclean: bo
 
 
 def restart(partition: "Partition", offset: int) -> None:
-    """Drop everything and go on at `offset`, where the leader's log starts."""
+    """Drop everything and go on at `offset`, where the leader's log starts, beyond our end."""
     partition.keeper.before_truncation(partition, 0)
     partition.log.restart_at(offset)
     partition.high_watermark = offset

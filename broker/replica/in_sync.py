@@ -161,9 +161,12 @@ class InSync:
     def fetched(
         self, replica_id: int, broker_epoch: int, offset: int, leader_end_offset: int, now_ms: int
     ) -> ErrorCode:
-        """Note a follower's fetch in this leader epoch, unless it has registered anew since."""
+        """Note a follower's fetch in this leader epoch, if it is by the registration that we know.
+
+        One that has just registered anew may be known to itself before it is to us: it asks again.
+        """
         follower, broker = self.followers.get(replica_id), self._brokers.get(replica_id)
-        if follower is None or broker is None or broker_epoch < broker.epoch:
+        if follower is None or broker is None or broker_epoch != broker.epoch:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         follower.fetched(broker_epoch, offset, leader_end_offset, now_ms)
         return ErrorCode.NONE

@@ -81,6 +81,7 @@ class Partition:
         self.leader_id = NOBODY
         self.leader_epoch = UNDEFINED
         self.replicas: tuple[int, ...] = ()
+        self.adding: tuple[int, ...] = ()  # Those of them that a reassignment adds.
         self.in_sync: InSync | None = None
         """What this node knows of who follows, where it leads and somebody does."""
         self.is_led_here = False
@@ -105,6 +106,7 @@ class Partition:
         self._electable: tuple[int, ...] = ()
         self._partition_epoch = UNDEFINED
         self._epoch_start = 0
+        self._led_since_epoch = UNDEFINED
 
     def configure(self, config: TopicConfig) -> None:
         """Go by these options from the next append on."""
@@ -155,10 +157,13 @@ class Partition:
         (KAFKA-7415). What was known of followers is forgotten, the high watermark is kept.
         """
         self.write()
+        if not self.is_led_here:
+            self._led_since_epoch = image.leader_epoch
         if not self.is_led_here or image.leader_epoch > self.leader_epoch:
             self.in_sync = None
             self._epoch_start = self.log.log_end_offset
-            if self.epochs.assign(image.leader_epoch, self._epoch_start):
+            self.epochs.assign(image.leader_epoch, self._epoch_start)
+            if not self.epochs.is_saved:
                 self.keeper.save_epochs(self)
         self._take_image(image)
         if len(image.replicas) == 1:
@@ -196,6 +201,7 @@ class Partition:
         self.leader_id = image.leader
         self.leader_epoch = image.leader_epoch
         self.replicas = image.replicas
+        self.adding = image.adding
         self._isr = image.isr
         self._partition_epoch = image.partition_epoch
 
@@ -220,10 +226,7 @@ class Partition:
         return ErrorCode.NONE if self.is_leader else ErrorCode.NOT_LEADER_OR_FOLLOWER
 
     def append(self, batch: memoryview, now_ms: int, acks: int = ALL_ACKS) -> Appended:
-        """Check and stage one batch as a producer sent it; `now_ms` is wall time.
-
-        The batch is patched in place and referred to until `write`.
-        """
+        """Check and stage a batch, patched in place, used until `write`; `now_ms` is wall time."""
         if not self.is_alone:
             error = self._refuse_append(acks)
             if error:
@@ -293,20 +296,22 @@ class Partition:
 
         It may be there after all with NOT_ENOUGH_REPLICAS_AFTER_APPEND or NOT_LEADER_OR_FOLLOWER.
         """
-        if self.is_alone:
+        is_ours = appended.leader_epoch >= self._led_since_epoch
+        if self.is_alone and is_ours:
             return appended.error_code if self.high_watermark >= appended.next_offset else None
         if appended.error_code:
             return appended.error_code
         if self.is_removed:
             return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        if not self.is_leader:
+        # Who has led meanwhile may have had it cut: what lies at its offset now is another batch.
+        if not self.is_leader or not is_ours:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         if self.high_watermark < appended.next_offset:
             return None
         return self._refuse_few(after_append=True)
 
     def has_all_acks(self, appended: Appended) -> bool:
-        """Whether a batch need not wait any longer, see `acks_outcome`."""
+        """Whether a batch need not wait any longer."""
         return self.acks_outcome(appended) is not None
 
     def read(
@@ -393,10 +398,6 @@ class Partition:
         is_unclean = self._was_unclean or self.config.unclean_leader_election_enable
         following.truncate(self, epoch, end_offset, is_unclean)
 
-    def restart_at(self, offset: int) -> None:
-        """Begin anew at the leader's log start, which is beyond our end."""
-        following.restart(self, offset)
-
     def delete_records(self, offset: int) -> ErrorCode:
         """Let the log start at `offset`, or TO_HIGH_WATERMARK; an earlier one changes nothing.
 
@@ -461,9 +462,10 @@ class Partition:
         return self._stage(packed, read_header(packed), now_ms)
 
     def _stage(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended:
-        appended = Appended()
-        appended.base_offset = base_offset = self.log.log_end_offset
+        appended, base_offset = Appended(), self.log.log_end_offset
+        appended.base_offset = base_offset
         appended.next_offset = base_offset + header.last_offset_delta + 1
+        appended.leader_epoch = self.leader_epoch
         assign_offset(batch, base_offset, self.leader_epoch)
         if self._is_stamped:
             stamp_log_append_time(batch, now_ms)
@@ -479,6 +481,7 @@ class Partition:
         appended = Appended()
         appended.base_offset = original.base_offset
         appended.next_offset = original.last_offset + 1
+        appended.leader_epoch = self.leader_epoch
         if original.last_offset >= self.log.written_offset:
             # The original is staged as well: if it cannot be written, neither of them is there.
             self._staged.append(appended)

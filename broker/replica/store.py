@@ -98,7 +98,7 @@ class PartitionStore:
             before_keeping=self._before_keeping,
         )
         self._write_identity(directory, identity)
-        epochs = self._take_epochs(directory, opened, saved_epochs)
+        epochs = self._take_epochs(directory, opened, saved_epochs, confirmed.recovery_point)
         producers = self._load_producers(directory, opened)
         partition = Partition(
             identity.topic, identity.index, opened, config, producers, epochs, self
@@ -134,10 +134,10 @@ class PartitionStore:
         """The log is shorter: let the producers, and the epochs on disk, be what it says."""
         end_offset = partition.log.log_end_offset
         partition.cleaned_offset = min(partition.cleaned_offset, end_offset)
-        self.save_epochs(partition)
         partition.producers = self._load_producers(
             self.directory(partition.log_name), partition.log
         )
+        self.save_epochs(partition)  # Last: without room for them, the producers are right.
 
     def close(self, partition: Partition) -> None:
         """Flush and close; a snapshot of the producers saves the next start reading."""
@@ -217,22 +217,32 @@ class PartitionStore:
         return checkpoints.load(self._files, path, checkpoints.decode_leader_epochs)
 
     def _take_epochs(
-        self, directory: str, opened: Log, saved: list[tuple[int, int]] | None
+        self,
+        directory: str,
+        opened: Log,
+        saved: list[tuple[int, int]] | None,
+        recovery_point: int,
     ) -> LeaderEpochs:
-        """The saved epochs, or those in the log, less what the log has lost."""
+        """The saved epochs, or those in the log, less what the log has lost.
+
+        Above the recovery point the log has the last word: what was cut off it may be back after a
+        crash, and in the saved ones no more.
+        """
         epochs = LeaderEpochs(saved)
-        if saved is None:
-            for header in opened.headers(opened.log_start_offset):
+        offset = opened.log_start_offset if saved is None else recovery_point
+        if offset < opened.log_end_offset:
+            for header in opened.headers(max(offset, opened.log_start_offset)):
                 epochs.assign(header.partition_leader_epoch, header.base_offset)
         epochs.truncate_to_start(opened.log_start_offset)
         epochs.truncate_to_end(opened.log_end_offset)
-        if epochs.entries != (saved or []):
+        if not epochs.is_saved:
             self._write_epochs(directory, epochs)
         return epochs
 
     def _write_epochs(self, directory: str, epochs: LeaderEpochs) -> None:
         path = f"{directory}/{checkpoints.LEADER_EPOCHS}"
         self._files.write_atomically(path, checkpoints.encode_leader_epochs(epochs.entries))
+        epochs.is_saved = True
 
     def _load_producers(self, directory: str, opened: Log) -> Producers:
         producers = Producers()

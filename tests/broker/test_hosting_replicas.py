@@ -9,7 +9,8 @@ from minikafka.broker.replica.fetcher import ReplicaFetcher
 from minikafka.broker.replica.partition import Partition
 from minikafka.protocol.errors import ErrorCode
 
-from .in_process import ServedNode, batch_of, serving
+from .in_process import ServedNode, batch_of, serving, until
+from .replica.unreliable_files import FULL, UnreliableFiles
 
 LOG = "00000000000000000000.log"
 
@@ -63,6 +64,22 @@ async def test_a_partition_that_is_led_elsewhere_is_followed(tmp_path: Path) -> 
         change(node, replicas=[1], isr=[1])
         produced = await node.produce("orders", batch_of(b"b"))
         assert (produced.error_code, produced.base_offset) == (ErrorCode.NONE, 1)
+
+
+async def test_a_leader_without_room_for_its_epoch_leads_when_there_is_some(tmp_path: Path) -> None:
+    files = UnreliableFiles()
+    interval = {"log_flush_offset_checkpoint_interval_ms": 10}
+    async with serving(tmp_path / "node", files=files, **interval) as node:
+        await node.create("orders")
+        change(node, replicas=[1, 2], isr=[1, 2], leader=2, leader_epoch=1)
+        files.append_error = FULL
+        change(node, replicas=[1], isr=[1], leader=1, leader_epoch=2)
+        refused = await node.produce("orders", batch_of(b"a"))
+        assert refused.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+        files.append_error = None
+        await until(lambda: node.partition("orders").is_leader)
+        assert (await node.produce("orders", batch_of(b"a"))).error_code == ErrorCode.NONE
+        assert node.partition("orders").epochs.entries == [(2, 0)]
 
 
 async def test_a_partition_that_has_moved_away_leaves_nothing_and_may_come_back(

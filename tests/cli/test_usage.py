@@ -51,6 +51,7 @@ def test_version_is_the_packages(minikafka: Command) -> None:
         (("topic", "create", "t", "-c", "retention.ms"), "-c takes KEY=VALUE, not 'retention.ms'"),
         (("topic", "alter", "t"), "nothing to change: give --partitions, -c or --delete-config"),
         (("topic", "reassign"), "name the topics to reassign, or give --all"),
+        (("topic", "reassign", "t", "--throttle", "1", "--no-wait"), "drop --no-wait"),
         (("topic", "reassign", "t", "--all"), "name the topics to reassign, or give --all"),
         (("topic", "reassign", "t", "--brokers", "1,x"), "--brokers is a list of ids"),
         (("cluster", "--port", "65536"), "65536 is not in the range"),

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from minikafka.client.errors import CannotConnect, KafkaTimeout
-from minikafka.client.network import Lane, Network
+from minikafka.client.network import ANY_NODE, Lane, Network
 from minikafka.client.settings import NetworkSettings
 from minikafka.protocol.api.metadata import MetadataRequest, MetadataResponse
 from minikafka.protocol.errors import ErrorCode, KafkaError
@@ -132,3 +132,20 @@ async def test_long_polls_have_a_connection_of_their_own():
         await network.close()
         assert poll.is_closed
         assert plain.is_closed
+
+
+async def test_a_broker_that_the_cluster_has_no_more_is_not_asked_though_it_is_connected():
+    async with ScriptedBroker() as broker, ScriptedBroker() as fenced:
+        cluster = Cluster(broker, fenced)
+        network = network_of(address_of(broker), timeout_ms=500)
+        await network.start()
+        await network.connection(2, 5000)
+        del cluster.brokers[2]
+        await network.connection(1, 5000)
+        network.request_refresh()
+        while 2 in network.metadata.brokers:
+            assert await network.changed.wait(network.now_ms() + 5000)
+        await broker.stop()
+        async with broker:
+            assert (await network.connection(ANY_NODE, 5000)).address.endswith(f":{broker.port}")
+        await network.close()

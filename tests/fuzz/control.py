@@ -1,11 +1,13 @@
 """Frames of the control plane: a message or ProtocolError, and from a node always an answer."""
 
 from contextlib import suppress
+from random import Random
 from typing import Any
 
 import msgpack
 
 from minikafka.broker.control.conversation import KNOWN, answer_to
+from minikafka.broker.control.door import Door
 from minikafka.broker.controller import link
 from minikafka.protocol.control import ANSWERS, NODE_ANSWERS
 from minikafka.protocol.control_frame import (
@@ -55,6 +57,8 @@ _SOUND: tuple[dict[str, Any], ...] = (
             {"offset": 0, "timestamp_ms": 1, "epoch": 1, "record": {"type": "TopicDeleted"}}
         ],
     },
+    {"type": "Hello", "nonce": bytes(32)},
+    {"type": "Proof", "proof": bytes(32)},
     {"type": "WhoVotes"},
     {
         "type": "FetchRequest",
@@ -87,8 +91,9 @@ def control(data: bytes) -> None:
         frame = encode(message, cluster_id)
         assert payload_size(frame[: SIZE.size], MAX_ANSWER_BYTES) == len(frame) - SIZE.size
         assert decode(frame[SIZE.size :], _ALL) == (cluster_id, message)
+    door = Door(None, Random(0).randbytes)
     with suppress(ProtocolError):
-        answer = served.loop.run_until_complete(answer_to(payload, context))
+        answer = served.loop.run_until_complete(answer_to(payload, context, door))
         frame = encode(answer, context.cluster_id)
         assert decode(frame[SIZE.size :], LINK_ANSWERS) == (context.cluster_id, answer)
 

@@ -129,10 +129,7 @@ MUTATIONS = (
         "clean marker deleted late",
         "broker/node.py",
         (
-            (
-                "checkpoints.take_clean_shutdown(files, data_dir) is not None\n",
-                'files.exists(f"{data_dir}/{checkpoints.CLEAN_SHUTDOWN}")\n',
-            ),
+            ("        checkpoints.take_clean_shutdown(files, data_dir)\n", ""),
             (
                 "        if self._stopping.done():\n            raise NodeError(",
                 "        checkpoints.take_clean_shutdown(files, data_dir)\n"
@@ -386,8 +383,8 @@ MUTATIONS = (
     _mutation(
         "no broker epoch check on fetch",
         "broker/replica/in_sync.py",
-        " or broker_epoch < broker.epoch",
-        "",
+        "        if broker_epoch < max(broker.epoch, follower.broker_epoch):\n",
+        "        if False:\n",
         IN_SYNC,
         REPLICATION,
     ),
@@ -408,8 +405,7 @@ MUTATIONS = (
     _mutation(
         "no entry in the epoch cache on election",
         "broker/replica/partition.py",
-        "            if self.epochs.assign(image.leader_epoch, self._epoch_start):\n"
-        "                self.keeper.save_epochs(self)\n",
+        "            self.epochs.assign(image.leader_epoch, self._epoch_start)\n",
         "",
         REPLICATION,
     ),

@@ -92,7 +92,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     # Turns
 
     def _run_once(self) -> None:
-        ready, ran = self._ready, dict[Process, None]()  # type: ignore[attr-defined] # BaseEventLoop's
+        ready, ran = self._ready, dict[Process, None]()  # type: ignore[attr-defined]
         self._sweep()
         if not ready and not self._stopping:  # type: ignore[attr-defined]
             if not self._scheduled:  # type: ignore[attr-defined]
@@ -133,7 +133,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _sweep(self) -> None:
         """Forget timers that were cancelled: those in front, and all when they are many."""
-        timers, cancelled = self._scheduled, self._timer_cancelled_count  # type: ignore[attr-defined]
+        timers, cancelled = self._scheduled, self._timer_cancelled_count
         if cancelled > MIN_CANCELLED_TO_SWEEP and cancelled > len(timers) / 2:
             kept = [timer for timer in timers if not timer._cancelled]
             for timer in timers:

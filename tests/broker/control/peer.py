@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from minikafka.broker.controller.decide import Decision
-from minikafka.protocol.control import ANSWERS, DescribeSegments, Segments
+from minikafka.protocol.control import ANSWERS, NODE_ANSWERS, DescribeSegments, Segments
 from minikafka.protocol.control_frame import MAX_ANSWER_BYTES, SIZE, decode, encode, payload_size
 
 from ..in_process import DEADLINE_S, ServedNode
@@ -45,7 +45,7 @@ class Peer:
         async with asyncio.timeout(DEADLINE_S):
             head = await self._reader.readexactly(SIZE.size)
             payload = await self._reader.readexactly(payload_size(head, MAX_ANSWER_BYTES))
-        _, message = decode(payload, ANSWERS)
+        _, message = decode(payload, {**ANSWERS, **NODE_ANSWERS})
         return message
 
     async def ask(self, message: Any) -> Any:

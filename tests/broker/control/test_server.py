@@ -17,9 +17,18 @@ from minikafka.broker.control.conversation import (
     FRAME_TIMEOUT_S,
     IDLE_TIMEOUT_S,
 )
+from minikafka.broker.control.door import Door
 from minikafka.broker.node import Node, NodeError
 from minikafka.broker.options import ConfigError
-from minikafka.protocol.control import DescribeSegments, Events, ReadEvents, Refused, Segments
+from minikafka.protocol.control import (
+    DescribeSegments,
+    Events,
+    ReadEvents,
+    Refused,
+    Segments,
+    Voters,
+    WhoVotes,
+)
 from minikafka.protocol.control_frame import MAX_REQUEST_BYTES, SIZE
 
 from ..in_process import (
@@ -57,10 +66,12 @@ async def test_clients_are_served_between_the_questions(
     answered = 0
     real = conversation_module.answer_to
 
-    async def answer_to(question: bytes, context: ControlContext, connection: Any) -> Any:
+    async def answer_to(
+        question: bytes, context: ControlContext, door: Door, connection: Any
+    ) -> Any:
         nonlocal answered
         answered += 1
-        return await real(question, context, connection)
+        return await real(question, context, door, connection)
 
     monkeypatch.setattr(conversation_module, "answer_to", answer_to)
     await node.create("orders")
@@ -155,10 +166,13 @@ def test_a_peer_that_takes_no_answers_is_closed(
     writers: list[asyncio.StreamWriter] = []
 
     def converse(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ControlContext
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        context: ControlContext,
+        door: Door,
     ) -> Coroutine[Any, Any, None]:
         writers.append(writer)
-        return real(reader, writer, context)
+        return real(reader, writer, context, door)
 
     real = conversation_module.converse
     monkeypatch.setattr(conversation_module, "converse", converse)
@@ -178,7 +192,7 @@ def test_a_peer_that_takes_no_answers_is_closed(
     run_stepped(test)
 
 
-async def test_one_connection_too_many_is_refused_and_the_others_go_on(
+async def test_one_connection_too_many_takes_the_place_of_the_oldest(
     node: ServedNode,
     peer: Peer,
     monkeypatch: pytest.MonkeyPatch,
@@ -189,15 +203,33 @@ async def test_one_connection_too_many_is_refused_and_the_others_go_on(
     second = await Peer.connect(node)
     await second.ask(ReadEvents())
     third = await Peer.connect(node)
-    assert await third.closed_by_node() == b""
-    assert any(third.name in each.getMessage() for each in caplog.records)
-    assert isinstance(await peer.ask(ReadEvents()), Events)
+    assert isinstance(await third.ask(ReadEvents()), Events)
+    assert await peer.closed_by_node() == b""
+    assert "the oldest stranger's is closed" in caplog.text
+    assert isinstance(await second.ask(ReadEvents()), Events)
     await second.close()
-    await until(lambda: len(node.node._control._conversations) == 1)
     await third.close()
-    fourth = await Peer.connect(node)
-    assert isinstance(await fourth.ask(ReadEvents()), Events)
-    await fourth.close()
+    await until(lambda: not node.node._control._conversations)
+
+
+async def test_nodes_are_not_driven_out(
+    node: ServedNode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 3)
+    nodes = [await Peer.connect(node) for _ in range(2)]
+    for each in nodes:
+        assert isinstance(await each.ask(WhoVotes()), Voters)
+    strangers = [await Peer.connect(node) for _ in range(20)]
+    for each in strangers[:-1]:
+        assert await each.closed_by_node() == b""
+    assert isinstance(await strangers[-1].ask(WhoVotes()), Voters)
+    too_late = await Peer.connect(node)
+    assert await too_late.closed_by_node() == b""
+    assert "3 nodes are here" in caplog.text
+    for each in (*nodes, strangers[-1]):
+        assert isinstance(await each.ask(WhoVotes()), Voters)
+    for each in (*nodes, *strangers, too_late):
+        each.abort()
 
 
 async def test_a_stop_ends_the_conversations(tmp_path: Path) -> None:

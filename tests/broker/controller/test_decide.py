@@ -37,7 +37,7 @@ CONFIG = BrokerConfig()
 def image_of(*topics: NewTopic, brokers: tuple[int, ...] = (1,)) -> Image:
     """A cluster with these brokers and topics."""
     image = Image()
-    commit(image, create_cluster("c", 1))
+    commit(image, create_cluster("c", 1, [1]))
     for broker_id in brokers:
         commit(image, registered(image, broker_id, broker_id))
     for topic in topics:
@@ -69,7 +69,7 @@ def test_the_life_of_a_cluster_in_records() -> None:
     """A golden script: what each command writes to the metadata log."""
     image, random = Image(), Random(5)
     commands = [
-        lambda: create_cluster("c", 1),
+        lambda: create_cluster("c", 1, [1]),
         lambda: registered(image, 1, 1),
         lambda: create_topic(image, CONFIG, NewTopic("orders", 2, 1), random),
         lambda: reserve_producer_ids(image, 1),
@@ -86,7 +86,7 @@ def test_the_life_of_a_cluster_in_records() -> None:
     broker = "'incarnation': '', 'host': '', 'port': 0, 'control_host': '', 'control_port': 0"
     partition = "'replicas': [1], 'isr': [1], 'leader': 1, 'leader_epoch': 0, 'partition_epoch': 0"
     assert script == [
-        "ClusterCreated {'cluster_id': 'c', 'broker_id': 1}",
+        "ClusterCreated {'cluster_id': 'c', 'broker_id': 1, 'voters': [1]}",
         f"BrokerRegistered {{'broker_id': 1, 'epoch': 1, {broker}, 'standing': 'unfenced'}}",
         "TopicCreated {'name': 'orders', 'configs': {}}",
         f"PartitionCreated {{'index': 0, {partition}}}",

@@ -30,7 +30,19 @@ def test_a_run_is_read_back(tmp_path: Path) -> None:
     assert last_run.load(files, str(tmp_path)) == LastRun("fsync", "boot")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"[]", b"{", b"\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"",
+        b"[]",
+        b"{",
+        b"\xff",
+        b'{"flush": 7}',
+        b'{"flush": "fsync", "boot_id": []}',
+        b"[" * 9999,
+    ],
+)
 def test_a_run_that_said_nothing_promised_nothing(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / last_run.LAST_RUN).write_bytes(content)

@@ -275,11 +275,11 @@ class World:
     def ask(self, follower_id: int, leader_id: int | None = None) -> Question | None:
         """A follower's next Fetch, to whom it follows; None if there is none."""
         broker, partition = self.brokers[follower_id], self.partition(follower_id)
-        asked = Asked.now(partition)
+        asked = Asked.now(partition, 1 << 20)
         leader_id = partition.leader_id if leader_id is None else leader_id
         if asked is None or partition.is_led_here or leader_id < 0:
             return None
-        return Question(follower_id, leader_id, broker.epoch, asked, asked.request(1 << 20))
+        return Question(follower_id, leader_id, broker.epoch, asked, asked.request())
 
     def answer(self, question: Question) -> FetchResponsePartition:
         """What the broker that is asked says to it, now."""

@@ -43,7 +43,9 @@ def test_every_epoch_ends_where_a_scan_of_the_log_says(steps: list[tuple[int, in
         if by:
             epoch += by
             naive.begun.append((epoch, len(naive.epochs)))
-        assert epochs.assign(epoch, len(naive.epochs)) == bool(by)
+        epochs.is_saved = True
+        epochs.assign(epoch, len(naive.epochs))
+        assert epochs.is_saved == (not by)
         if epoch >= 0:
             naive.epochs += [epoch] * records
         assert epochs.entries == naive.starts
@@ -81,7 +83,7 @@ def test_an_empty_table_knows_nothing() -> None:
 
 def test_epoch_0_is_an_epoch() -> None:
     epochs = LeaderEpochs()
-    assert epochs.assign(0, 0)
+    epochs.assign(0, 0)
     assert epochs.latest == 0
     assert epochs.end_offset_for(0, 5) == (0, 5)
 
@@ -95,15 +97,16 @@ def test_an_epoch_older_than_all_ends_where_the_first_begins() -> None:
 
 def test_an_epoch_is_assigned_once_and_never_an_older_one() -> None:
     epochs = LeaderEpochs([(3, 100)])
-    assert not epochs.assign(3, 150)
-    assert not epochs.assign(2, 150)
+    epochs.assign(3, 150)
+    epochs.assign(2, 150)
     assert epochs.entries == [(3, 100)]
+    assert epochs.is_saved
 
 
 def test_elections_without_a_record_leave_one_entry() -> None:
     epochs = LeaderEpochs([(0, 0)])
     for epoch in (1, 2, 3):
-        assert epochs.assign(epoch, 10)
+        epochs.assign(epoch, 10)
     assert epochs.entries == [(0, 0), (3, 10)]
 
 
@@ -124,6 +127,7 @@ def test_the_epoch_at_the_log_start_begins_there() -> None:
         epochs = LeaderEpochs([(0, 0), (3, 120), (4, 250)])
         epochs.truncate_to_start(start)
         assert epochs.entries == expected
+        assert epochs.is_saved == (start == 0)
 
 
 def test_an_epoch_that_begins_behind_the_log_start_stays() -> None:

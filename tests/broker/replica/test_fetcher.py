@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from minikafka.broker.config import TopicConfig
@@ -10,7 +11,7 @@ from minikafka.broker.controller.image import BrokerImage, PartitionImage
 from minikafka.broker.log.files import Files
 from minikafka.broker.log.offset_checkpoints import OffsetCheckpoints
 from minikafka.broker.replica.fetcher import FetchOptions, ReplicaFetcher
-from minikafka.broker.replica.manager import ReplicaManager
+from minikafka.broker.replica.manager import ReplicaManager, Unserved
 from minikafka.broker.replica.partition import Partition
 from minikafka.broker.replica.store import PartitionIdentity, PartitionStore
 from minikafka.protocol.errors import ErrorCode
@@ -30,6 +31,7 @@ class FollowerNode:
         data_dir.mkdir(exist_ok=True)
         files = Files()
         self.leader = leader
+        self.throttled_rate = 0
         self.loop = asyncio.get_running_loop()
         self.replicas = ReplicaManager(files, self.loop)
         checkpoints = OffsetCheckpoints(files, str(data_dir))
@@ -41,6 +43,7 @@ class FollowerNode:
             leader.node._controller.image.brokers,
             routes,
             lambda: EPOCH,
+            lambda: self.throttled_rate,
             self.replicas,
             SetClock(),
             self.loop,
@@ -159,23 +162,47 @@ async def test_a_follower_that_knows_of_an_election_first_asks_until_the_leader_
         await until(lambda: partition.log.log_end_offset == 1)
 
 
+async def part(follower: FollowerNode) -> Partition:
+    """Let the leader have one record, and the follower others, of an epoch that it has led."""
+    await follower.leader.produce("orders", batch_of(b"a"))
+    image = PartitionImage(0, (1, FOLLOWER), (FOLLOWER,), FOLLOWER, 1, 1)
+    topic = follower.leader.node._controller.image.topics["orders"]
+    identity = PartitionIdentity("orders", topic.topic_id, 0)
+    partition = follower.store.open(identity, TopicConfig(min_insync_replicas=2))
+    follower.replicas.add(partition)
+    partition.lead(image, {}, 0)
+    partition.append(memoryview(batch_of(b"x", b"y")), 0, 1)
+    partition.write()
+    await follower.replicas.flush(partition)
+    return partition
+
+
 async def test_a_log_that_parted_is_cut_and_follows(tmp_path: Path) -> None:
     async with following(tmp_path) as follower:
-        leader = follower.leader
-        await leader.produce("orders", batch_of(b"a"))
-        image = PartitionImage(0, (1, FOLLOWER), (FOLLOWER,), FOLLOWER, 1, 1)
-        topic = leader.node._controller.image.topics["orders"]
-        identity = PartitionIdentity("orders", topic.topic_id, 0)
-        partition = follower.store.open(identity, TopicConfig(min_insync_replicas=2))
-        follower.replicas.add(partition)
-        partition.lead(image, {}, 0)
-        partition.append(memoryview(batch_of(b"x", b"y")), 0, 1)
-        partition.write()
-        await follower.replicas.flush(partition)
-        followed = follower.follow(0, lead_with_follower(leader, leader_epoch=2))
+        partition = await part(follower)
+        followed = follower.follow(0, lead_with_follower(follower.leader, leader_epoch=2))
         assert followed is partition
         await until(lambda: values(partition) == [b"a"])
         assert partition.epochs.entries == [(0, 0)]
+
+
+async def test_a_log_found_damaged_is_left_as_it_is_and_the_others_follow(tmp_path: Path) -> None:
+    async with following(tmp_path, partitions=2) as follower:
+        leader = follower.leader
+        partition = await part(follower)
+        path = tmp_path / "follower" / "orders-0" / "00000000000000000000.log"
+        with path.open("r+b") as file:
+            file.write(b"damage" * 10)
+        before = path.read_bytes()
+        follower.follow(0, lead_with_follower(leader, leader_epoch=2))
+        await until(lambda: partition.is_removed)
+        assert path.read_bytes() == before
+        unserved = follower.replicas.look_up("orders", 0)
+        assert isinstance(unserved, Unserved)
+        assert unserved.error_code is ErrorCode.CORRUPT_MESSAGE
+        other = follower.follow(1, lead_with_follower(leader, 1))
+        await leader.produce("orders", batch_of(b"a"), index=1, acks=1)
+        await until(lambda: values(other) == [b"a"])
 
 
 async def test_a_leader_that_comes_back_is_followed_again(tmp_path: Path) -> None:
@@ -200,3 +227,53 @@ async def test_who_follows_nobody_any_more_fetches_nothing(tmp_path: Path) -> No
         assert follower.fetcher._leaders == {}
         await leader.produce("orders", batch_of(b"a"), acks=1)
         assert partition.log.log_end_offset == 0
+
+
+ADDED = PartitionImage(0, (1, FOLLOWER), (1,), 1, 1, 1, adding=(FOLLOWER,))
+
+
+async def test_a_replica_that_is_being_added_is_fetched_no_faster_than_the_throttle_lets_it(
+    tmp_path: Path,
+) -> None:
+    async with following(tmp_path) as follower:
+        for _ in range(8):
+            await follower.leader.produce("orders", batch_of(b"x" * 1000), acks=1)
+        lead_with_follower(follower.leader)
+        follower.throttled_rate = 4000
+        began_s = follower.loop.time()
+        partition = follower.follow(0, ADDED)
+        await until(lambda: partition.log.log_end_offset == 8)
+        # A burst of one second, an answer on credit, and the rest at the rate.
+        assert follower.loop.time() - began_s > (8000 - 4000 - 2 * 1000) / 4000
+
+
+async def test_the_throttle_lets_go_of_who_is_in_sync_and_of_who_was_there_before(
+    tmp_path: Path,
+) -> None:
+    async with following(tmp_path, partitions=2) as follower:
+        follower.throttled_rate = 1
+        image = lead_with_follower(follower.leader)
+        partition = follower.follow(0, image)
+        assert not follower.fetcher.is_throttled(partition)
+        partition.follow(ADDED)
+        assert follower.fetcher.is_throttled(partition)
+        partition.follow(replace(ADDED, isr=(1, FOLLOWER)))
+        assert not follower.fetcher.is_throttled(partition)
+        partition.follow(ADDED)
+        follower.throttled_rate = 0
+        assert not follower.fetcher.is_throttled(partition)
+
+
+async def test_what_the_throttle_holds_back_holds_up_nobody_else(tmp_path: Path) -> None:
+    async with following(tmp_path, partitions=2) as follower:
+        leader = follower.leader
+        await leader.produce("orders", batch_of(b"x" * 1000), acks=1)
+        lead_with_follower(leader)
+        follower.throttled_rate = 1
+        added = follower.follow(0, ADDED)
+        await until(lambda: added.log.log_end_offset == 1)
+        await leader.produce("orders", batch_of(b"y"), acks=1)
+        other = follower.follow(1, lead_with_follower(leader, 1))
+        await leader.produce("orders", batch_of(b"a"), index=1, acks=1)
+        await until(lambda: other.log.log_end_offset == 1)
+        assert added.log.log_end_offset == 1

@@ -1,15 +1,21 @@
 """Historical losses of replicated records, and that they do not happen here. One test each."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
+from minikafka.broker.controller.decide import Decision
 from minikafka.broker.controller.image import Standing
+from minikafka.broker.log.files import StorageError
 from minikafka.broker.replica.following import ReplicaHalted
 from minikafka.protocol.api.fetch import EpochEndOffset
 from minikafka.protocol.errors import ErrorCode
 
 from ...sim.crash import Way
+from ...sim.faults import ENOSPC, NO_FAULT, Fault
 from ..in_process import batch_of
-from .replica_world import MAX_LAG_MS, WALL_MS, World
+from .replica_world import MAX_LAG_MS, TOPIC_ID, WALL_MS, World
 
 
 @pytest.fixture
@@ -26,6 +32,15 @@ def replicate(world: World, *values: bytes) -> None:
     followers = [each for each in world.now.isr if each != leader]
     world.fetch(*followers, rounds=3)
     world.check()
+
+
+@contextmanager
+def full_disk(world: World, broker_id: int) -> Iterator[None]:
+    """A broker finds no room meanwhile."""
+    disk = world.brokers[broker_id].disk
+    disk.fault = Fault("write", 1, ENOSPC, stays=True)
+    yield
+    disk.fault = NO_FAULT
 
 
 def test_what_is_acknowledged_outlives_a_restart_and_the_leader_behind_it(world: World) -> None:
@@ -229,6 +244,37 @@ def test_who_waits_for_acks_when_the_lead_is_lost_is_told_so(world: World) -> No
     assert world.acked == []
 
 
+def test_what_was_cut_meanwhile_is_not_acknowledged_when_the_lead_comes_back(world: World) -> None:
+    """Who waits for two partitions is not done when one of them is lost, and may ask again late."""
+    replicate(world, b"a")
+    lost = world.append(1, b"lost")
+    world.brokers[1].waiting.clear()
+    world.elect(2)
+    world.settled()
+    world.produce(2, b"b", acks=1)
+    world.fetch(1, 3, rounds=2)
+    world.change_isr(2)
+    world.settled()
+    world.elect(1)
+    world.settled()
+    replicate(world, b"c")
+    assert world.partition(1).high_watermark > lost.next_offset
+    assert world.partition(1).acks_outcome(lost) is ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
+def test_who_leads_on_in_a_new_epoch_acknowledges_what_waited(world: World) -> None:
+    waiting = world.append(1, b"a")
+    world.brokers[1].flush()
+    before = world.now
+    epochs = {"leader_epoch": before.leader_epoch + 1, "partition_epoch": 1}
+    record = {"type": "PartitionChanged", "topic_id": TOPIC_ID, "index": 0, **epochs}
+    world._decide(Decision([record]))
+    world.settled()
+    assert world.partition(1).acks_outcome(waiting) is None
+    world.fetch(2, 3, rounds=2)
+    assert world.partition(1).acks_outcome(waiting) is ErrorCode.NONE
+
+
 def test_a_leader_out_of_the_controllers_reach_serves_nobody(world: World) -> None:
     replicate(world, b"a")
     waiting = world.produce(1, b"b")
@@ -336,6 +382,27 @@ def test_a_log_is_cut_below_no_checkpoint_on_disk(world: World) -> None:
     assert world.values(1) == {0: b"a"}
 
 
+def test_what_was_cut_and_came_back_by_a_crash_is_cut_again(world: World) -> None:
+    """No flush had confirmed the cut, but the epochs said already that nothing of 1 was there."""
+    replicate(world, b"a")
+    world.produce(1, b"b", acks=1)
+    world.produce(1, b"c", acks=1)
+    world.fetch(2)
+    world.elect(3)
+    world.settled()
+    world.produce(3, b"x", acks=1)
+    world.elect(2)
+    world.settled()
+    world.fetch(3)
+    assert world.values(3) == {0: b"a"}
+    world.crash(3, Way.NOTHING)
+    world.restart(3)
+    world.settled()
+    assert world.values(3) == {0: b"a", 1: b"x"}
+    world.fetch(3, rounds=2)
+    assert world.values(3) == {0: b"a", 1: b"b", 2: b"c"}
+
+
 def test_producers_follow_the_log_of_the_leader(world: World) -> None:
     def send(leader: int, sequence: int) -> ErrorCode:
         batch = batch_of(b"v%d" % sequence, producer=(9, 0, sequence))
@@ -356,6 +423,49 @@ def test_producers_follow_the_log_of_the_leader(world: World) -> None:
     world.fetch(1, rounds=2)
     ours, theirs = (dict(world.partition(each).producers.items()) for each in (1, 2))
     assert [batch[:4] for batch in ours[9].batches] == [batch[:4] for batch in theirs[9].batches]
+
+
+def test_an_epoch_that_found_no_room_is_on_disk_before_its_records(world: World) -> None:
+    replicate(world, b"a")
+    world.elect(2)
+    world.settled()
+    world.produce(2, b"b", acks=1)
+    with full_disk(world, 3), pytest.raises(StorageError):
+        world.fetch(3)
+    world.fetch(3)
+    assert world.values(3) == {0: b"a", 1: b"b"}
+    world.crash(3, Way.KILLED)
+    world.restart(3)
+    assert world.partition(3).epochs.entries == [(0, 0), (1, 1)]
+
+
+def test_a_leader_without_room_for_its_epoch_leads_when_there_is_some(world: World) -> None:
+    replicate(world, b"a")
+    world.elect(2)
+    with full_disk(world, 2), pytest.raises(StorageError):
+        world.settled(2)
+    assert not world.partition(2).is_leader
+    world.brokers[2].take_role()
+    assert world.partition(2).is_leader
+    world.produce(2, b"b", acks=1)
+    world.crash(2, Way.KILLED)
+    world.restart(2)
+    assert world.partition(2).epochs.entries == [(0, 0), (1, 1)]
+
+
+def test_producers_follow_a_cut_log_though_its_epochs_find_no_room(world: World) -> None:
+    replicate(world, b"a")
+    batch = batch_of(b"lost", producer=(9, 0, 0))
+    world.partition(1).append(memoryview(batch), WALL_MS, 1)
+    world.partition(1).write()
+    world.brokers[1].flush()
+    world.elect(2)
+    world.settled()
+    world.produce(2, b"b", acks=1)
+    with full_disk(world, 1), pytest.raises(StorageError):
+        world.fetch(1)
+    assert world.values(1) == {0: b"a"}
+    assert len(world.partition(1).producers) == 0
 
 
 def test_a_follower_that_stops_leaves_the_isr_and_joins_it_again(world: World) -> None:
