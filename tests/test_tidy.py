@@ -24,7 +24,7 @@ import pytest
 from grimp import build_graph
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("protocol", "transport", "broker", "client", "cli", "tutorials")
+PACKAGES = ("protocol", "transport", "broker", "client", "cli", "history", "tutorials")
 OTHER_CODE = ("tests", "benchmarks", "tutorials")
 
 MAX_FILE_LINES = 500
