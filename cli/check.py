@@ -14,7 +14,7 @@ from ..history.check import CHECKS, Report
 from ..history.check import check as judge
 from ..history.event import MalformedHistory, parse_events
 from ..history.evidence import Promises
-from .failure import FAILED, WRONG_USAGE, Failure
+from .failure import WRONG_USAGE, Failure
 from .history_picture import draw_findings, require_matplotlib
 from .session import output_option
 from .table import show
@@ -47,7 +47,7 @@ def check(
     copies_to: str | None,
     picture: Path | None,
     output: str,
-) -> int:
+) -> None:
     """Judge HISTORY, a file of what clients of a Kafka cluster did and saw.
 
     Each line is an object of JSON: an operation begins, or ends. docs/history.md has the format.
@@ -72,13 +72,12 @@ def check(
         ],
     )
     if report.is_valid:
-        return 0
+        return
     if output == "table":
         click.echo(f"\n{report.text()}", nl=False)
     if picture is not None:
         draw_findings(report, picture)
-    click.echo(f"minikafka: violated: {', '.join(report.violated)}", err=True)
-    return FAILED
+    raise Failure(f"violated: {', '.join(report.violated)}")
 
 
 def _judge(history: Path, promises: Promises) -> Report:
