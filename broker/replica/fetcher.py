@@ -29,6 +29,7 @@ from ...protocol.errors import ErrorCode, KafkaError, error_class
 from ...transport.connection import Connection
 from ..clock import WallClock
 from ..log.files import StorageError, StorageFailed
+from ..log.scan import CorruptLog
 from .follower_fetch import Asked, take
 from .following import ReplicaHalted, UnsoundBatch
 from .manager import ReplicaManager
@@ -251,7 +252,7 @@ class LeaderFetcher:
         except UnsoundBatch as error:
             log.error("what broker %d has sent is not taken: %s", self._leader_id, error)
             goes_on = False
-        except ReplicaHalted as error:
+        except (ReplicaHalted, CorruptLog) as error:
             owner.forget(partition)
             owner.replicas.halt(partition, str(error))
             return

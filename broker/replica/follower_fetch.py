@@ -64,7 +64,7 @@ class Asked(NamedTuple):
 def take(partition: Partition, answer: FetchResponsePartition, now_ms: int) -> bool:
     """Do what the answer asks for; False when the next question should wait a little.
 
-    `now_ms` is wall time. Raises UnsoundBatch, ReplicaHalted and StorageError.
+    `now_ms` is wall time. Raises UnsoundBatch, ReplicaHalted, CorruptLog and StorageError.
     """
     diverging = answer.diverging_epoch
     if answer.error_code == _OUT_OF_RANGE:

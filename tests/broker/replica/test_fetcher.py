@@ -10,7 +10,7 @@ from minikafka.broker.controller.image import BrokerImage, PartitionImage
 from minikafka.broker.log.files import Files
 from minikafka.broker.log.offset_checkpoints import OffsetCheckpoints
 from minikafka.broker.replica.fetcher import FetchOptions, ReplicaFetcher
-from minikafka.broker.replica.manager import ReplicaManager
+from minikafka.broker.replica.manager import ReplicaManager, Unserved
 from minikafka.broker.replica.partition import Partition
 from minikafka.broker.replica.store import PartitionIdentity, PartitionStore
 from minikafka.protocol.errors import ErrorCode
@@ -19,6 +19,7 @@ from minikafka.protocol.records import iterate, iterate_batches
 from ..in_process import ServedNode, SetClock, batch_of, serving, until
 
 FOLLOWER = 2
+WALL_MS = 1_700_000_000_000
 EPOCH = 1000
 """Of the registration of broker 2."""
 
@@ -159,23 +160,47 @@ async def test_a_follower_that_knows_of_an_election_first_asks_until_the_leader_
         await until(lambda: partition.log.log_end_offset == 1)
 
 
+async def part(follower: FollowerNode) -> Partition:
+    """Let both have one record, and the follower another batch, of an epoch that it has led."""
+    await follower.leader.produce("orders", batch_of(b"a"))
+    topic = follower.leader.node._controller.image.topics["orders"]
+    identity = PartitionIdentity("orders", topic.topic_id, 0)
+    partition = follower.store.open(identity, TopicConfig(min_insync_replicas=2))
+    follower.replicas.add(partition)
+    for epoch, batch in enumerate((batch_of(b"a"), batch_of(b"x", b"y"))):
+        partition.lead(PartitionImage(0, (1, FOLLOWER), (FOLLOWER,), FOLLOWER, epoch, epoch), {}, 0)
+        assert not partition.append(memoryview(batch), WALL_MS, 1).error_code
+        partition.write()
+    await follower.replicas.flush(partition)
+    return partition
+
+
 async def test_a_log_that_parted_is_cut_and_follows(tmp_path: Path) -> None:
     async with following(tmp_path) as follower:
-        leader = follower.leader
-        await leader.produce("orders", batch_of(b"a"))
-        image = PartitionImage(0, (1, FOLLOWER), (FOLLOWER,), FOLLOWER, 1, 1)
-        topic = leader.node._controller.image.topics["orders"]
-        identity = PartitionIdentity("orders", topic.topic_id, 0)
-        partition = follower.store.open(identity, TopicConfig(min_insync_replicas=2))
-        follower.replicas.add(partition)
-        partition.lead(image, {}, 0)
-        partition.append(memoryview(batch_of(b"x", b"y")), 0, 1)
-        partition.write()
-        await follower.replicas.flush(partition)
-        followed = follower.follow(0, lead_with_follower(leader, leader_epoch=2))
+        partition = await part(follower)
+        followed = follower.follow(0, lead_with_follower(follower.leader, leader_epoch=2))
         assert followed is partition
         await until(lambda: values(partition) == [b"a"])
         assert partition.epochs.entries == [(0, 0)]
+
+
+async def test_a_log_found_damaged_is_left_as_it_is_and_the_others_follow(tmp_path: Path) -> None:
+    async with following(tmp_path, partitions=2) as follower:
+        leader = follower.leader
+        partition = await part(follower)
+        path = tmp_path / "follower" / "orders-0" / "00000000000000000000.log"
+        with path.open("r+b") as file:
+            file.write(b"damage" * 10)
+        before = path.read_bytes()
+        follower.follow(0, lead_with_follower(leader, leader_epoch=2))
+        await until(lambda: partition.is_removed)
+        assert path.read_bytes() == before
+        unserved = follower.replicas.look_up("orders", 0)
+        assert isinstance(unserved, Unserved)
+        assert unserved.error_code is ErrorCode.CORRUPT_MESSAGE
+        other = follower.follow(1, lead_with_follower(leader, 1))
+        await leader.produce("orders", batch_of(b"a"), index=1, acks=1)
+        await until(lambda: values(other) == [b"a"])
 
 
 async def test_a_leader_that_comes_back_is_followed_again(tmp_path: Path) -> None:
