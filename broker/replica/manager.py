@@ -53,6 +53,9 @@ class ReplicaManager:
         self.on_failure: Callable[[StorageFailed], None] = _stop_loudly
         self.on_isr_proposal: Callable[[Partition], None] = _nobody_decides
         """Told of a partition whose `isr_proposal` the controller is to be asked for."""
+        self.check_lease: Callable[[], None] | None = None
+        """Suspends this node if its lease is over; a lone node needs none. Asked before anything is
+        appended or read, since a process that was stopped reads its sockets before its timers."""
         self._files = files
         self._loop = loop
         self._purgatory = Purgatory()
@@ -147,15 +150,17 @@ class ReplicaManager:
 
     def suspend(self, is_suspended: bool) -> None:
         """Serve nobody as leader while the controller is out of reach (its lease is over)."""
+        self.is_suspended = is_suspended
         for partition in list(self.partitions.values()):
             partition.suspend(is_suspended)
             self.changed_role(partition)
-        self.is_suspended = is_suspended
 
     def append(
         self, partition: Partition, batch: memoryview, now_ms: int, acks: int = ALL_ACKS
     ) -> Appended:
         """Check and stage a batch; `settle` writes it."""
+        if self.check_lease is not None:
+            self.check_lease()
         appended = partition.append(batch, now_ms, acks)
         self._staged[partition] = None
         return appended
