@@ -17,7 +17,7 @@ from ...protocol.errors import ErrorCode
 from ..log.files import Files, StorageFailed
 from ..log.log import FlushPoint
 from .appended import Appended
-from .in_sync import IsrAnswer, IsrProposal
+from .in_sync import IsrProposal
 from .partition import ALL_ACKS, Partition
 from .purgatory import Purgatory, Wait
 
@@ -110,10 +110,11 @@ class ReplicaManager:
         self._purgatory.notify(partition)
 
     def changed_role(self, partition: Partition) -> None:
-        """It leads, or follows, or its leader epoch is another: everybody who waits is asked."""
+        """It leads or follows, or its leader epoch or ISR is another: who waits is asked."""
         if partition.log.needs_flush:
             self._dirty[partition] = None
             self._start_flushing()
+        self._advance(partition)
         self.moved(partition)
         self._has_grown(partition)
 
@@ -141,11 +142,10 @@ class ReplicaManager:
                 self._propose_isr(partition, before)
                 self._advance(partition)
 
-    def isr_answered(self, partition: Partition, proposal: IsrProposal, answer: IsrAnswer) -> bool:
-        """The controller has answered: with another ISR the high watermark may move."""
-        is_asked_again = partition.isr_answered(proposal, answer)
+    def isr_answered(self, partition: Partition, proposal: IsrProposal, error: ErrorCode) -> bool:
+        """The controller has answered: when it refuses, nobody waits for who was to join."""
+        is_asked_again = partition.isr_answered(proposal, error)
         self._advance(partition)
-        self.moved(partition)
         return is_asked_again
 
     def suspend(self, is_suspended: bool) -> None:
