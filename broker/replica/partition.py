@@ -43,7 +43,7 @@ from . import following
 from .appended import Appended, describe_sequence, refuse_batch, too_large
 from .epochs import UNDEFINED, LeaderEpochs
 from .following import Keeper
-from .in_sync import MAX_LAG_MS, InSync, IsrAnswer, IsrProposal
+from .in_sync import MAX_LAG_MS, InSync, IsrProposal
 from .producers import Producers, SentBatch
 from .purgatory import Watcher
 
@@ -366,9 +366,9 @@ class Partition:
         """What the controller is to be asked for."""
         return self.in_sync.proposal if self.in_sync is not None else None
 
-    def isr_answered(self, proposal: IsrProposal, answer: IsrAnswer) -> bool:
+    def isr_answered(self, proposal: IsrProposal, error: ErrorCode) -> bool:
         """Take in what the controller said to `proposal`; True when it has to be asked again."""
-        return self.in_sync is not None and self.in_sync.answered(proposal, answer)
+        return self.in_sync is not None and self.in_sync.answered(proposal, error)
 
     def append_as_follower(
         self, records: memoryview, leader_high_watermark: int, leader_log_start: int, now_ms: int

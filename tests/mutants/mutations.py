@@ -367,10 +367,8 @@ MUTATIONS = (
     _mutation(
         "ISR change taken back though it may be done",
         "broker/replica/in_sync.py",
-        "answer.error in _OUTDATED:\n"
-        "            return False\n"
-        "        if answer.error in _REFUSED:",
-        "False:\n            return False\n        if answer.error in _REFUSED | _OUTDATED:",
+        " or error in _DECIDED:\n            return False\n        if error in _REFUSED:",
+        ":\n            return False\n        if error in _REFUSED | _DECIDED:",
         IN_SYNC,
     ),
     _mutation(

@@ -57,7 +57,7 @@ def test_what_is_acknowledged_outlives_a_restart_and_the_leader_behind_it(world:
     world.stand(2, Standing.UNFENCED)
     world.settled()
     world.fetch(2)
-    assert world.change_isr(1).error is ErrorCode.NONE
+    assert world.change_isr(1) is ErrorCode.NONE
     world.crash(1)
     world.stand(1, Standing.FENCED)
     world.settled()
@@ -167,6 +167,25 @@ def test_no_high_watermark_is_taken_with_a_diverging_epoch(world: World) -> None
     world.check()
 
 
+def test_an_isr_counts_once_all_that_was_decided_before_it_is_known(world: World) -> None:
+    """More replicas in sync are asked for, and the leader hears of a smaller ISR before that."""
+    world = World(min_isr=1)
+    replicate(world, b"a")
+    world.clock.now_ms += MAX_LAG_MS + 1
+    world.produce(1, b"b")
+    world.partition(1).shrink_isr(world.clock.now_ms)
+    world.set_min_isr(2)
+    proposal = world.propose(1)
+    world.hear_isr(1, proposal, world.decide_isr(1, proposal))
+    assert (world.now.isr, world.now.elr) == ((1,), (2, 3))
+    assert world.partition(1).high_watermark == 1
+    world.check()
+    world.settled()
+    assert world.partition(1).isr == (1,)
+    assert world.partition(1).high_watermark == 1
+    world.check()
+
+
 def test_the_last_replica_that_stands_still_has_everything(world: World) -> None:
     """KAFKA-15583, KIP-966: below min.insync.replicas nothing is acknowledged, even afterwards."""
     replicate(world, b"a")
@@ -205,7 +224,7 @@ def test_a_replica_that_lost_its_disk_does_not_join_by_an_earlier_fetch(world: W
     world.crash(3)
     world.restart(3, wiped=True)
     world.stand(3, Standing.UNFENCED)
-    assert world.decide_isr(1, proposal).error is ErrorCode.INELIGIBLE_REPLICA
+    assert world.decide_isr(1, proposal) is ErrorCode.INELIGIBLE_REPLICA
     world.settled()
     world.hear_isr(1, proposal, world.decide_isr(1, proposal))
     assert world.partition(1).isr_proposal is None
@@ -481,11 +500,13 @@ def test_a_follower_that_stops_leaves_the_isr_and_joins_it_again(world: World) -
     leader.shrink_isr(world.clock.now_ms)
     assert world.propose(1).isr == (1, 2)
     assert leader.high_watermark == 1, "it is proposed, not committed"
-    assert world.change_isr(1).isr == (1, 2)
+    world.change_isr(1)
+    assert world.now.isr == (1, 2)
     assert leader.high_watermark == 2
     world.fetch(3, rounds=2)
     assert world.propose(1).isr == (1, 2, 3)
-    assert world.change_isr(1).isr == (1, 2, 3)
+    world.change_isr(1)
+    assert world.now.isr == (1, 2, 3)
     world.settled()
     world.check()
 

@@ -17,9 +17,10 @@ from hypothesis.strategies import booleans, data, integers, sampled_from
 
 from minikafka.broker.controller.image import Standing
 from minikafka.broker.replica.following import ReplicaHalted
-from minikafka.broker.replica.in_sync import IsrAnswer, IsrProposal
+from minikafka.broker.replica.in_sync import IsrProposal
 from minikafka.broker.replica.partition import Partition
 from minikafka.protocol.api.fetch import FetchResponsePartition
+from minikafka.protocol.errors import ErrorCode
 
 from ...sim.crash import Way
 from .replica_world import BROKERS, MAX_LAG_MS, Question, World
@@ -36,7 +37,7 @@ class Replication(RuleBasedStateMachine):
         self.questions: list[Question] = []
         self.answers: list[tuple[Question, FetchResponsePartition]] = []
         self.isr_questions: dict[int, IsrProposal] = {}
-        self.isr_answers: dict[int, tuple[IsrProposal, IsrAnswer]] = {}
+        self.isr_answers: dict[int, tuple[IsrProposal, ErrorCode]] = {}
         self.high_watermarks: dict[Partition, int] = {}
         self.number = 0
 
@@ -182,6 +183,11 @@ class Replication(RuleBasedStateMachine):
     def settle(self) -> None:
         """All brokers know everything."""
         self.world.settled()
+
+    @rule(min_isr=integers(1, 3))
+    def alter_min_isr(self, min_isr: int) -> None:
+        """Somebody wants more replicas, or fewer, before a record is acknowledged."""
+        self.world.set_min_isr(min_isr)
 
     @rule(broker_id=BROKER)
     def fence(self, broker_id: int) -> None:
