@@ -104,6 +104,11 @@ class Quorum:
         return raft is not None and raft.state is State.LEADER and not self._is_closed
 
     @property
+    def has_leader(self) -> bool:
+        """Whether this node leads, or has just heard from who does."""
+        return self._raft is not None and self._raft.has_leader(self._now_ms())
+
+    @property
     def leader_high_watermark(self) -> int:
         """What the leader that is followed has said to be committed; UNKNOWN_OFFSET."""
         return UNKNOWN_OFFSET if self._raft is None else self._raft.leader_high_watermark

@@ -204,6 +204,11 @@ class Raft:
         """It is committed that this voter is the one with this disk, and no other."""
         return self._turns.take(partial(self._pin, voter_id, directory_id), now_ms)
 
+    def has_leader(self, now_ms: int) -> bool:
+        """Whether it leads, or has just heard from who does, so that nobody else is wanted."""
+        is_heard = now_ms < self._heard_leader_ms + ELECTION_TIMEOUT_MS
+        return self.state is State.LEADER or (self.state is State.FOLLOWER and is_heard)
+
     def deadline_ms(self) -> int | None:
         """When `tick` next has something to do; while a write is under way, nothing."""
         if self._turns.is_writing:
@@ -313,7 +318,7 @@ class Raft:
             and request.end >= self.log.end
         )
         if request.is_pre_vote:
-            is_granted = is_granted and not self._has_leader(now_ms)
+            is_granted = is_granted and not self.has_leader(now_ms)
             return [self._answer_candidate(handle, request, is_granted)]
         is_free = self.leader_id == NOBODY and self.vote.candidate in (None, request.sender)
         if not is_granted or not is_free:
@@ -328,11 +333,6 @@ class Raft:
         self._fetch_at_ms = now_ms + RETRY_MS
         self._await_election(now_ms)
         return [self._answer_candidate(handle, request, is_granted=True)]
-
-    def _has_leader(self, now_ms: int) -> bool:
-        """Whether there is a leader, so that nobody else is wanted."""
-        is_heard = now_ms < self._heard_leader_ms + ELECTION_TIMEOUT_MS
-        return self.state is State.LEADER or (self.state is State.FOLLOWER and is_heard)
 
     def _answer_candidate(self, handle: Any, request: VoteRequest, is_granted: bool) -> Answer:
         response = VoteResponse(

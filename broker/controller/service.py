@@ -145,6 +145,11 @@ class Controller:
         return self._quorum.leader_id
 
     @property
+    def has_leader(self) -> bool:
+        """Whether this node leads the quorum, or has just heard from who does."""
+        return self._quorum.has_leader
+
+    @property
     def epoch(self) -> int:
         """The epoch of the quorum: Raft's term."""
         return self._quorum.epoch

@@ -43,10 +43,14 @@ def alive_endpoints(exchange: Exchange, context: Context) -> list[Endpoint]:
 
 
 def controller_of(context: Context) -> int:
-    """Whom a client may send what is for the controller: the controller itself, if it is alive.
+    """Whom a client may send what is for the controller: the controller itself, if it is there.
 
-    Any other broker will do, since each hands such requests on (see forwarding.py).
+    Any other broker will do, since each hands such requests on (see forwarding.py). So one that
+    has not been heard of for a moment is not named: librdkafka waits for who it was told of until
+    that is there, and asks nobody else.
     """
-    image = context.controller.image
-    candidates = (image.controller_id, context.config.node_id, *sorted(image.brokers))
+    controller, own_id = context.controller, context.config.node_id
+    image = controller.image
+    named = image.controller_id if controller.has_leader else own_id
+    candidates = (named, own_id, *sorted(image.brokers))
     return next((each for each in candidates if image.is_alive(each)), NOBODY)

@@ -25,21 +25,13 @@ from ..nodes import NodeCluster
 from .cluster_faults import Fault
 from .committers import COMMITTERS, Commits
 from .ledger import PARTITIONS, Ledger, Verdict, judge
-from .producers import (
-    FLUSH_DEADLINE_S,
-    Produce,
-    produce_with_aiokafka,
-    produce_with_confluent,
-    produce_with_minikafka,
-)
+from .producers import FLUSH_DEADLINE_S, PRODUCERS, Produce
 from .proxy import FaultyNetwork
 
 TOPIC = "shared"
 REPLICAS = 3
 DRIVERS: Mapping[str, Produce] = {
-    "confluent": produce_with_confluent,
-    "aiokafka": produce_with_aiokafka,
-    "minikafka": produce_with_minikafka,
+    name: PRODUCERS[name] for name in ("confluent", "aiokafka", "minikafka")
 }
 LIVENESS_S = 30.0
 IN_SYNC_DEADLINE_S = 60.0

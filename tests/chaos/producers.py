@@ -1,8 +1,8 @@
 """Producers that go on until they are told to stop, whatever happens to the node.
 
 Each is a function that runs in a thread of its own: it takes numbers from its ledger, sends them
-with acks=all and settles them, and at the end waits for everything that is under way. Beside that,
-only how soon a client connects again is set, so that a test of a hundred kills does not wait.
+with acks=all and settles them, and at the end waits for everything that is under way. All else is
+as the client has it by default, except where a test of a hundred kills must not wait.
 """
 
 import asyncio
@@ -28,7 +28,12 @@ Produce: TypeAlias = Callable[[str, str, Ledger, bool, threading.Event], None]
 
 
 def produce_with_confluent(
-    bootstrap: str, topic: str, ledger: Ledger, is_idempotent: bool, stop: threading.Event
+    bootstrap: str,
+    topic: str,
+    ledger: Ledger,
+    is_idempotent: bool,
+    stop: threading.Event,
+    **settings: Any,
 ) -> None:
     """Librdkafka calls back from poll()."""
 
@@ -36,13 +41,8 @@ def produce_with_confluent(
         del message
         ledger.settle(number, error)
 
-    producer = confluent.Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "enable.idempotence": is_idempotent,
-            "reconnect.backoff.max.ms": RECONNECT_MAX_MS,
-        }
-    )
+    settings |= {"bootstrap.servers": bootstrap, "enable.idempotence": is_idempotent}
+    producer = confluent.Producer(settings)
     while not stop.is_set():
         number = ledger.take_number(0)
         if number is None:
@@ -59,7 +59,12 @@ def produce_with_confluent(
 
 
 def produce_with_kafka_python(
-    bootstrap: str, topic: str, ledger: Ledger, is_idempotent: bool, stop: threading.Event
+    bootstrap: str,
+    topic: str,
+    ledger: Ledger,
+    is_idempotent: bool,
+    stop: threading.Event,
+    **settings: Any,
 ) -> None:
     """kafka-python calls back from its own thread."""
 
@@ -68,10 +73,7 @@ def produce_with_kafka_python(
         ledger.settle(number, None)
 
     producer = kafka.KafkaProducer(
-        bootstrap_servers=bootstrap,
-        enable_idempotence=is_idempotent,
-        acks="all",
-        reconnect_backoff_max_ms=RECONNECT_MAX_MS,
+        bootstrap_servers=bootstrap, enable_idempotence=is_idempotent, acks="all", **settings
     )
     while not stop.is_set():
         number = ledger.take_number(TURN_S)
@@ -127,7 +129,16 @@ async def _produce(producer: Any, topic: str, ledger: Ledger, stop: threading.Ev
 
 PRODUCERS: Mapping[str, Produce] = {
     "confluent": produce_with_confluent,
-    "confluent-2": produce_with_confluent,
     "kafka-python": produce_with_kafka_python,
+    "aiokafka": produce_with_aiokafka,
     "minikafka": produce_with_minikafka,
 }
+IMPATIENT: Mapping[str, Produce] = {
+    name: partial(produce, **{setting: RECONNECT_MAX_MS})
+    for name, produce, setting in (
+        ("confluent", produce_with_confluent, "reconnect.backoff.max.ms"),
+        ("confluent-2", produce_with_confluent, "reconnect.backoff.max.ms"),
+        ("kafka-python", produce_with_kafka_python, "reconnect_backoff_max_ms"),
+    )
+} | {"minikafka": produce_with_minikafka}
+"""They connect again soon."""

@@ -22,7 +22,7 @@ from minikafka.protocol.records import Record
 from ..compat.confluent_client import ConfluentClient
 from ..nodes import NodeProcess
 from .ledger import PARTITIONS, Ledger, Verdict, judge
-from .producers import FLUSH_DEADLINE_S, PRODUCERS
+from .producers import FLUSH_DEADLINE_S, IMPATIENT
 
 KILLS = int(os.environ.get("MINIKAFKA_KILLS", "5"))
 VARIANT_KILLS = (KILLS + 1) // 2
@@ -58,12 +58,12 @@ class Trial:
         self._random = Random(SEED)
         self._stop = threading.Event()
         self._crashes: list[str] = []
-        self.ledgers = {name: Ledger(name) for name in PRODUCERS}
+        self.ledgers = {name: Ledger(name) for name in IMPATIENT}
         ConfluentClient(node.bootstrap).create_topic(TOPIC, PARTITIONS, configs)
 
     def run(self, kills: int) -> Verdict:
         """Kill so many times while all producers write; judge what can be read in the end."""
-        threads = [threading.Thread(target=self._produce, args=(name,)) for name in PRODUCERS]
+        threads = [threading.Thread(target=self._produce, args=(name,)) for name in IMPATIENT]
         for thread in threads:
             thread.start()
         try:
@@ -85,7 +85,7 @@ class Trial:
 
     def _produce(self, name: str) -> None:
         try:
-            produce, ledger = PRODUCERS[name], self.ledgers[name]
+            produce, ledger = IMPATIENT[name], self.ledgers[name]
             produce(self._node.bootstrap, TOPIC, ledger, self._is_idempotent, self._stop)
         except Exception as crash:  # noqa: BLE001 - whatever it is, the test fails with it
             self._crashes.append(f"{name}: {crash!r}")
