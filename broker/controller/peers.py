@@ -22,7 +22,7 @@ from .membership import CannotTakePart, Membership, named
 from .metadata_log import check_fetched
 from .raft import FETCH_TIMEOUT_MS
 from .raft_messages import FetchRequest, FetchResponse, Request, Response, VoteRequest
-from .unavailable import ControllerUnavailable, ForeignCluster, WrongPeer
+from .unavailable import ControllerUnavailable, ForeignCluster, NoAnswerInTime, WrongPeer
 
 PURPOSES: Final[dict[type, str]] = {
     VoteRequest: "votes",
@@ -85,7 +85,10 @@ class Peers:
         return await self._noted(f"node {node_id}", link.ask(question, timeout_ms))
 
     async def ask_for_raft(self, node_id: int, request: Request) -> Response | None:
-        """A voter's answer to Raft, with batches that are what they seem; None if it is lost."""
+        """A voter's answer to Raft, with batches that are what they seem; None if it is lost.
+
+        Raises ControllerUnavailable if nobody is there.
+        """
         is_vote = isinstance(request, VoteRequest)
         try:
             answer = await self.ask(
@@ -93,7 +96,7 @@ class Peers:
             )
             if isinstance(answer, FetchResponse):
                 check_fetched(answer.batches)
-        except (ControllerUnavailable, ProtocolError):
+        except (NoAnswerInTime, ProtocolError):
             return None
         return answer if isinstance(answer, Response) else None
 
