@@ -267,7 +267,7 @@ class Raft:
         return self._receive(None, response, now_ms)
 
     def _miss(self, number: int, now_ms: int) -> list[Effect]:
-        """Look for a leader elsewhere; if it was the leader, count on it no longer, but try again."""
+        """Look for a leader elsewhere; if it was the leader, expect another, but try again."""
         if number != self._asked:
             return []
         self._asked = None

@@ -117,6 +117,8 @@ def _decode_lines(data: bytes, pattern: re.Pattern[str]) -> list[re.Match[str]]:
     lines = _text(data).splitlines()
     if not lines:
         return []
+    if not data.endswith(b"\n"):
+        raise CorruptCheckpoint("its last line has no end")
     if lines[0] != "0":
         raise CorruptCheckpoint(_foreign(lines[0], "0"))
     count, rows = "".join(lines[1:2]), lines[2:]

@@ -267,15 +267,27 @@ class Files:
 
     def write_atomically(self, path: str, data: Buffer) -> None:
         """Replace the content of the file at `path` by `data`, durably and at one stroke."""
+        self._write_temporary(path, data, is_durable=True)
+        self.rename(path + ".tmp", path)
+        self.fsync_directory(os.path.dirname(path))
+
+    def replace(self, path: str, data: Buffer) -> None:
+        """The same, but durable only when the file and then its directory are flushed.
+
+        After a loss of power before that there is the old content, the new one, or neither.
+        """
+        self._write_temporary(path, data, is_durable=False)
+        self.rename(path + ".tmp", path)
+
+    def _write_temporary(self, path: str, data: Buffer, *, is_durable: bool) -> None:
         temporary = self.open(path + ".tmp", create=True)
         try:
             temporary.truncate(0)
             temporary.append([data])
-            self.flush_now([temporary])
+            if is_durable:
+                self.flush_now([temporary])
         finally:
             temporary.close()
-        self.rename(path + ".tmp", path)
-        self.fsync_directory(os.path.dirname(path))
 
     def fsync_directory(self, path: str) -> None:
         """Make durable what was created, renamed and removed in the directory."""

@@ -311,6 +311,10 @@ class Log:
         """Let the next flush confirm a file beside the log as well, and its name."""
         self._unflushed += (path, self._directory)
 
+    def flush_with(self, *paths: str) -> None:
+        """The next flush is to confirm these as well."""
+        self._unflushed += paths
+
     def begin_flush(self) -> FlushPoint:
         """Return what is to be flushed to confirm all that is written; empty when nothing is."""
         files = list(self._unflushed)

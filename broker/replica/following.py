@@ -7,8 +7,9 @@
     out of range   the leader has deleted what follows our end: we begin anew at its log start
 
 Leader epochs and producers follow the log: nothing is validated about sequences here, for the
-leader has done it. Epochs are on disk before the batches that begin them, so a crash leaves an
-entry too many, which is dropped with the next start, and never one too few.
+leader has done it. Epochs are on disk with the batches that begin them: by the flush that confirms
+these. An entry too many is dropped with the next start, and one too few is read from what was not
+confirmed of the log.
 
 Nothing below the high watermark is ever cut: it may have been acknowledged, and read. That a leader
 lacks it must not happen; then this replica stops, as it is, and leaves the log for a human to see.
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 class Keeper(Protocol):
     """Who keeps on disk what belongs to a log and is not in it."""
+
+    def note_epochs(self, partition: "Partition") -> None:
+        """There is a new leader epoch: have it on disk with the next flush of the log."""
+        ...
 
     def save_epochs(self, partition: "Partition") -> None:
         """Have the leader epochs on disk before this returns."""
@@ -66,7 +71,7 @@ def take(partition: "Partition", records: memoryview, now_ms: int) -> bool:
     for _, header in batches:
         has_new_epoch |= epochs.assign(header.partition_leader_epoch, header.base_offset)
     if has_new_epoch:
-        partition.keeper.save_epochs(partition)
+        partition.keeper.note_epochs(partition)
     if batches and batches[0][1].base_offset < log.log_end_offset:
         _begin_within(partition, batches[0][1])
     for batch, header in batches:

@@ -160,7 +160,7 @@ class Partition:
             self.in_sync = None
             self._epoch_start = self.log.log_end_offset
             if self.epochs.assign(image.leader_epoch, self._epoch_start):
-                self.keeper.save_epochs(self)
+                self.keeper.note_epochs(self)
         self._take_image(image)
         if len(image.replicas) == 1:
             self.in_sync = None

@@ -9,6 +9,10 @@ The producers are rebuilt from the newest sound snapshot that is not beyond the 
 headers of the batches behind it. A snapshot is taken at each roll and at a clean stop, so that a
 start reads the active segment at most. It has a checksum, so it is written plainly, and flushed
 with the segment that was rolled; one that was torn is passed over, as is one of a newer version.
+
+A new leader epoch is written at once, and flushed with the first batches of it: an election costs
+no partition a flush of its own. After a stop that was not clean the epochs of what was not flushed
+are read from the log. Where the log was cut they are on disk before anything follows.
 """
 
 import logging
@@ -98,7 +102,7 @@ class PartitionStore:
             before_keeping=self._before_keeping,
         )
         self._write_identity(directory, identity)
-        epochs = self._take_epochs(directory, opened, saved_epochs)
+        epochs = self._take_epochs(directory, opened, saved_epochs, confirmed.recovery_point)
         producers = self._load_producers(directory, opened)
         partition = Partition(
             identity.topic, identity.index, opened, config, producers, epochs, self
@@ -118,6 +122,13 @@ class PartitionStore:
     def volume_space(self) -> tuple[int, int]:
         """The bytes of the file system around the data directory: in all, and free."""
         return self._files.volume_space(self._data_dir)
+
+    def note_epochs(self, partition: Partition) -> None:
+        """There is a new leader epoch: have it on disk with the next flush of the log."""
+        directory = self.directory(partition.log_name)
+        path = f"{directory}/{checkpoints.LEADER_EPOCHS}"
+        self._files.replace(path, checkpoints.encode_leader_epochs(partition.epochs.entries))
+        partition.log.flush_with(path, directory)
 
     def save_epochs(self, partition: Partition) -> None:
         """Have the leader epochs on disk before this returns."""
@@ -214,15 +225,30 @@ class PartitionStore:
 
     def _load_epochs(self, directory: str) -> list[tuple[int, int]] | None:
         path = f"{directory}/{checkpoints.LEADER_EPOCHS}"
-        return checkpoints.load(self._files, path, checkpoints.decode_leader_epochs)
+        try:
+            # One of no bytes is what a loss of power may leave: not that there are no epochs.
+            return checkpoints.load(self._files, path, checkpoints.decode_leader_epochs) or None
+        except checkpoints.CorruptCheckpoint as error:
+            if self._is_clean:
+                raise
+            log.warning("%s; they are read from the log", error)
+            return None
 
     def _take_epochs(
-        self, directory: str, opened: Log, saved: list[tuple[int, int]] | None
+        self,
+        directory: str,
+        opened: Log,
+        saved: list[tuple[int, int]] | None,
+        recovery_point: int,
     ) -> LeaderEpochs:
-        """The saved epochs, or those in the log, less what the log has lost."""
+        """The saved epochs, and what the log has beside them, less what it has lost.
+
+        What was not confirmed of the log may have epochs that were not either.
+        """
         epochs = LeaderEpochs(saved)
-        if saved is None:
-            for header in opened.headers(opened.log_start_offset):
+        known_offset = recovery_point if saved is not None else 0
+        if not self._is_clean or saved is None:
+            for header in opened.headers(max(known_offset, opened.log_start_offset)):
                 epochs.assign(header.partition_leader_epoch, header.base_offset)
         epochs.truncate_to_start(opened.log_start_offset)
         epochs.truncate_to_end(opened.log_end_offset)

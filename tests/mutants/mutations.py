@@ -409,7 +409,7 @@ MUTATIONS = (
         "no entry in the epoch cache on election",
         "broker/replica/partition.py",
         "            if self.epochs.assign(image.leader_epoch, self._epoch_start):\n"
-        "                self.keeper.save_epochs(self)\n",
+        "                self.keeper.note_epochs(self)\n",
         "",
         REPLICATION,
     ),

@@ -296,6 +296,33 @@ def test_epochs_are_rebuilt_from_the_log_when_their_file_is_gone(tmp_path: Path)
     assert partition.epochs.entries == [(0, 0), (3, 1)]
 
 
+@pytest.mark.parametrize("left", [b"0\n1\n0 0\n", b"", b"0\n2\n0 0\n3 "])
+def test_epochs_that_were_not_flushed_are_read_from_the_log(tmp_path: Path, left: bytes) -> None:
+    send(lead(store_of(tmp_path).open(ORDERS, CONFIG)), 0)
+    send(lead(store_of(tmp_path).open(ORDERS, CONFIG), 3), 1)
+    (tmp_path / "orders-0" / "leader-epoch-checkpoint").write_bytes(left)
+    partition = store_of(tmp_path).open(ORDERS, CONFIG)
+    assert partition.epochs.entries == [(0, 0), (3, 1)]
+
+
+def test_after_a_clean_stop_damaged_epochs_are_an_error(tmp_path: Path) -> None:
+    store = store_of(tmp_path)
+    partition = lead(store.open(ORDERS, CONFIG))
+    send(partition, 0)
+    store.close(partition)
+    (tmp_path / "orders-0" / "leader-epoch-checkpoint").write_bytes(b"0\n1\n0 ")
+    with pytest.raises(checkpoints.CorruptCheckpoint):
+        store_of(tmp_path, is_clean=True).open(ORDERS, CONFIG)
+
+
+def test_a_new_epoch_is_flushed_with_what_is_flushed_next(tmp_path: Path) -> None:
+    partition = lead(store_of(tmp_path).open(ORDERS, CONFIG), 3)
+    directory = str(tmp_path / "orders-0")
+    assert [f"{directory}/leader-epoch-checkpoint", directory] == [
+        each for each in partition.log.begin_flush().files if isinstance(each, str)
+    ]
+
+
 def test_epochs_of_a_torn_end_are_forgotten(tmp_path: Path) -> None:
     send(lead(store_of(tmp_path).open(ORDERS, CONFIG)), 0)
     partition = lead(store_of(tmp_path).open(ORDERS, CONFIG), 3)

@@ -77,6 +77,9 @@ BROKEN = StorageFailed("input/output error")
 class NothingKept:
     """A keeper of a partition whose test never starts it anew."""
 
+    def note_epochs(self, partition: Partition) -> None:
+        """They are in memory."""
+
     def save_epochs(self, partition: Partition) -> None:
         """They are in memory."""
 
