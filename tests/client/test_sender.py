@@ -94,7 +94,8 @@ async def test_records_follow_a_leader_that_moves():
         assert batches_of(new)[-1] == batches_of(old)[0]
 
 
-async def test_a_new_leader_ends_the_wait_before_another_try():
+async def test_a_new_leader_ends_the_wait_before_another_try(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("minikafka.client.sender.MAX_BACKOFF_MS", 60_000)
     refused = [ErrorCode.NOT_LEADER_OR_FOLLOWER] * 10
     async with (
         ScriptedBroker({PRODUCE: produce_with(*refused)}) as old,
