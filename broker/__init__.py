@@ -45,7 +45,8 @@ log/swap              take the place of what was there.
 node                  builds all of them, starts and stops them in order;
 hosting               opens and removes partitions as the cluster changes;
 cluster_member        is what a node has because it is not alone;
-identity              knows whose data directory it is.
+identity              knows whose data directory it is, and
+secret_file           what the nodes of its cluster prove to each other that they know.
 
 control/              the control plane: describes segments and reads the metadata log, for clients
 

@@ -28,7 +28,6 @@ from contextlib import suppress
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, cast
 
-from ..protocol.control import Forward, RegisterBroker
 from . import descriptors
 from .addresses import (
     advertised_address,
@@ -42,8 +41,7 @@ from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, format_address
 from .control.context import ControlContext
 from .control.server import ControlServer
-from .controller.brokers import BrokerDuties
-from .controller.decide_brokers import register_broker
+from .controller.decide_brokers import Registration, register_broker
 from .controller.image import Standing, UnknownRecord
 from .controller.live_config import LiveConfig
 from .controller.membership import CannotTakePart, ForeignDirectory, Membership
@@ -68,6 +66,7 @@ from .server import Server
 
 if TYPE_CHECKING:
     from .cluster_member import ClusterMember
+    from .controller.brokers import BrokerDuties
     from .controller.greeting import ClusterSecret
     from .group.coordinator import GroupCoordinator
 
@@ -113,7 +112,7 @@ class Node:
         """What a lone node has not."""
         self._replicas: ReplicaManager
         self._controller: Controller
-        self._duties: BrokerDuties
+        self._duties: BrokerDuties | None = None
         self._live: LiveConfig
         self._store: PartitionStore
         self._hosting: Hosting
@@ -172,7 +171,7 @@ class Node:
         await self._replicas.flush_all()
         self._replicas.stop()
         self._server.stop()
-        self._duties.end()
+        self._end_duties()
         await self._controller.close()
         for partition in self._replicas.partitions.values():
             self._store.close(partition)
@@ -227,7 +226,7 @@ class Node:
         await self._server.stop_reading()
         if self._member is not None:
             await self._member.stop()
-            self._duties.end()
+            self._end_duties()
             await self._controller.close()
         self._control.close()
         if self._lock is not None:
@@ -280,7 +279,7 @@ class Node:
         self._live = LiveConfig(self.config, self._controller.image)
         for complaint in self._live.complaints():
             log.warning("an option of the metadata log does not count: %s", complaint)
-        self._duties = BrokerDuties(self._controller, self._live, self.config.node_id)
+        self._controller.on_question = self._begin_duties
         self._store = PartitionStore(
             files,
             data_dir,
@@ -344,9 +343,12 @@ class Node:
 
     async def _take_part(self, context: Context) -> None:
         """Be one of several: return when all that they have agreed on is applied."""
-        from .cluster_member import ClusterMember  # A lone node has none: start-up is imports.
+        # A lone node has none of this, and start-up is imports.
+        from ..protocol.control import Forward
+        from .cluster_member import ClusterMember
         from .handlers.forwarding import answer_forwarded
 
+        self._begin_duties()
         self._member = ClusterMember(
             self._live,
             self._controller,
@@ -398,7 +400,7 @@ class Node:
         controller, node_id = self._controller, self.config.node_id
         await controller.start()
         self._identity.join(await controller.wait_for_cluster(), self._random)
-        registration = RegisterBroker(node_id, "", "", 0, "", 0, is_lossless)
+        registration = Registration(node_id, is_lossless)
         decision = await controller.submit(
             lambda image: register_broker(
                 image, self._live.config, registration, controller.end_offset, Standing.UNFENCED
@@ -406,6 +408,17 @@ class Node:
         )
         if decision.error_code:
             raise StorageError(decision.message)
+
+    def _begin_duties(self) -> None:
+        """Answer brokers and watch them; a lone node begins when it first asks itself."""
+        from .controller.brokers import BrokerDuties  # Start-up is imports.
+
+        if self._duties is None:
+            self._duties = BrokerDuties(self._controller, self._live, self.config.node_id)
+
+    def _end_duties(self) -> None:
+        if self._duties is not None:
+            self._duties.end()
 
     def _new_groups(self) -> "GroupCoordinator":
         from .group.coordinator import GroupCoordinator, options_of  # Start-up is imports.

@@ -78,6 +78,8 @@ class Controller:
         """Called when this node cannot go on: its disk failed, or its log contradicts others."""
         self.answerers: dict[type, Answerer] = {}
         """What the active controller answers, by the question's class."""
+        self.on_question: Callable[[], None] = lambda: None
+        """Called before a question is answered: who answers may be made as late as that."""
         self.is_active = False
         """Whether this is the controller that decides, and has applied all that others decided."""
         self.committed_offset = 0
@@ -109,8 +111,7 @@ class Controller:
     ) -> "Controller":
         """Open the metadata log and apply what is known to be committed.
 
-        CorruptLog and CorruptCheckpoint when log or vote are damaged, and ForeignDirectory when
-        other voters than this node was told of began the log; nothing is changed.
+        CorruptLog, CorruptCheckpoint and ForeignDirectory, and nothing is changed.
         """
         me = me or Membership(1)
         log = MetadataLog.open(files, data_dir, clock, confirmed)
@@ -156,10 +157,7 @@ class Controller:
 
     @property
     def confirmed(self) -> Confirmed:
-        """What the checkpoints should say of the metadata log.
-
-        Above what is committed nothing is confirmed, since it may be cut off.
-        """
+        """For the checkpoints: what is not committed may be cut off."""
         return Confirmed(self.committed_offset, self.committed_offset)
 
     @property
@@ -213,6 +211,7 @@ class Controller:
         # Start-up is imports.
         from ...protocol.control import Refused, VoterAddress, Voters, WhoVotes
 
+        self.on_question()
         match question:
             case WhoVotes():
                 voters = self._me.voters if self._peers is None else self._peers.voters
