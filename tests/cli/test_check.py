@@ -48,13 +48,22 @@ def test_the_rows_can_be_had_as_json(minikafka: Command, tmp_path: Path) -> None
 
 
 def test_promises_decide_what_is_allowed(minikafka: Command, tmp_path: Path) -> None:
-    unread = write(tmp_path / "unread.jsonl", SENDS)
+    reads_first = did(1, "poll", reads={"orders-0": [(0, "a")]})
+    unread = write(tmp_path / "unread.jsonl", SENDS, reads_first)
     assert minikafka("check", unread).status == 0
     assert minikafka("check", unread, "--drained").status == 1
     twice = did(1, "poll", reads={"orders-0": [(0, "a"), (1, "b"), (2, "b")]})
     doubled = write(tmp_path / "doubled.jsonl", SENDS, twice)
     assert minikafka("check", doubled).status == 1
     assert minikafka("check", doubled, "--not-idempotent").status == 0
+
+
+def test_a_history_in_which_nothing_was_read_proves_nothing(
+    minikafka: Command, tmp_path: Path
+) -> None:
+    outcome = minikafka("check", write(tmp_path / "h.jsonl", SENDS))
+    assert outcome.status == 1
+    assert "it proves nothing" in outcome.err
 
 
 def test_what_is_no_history_is_two_and_names_the_line(minikafka: Command, tmp_path: Path) -> None:
