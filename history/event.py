@@ -99,7 +99,7 @@ def _event(number: int, fields: Any) -> Event:
         raise MalformedHistory(number, f"there is no {missing[0]}")
     if not _KNOWN.issuperset(known):
         raise MalformedHistory(number, f"unknown field {min(known.keys() - _KNOWN)!r}")
-    rebalanced_keys = known.get("rebalanced_keys") or []
+    rebalanced_keys: Any = known.get("rebalanced_keys") or []
     if not isinstance(rebalanced_keys, list):
         raise MalformedHistory(number, "rebalanced_keys is no list")
     return Event(
