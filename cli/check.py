@@ -51,7 +51,7 @@ def check(
     """Judge HISTORY, a file of what clients of a Kafka cluster did and saw.
 
     Each line is an object of JSON: an operation begins, or ends. docs/history.md has the format.
-    The exit status is 1 if something is violated, and 2 if the file is no history.
+    The exit status is 1 if something is violated or nothing was read, 2 if the file is no history.
 
     \b
     Examples:
@@ -72,6 +72,8 @@ def check(
         ],
     )
     if report.is_valid:
+        if not report.proves_something:
+            raise Failure(f"no record was read in {history}: it proves nothing")
         return
     if output == "table":
         click.echo(f"\n{report.text()}", nl=False)

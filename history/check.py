@@ -116,6 +116,11 @@ class Report:
         return not any(each.violations for each in self.verdicts.values())
 
     @property
+    def proves_something(self) -> bool:
+        """Whether anything was read, without which there is little to violate."""
+        return self.records_read > 0
+
+    @property
     def violated(self) -> list[str]:
         """The checks that found something."""
         return [name for name, each in self.verdicts.items() if each.violations]

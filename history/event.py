@@ -99,6 +99,9 @@ def _event(number: int, fields: Any) -> Event:
         raise MalformedHistory(number, f"there is no {missing[0]}")
     if not _KNOWN.issuperset(known):
         raise MalformedHistory(number, f"unknown field {min(known.keys() - _KNOWN)!r}")
+    rebalanced_keys: Any = known.get("rebalanced_keys") or []
+    if not isinstance(rebalanced_keys, list):
+        raise MalformedHistory(number, "rebalanced_keys is no list")
     return Event(
         known["i"],
         known["proc"],
@@ -106,6 +109,6 @@ def _event(number: int, fields: Any) -> Event:
         known["f"],
         known["ts_mono"],
         known.get("value"),
-        tuple(known.get("rebalanced_keys") or ()),
+        tuple(map(str, cast(list[Any], rebalanced_keys))),
         known.get("error"),
     )

@@ -178,13 +178,19 @@ def _records(f: str, value: Any) -> tuple[tuple[Send, ...], dict[Key, list[Read]
         if micro[0] == SEND:
             _, key, sent = micro
             offset, sent = cast(Read, sent if isinstance(sent, list | tuple) else (None, sent))
-            sends.append(Send(str(key), _value(sent), offset))
+            sends.append(Send(str(key), _value(sent), _offset(offset)))
         elif len(micro) > 1:
             for key, records in micro[1].items():
                 reads.setdefault(str(key), []).extend(
-                    [(offset, _value(read)) for offset, read in records]
+                    [(_offset(offset), _value(read)) for offset, read in records]
                 )
     return tuple(sends), reads or None
+
+
+def _offset(offset: Any) -> int | None:
+    if offset is not None and not isinstance(offset, int):
+        raise TypeError(f"{offset!r} is no offset")
+    return offset
 
 
 def _value(value: Any) -> Value:

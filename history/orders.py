@@ -11,10 +11,11 @@ def inconsistent_offsets(evidence: Evidence) -> Iterator[Finding]:
     for key, order in evidence.orders.items():
         for offset, values in sorted(order.conflicts.items()):
             names = " and ".join(map(repr, values))
+            which = "both" if len(values) == 2 else "all"
             yield Finding(
                 "inconsistent-offsets",
                 key,
-                f"{names} all lie at offset {offset}",
+                f"{names} {which} lie at offset {offset}",
                 offsets=[offset],
             )
 

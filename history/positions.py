@@ -19,12 +19,7 @@ from .event import SUBSCRIBE
 from .evidence import Evidence
 from .finding import Finding
 from .group_value import fields_of
-from .operation import (
-    Key,
-    Operation,
-    Process,
-    Read,
-)
+from .operation import Key, Operation, Process, Read
 from .version_order import VersionOrder
 
 MAX_SKIPPED: Final = 1000

@@ -4,6 +4,10 @@
     int-nonmonotonic-send   the same within one operation
     real-time-order         a was acknowledged before somebody else began to send b: a lies before b
 
+A record that was never acknowledged may still arrive behind those sent after it: its client has
+given it up, and goes on with a new producer id. So it is only asked whether something lies before
+what was acknowledged, or is of a transaction that took place.
+
 Left out, as Kafka allows it: other records between those of one operation (int-send-skip), and two
 transactions that lie in one order here and in the other there (G0). It never isolates writes.
 """
@@ -12,6 +16,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import NamedTuple
 
+from .event import TXN
 from .evidence import Evidence, acknowledged
 from .finding import Finding
 from .operation import Key, Operation, Process, Send
@@ -46,7 +51,8 @@ def falling_sends(evidence: Evidence) -> Iterator[Finding]:
                 [before.offset, offset],
                 is_allowed,
             )
-        last[operation.process, send.key] = sent
+        if operation.f == TXN or acknowledged(operation, send):
+            last[operation.process, send.key] = sent
 
 
 def overtaken_sends(evidence: Evidence) -> Iterator[Finding]:

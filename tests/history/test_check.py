@@ -17,6 +17,8 @@ def test_a_report_has_every_check_and_counts_operations() -> None:
     assert report.counts == {"ok": 2, "fail": 1, "info": 1}
     assert (report.records_sent, report.records_read) == (3, 1)
     assert report.text() == ""
+    assert report.proves_something
+    assert not judge(did(0, "assign", value=["x"])).proves_something
 
 
 def test_of_many_violations_all_are_counted_and_the_simplest_kept() -> None:

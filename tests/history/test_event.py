@@ -26,6 +26,7 @@ def test_an_event_is_read_as_it_was_written() -> None:
         ("[]", "no JSON object"),
         (json.dumps({"i": 0}), "there is no proc"),
         (json.dumps(LINE | {"color": 1}), "unknown field 'color'"),
+        (json.dumps(LINE | {"rebalanced_keys": 7}), "rebalanced_keys is no list"),
     ],
 )
 def test_what_is_no_event_is_refused_with_its_line(line: str, why: str) -> None:

@@ -46,6 +46,7 @@ SEND = begins(0, "send", [("x", "a", None)])
         ([begins(0, "send", value=[["sand", "x", 1]])], 1, "'sand' in a send"),
         ([begins(0, "send", value=[["send", "x", None]])], 1, "neither a number nor a text"),
         ([begins(0, "poll", value=7)], 1, "another shape"),
+        ([did(0, "poll", reads={"x": [("1", "a")]})], 2, "'1' is no offset"),
         ([begins(0, "commit", value={"offsets": {}})], 1, "names no group"),
         ([begins(0, "assign", value={"group": "g"})], 1, "another shape"),
         ([did(0, "replica", value={"node": 1, "logs": {"x": {"records": []}}})], 1, "high_water"),
@@ -70,7 +71,7 @@ def test_indexes_rise_and_times_do_not_fall(change: dict[str, Any], why: str) ->
 
 def test_a_process_is_a_number_or_a_text() -> None:
     with pytest.raises(MalformedHistory, match="line 1"):
-        operations_of([Event(0, [1], "invoke", "poll", 0.0)])  # pyright: ignore[reportArgumentType]
+        operations_of([Event(0, [1], "invoke", "poll", 0.0)])
 
 
 def test_a_value_is_sent_once() -> None:

@@ -15,12 +15,20 @@ def test_a_process_whose_later_send_lies_before_its_earlier_one_is_found() -> No
 def test_the_order_within_an_operation_counts_as_acknowledged_or_as_read() -> None:
     report = judge(
         did(0, "send", sends=[("x", "c", 3), ("x", "a", 1)]),
-        did(1, "send", "info", sends=[("y", "d", None), ("y", "b", None)]),
+        did(1, "txn", "info", sends=[("y", "d", None), ("y", "b", None)]),
         did(2, "send", "info", sends=[("y", "c", None)]),
         did(3, "poll", reads={"y": [(2, "b"), (3, "c"), (4, "d")]}),
     )
     assert report.violated == ["int-nonmonotonic-send"]
     assert found(report, "int-nonmonotonic-send") == [("x", (3, 1)), ("y", (4, 2))]
+
+
+def test_a_record_given_up_may_arrive_late_and_one_sent_later_never_early() -> None:
+    late = did(0, "send", "info", sends=[("x", "a", None), ("x", "b", 1)])
+    assert judge(late, did(1, "poll", reads={"x": [(1, "b"), (2, "a")]})).is_valid
+    early = did(0, "send", "info", sends=[("x", "a", 1), ("x", "b", None)])
+    report = judge(early, did(1, "poll", reads={"x": [(0, "b"), (1, "a")]}))
+    assert found(report, "int-nonmonotonic-send") == [("x", (1, 0))]
 
 
 def test_records_of_others_between_those_of_one_operation_are_legal() -> None:
