@@ -187,7 +187,8 @@ class ClusterMachine(RuleBasedStateMachine):
             alter_partition(self.story.image, self.story.config, question.asked)
         )
         (isr,) = question.asked.partitions
-        self.settled(joined={each.broker_id for each in isr.isr} if decision.records else ())
+        is_done = decision.value is not None and decision.value.partitions[0].error == "NONE"
+        self.settled(joined={each.broker_id for each in isr.isr} if is_done else ())
         process = self.brokers[question.sender]
         if is_answer_lost or decision.error_code or process.epoch != question.asked.broker_epoch:
             return
