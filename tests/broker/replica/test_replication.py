@@ -167,6 +167,22 @@ def test_no_high_watermark_is_taken_with_a_diverging_epoch(world: World) -> None
     world.check()
 
 
+def test_a_first_attempt_that_comes_after_a_second_was_refused_is_refused_too(world: World) -> None:
+    """Two attempts go over two connections; between them the follower was fenced, and came back."""
+    world.stand(3, Standing.FENCED)
+    world.stand(3, Standing.UNFENCED)
+    world.settled()
+    replicate(world, b"a")
+    world.fetch(3, rounds=2)
+    proposal = world.propose(1)
+    world.stand(3, Standing.FENCED)
+    assert world.decide_isr(1, proposal) is ErrorCode.INELIGIBLE_REPLICA
+    world.hear_isr(1, proposal, ErrorCode.INELIGIBLE_REPLICA)
+    world.stand(3, Standing.UNFENCED)
+    assert world.decide_isr(1, proposal) is ErrorCode.INVALID_UPDATE_VERSION
+    world.check()
+
+
 def test_an_isr_counts_once_all_that_was_decided_before_it_is_known(world: World) -> None:
     """More replicas in sync are asked for, and the leader hears of a smaller ISR before that."""
     world = World(min_isr=1)
