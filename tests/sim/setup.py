@@ -72,10 +72,6 @@ def draw_setup(seed: int, nodes: int | None = None) -> Setup:
     flush = random.choice(("fsync", "fsync", "fsync", "os"))
     if flush == "os":  # It promises nothing when the power goes.
         faults = tuple(each for each in faults if each != "power") or ("kill",)
-    if (
-        "power" in faults
-    ):  # After a failed fsync the next life trusts what it reads, not yet rightly.
-        faults = tuple(each for each in faults if each != "bad-disk")
     return Setup(
         seed=seed,
         nodes=nodes,
