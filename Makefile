@@ -5,6 +5,8 @@
 #
 #   .venv/.runtime   minikafka and what it needs to run     (enough for `make demo`)
 #   .venv/.labs      and what the labs draw with             (`make labs`)
+#   .venv/.notebooks and what the tutorials run with         (`make notebooks`)
+#   .venv/.docs      and what builds the site                (`make docs`)
 #   .venv/.dev       and what its tests and checks need
 #
 # PYTHON=python3.12 chooses the interpreter; ARGS="-k fetch" goes to pytest, the demo or the
@@ -24,8 +26,8 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check format test demo kills chaos churn fuzz crash sim mutants hostile labs bench \
-	clean \
+.PHONY: help check format test demo kills chaos churn fuzz crash sim mutants hostile labs \
+	notebooks docs bench clean \
 	check-format check-lint check-types check-imports check-tidy kcat strace
 
 help: ## list the targets
@@ -74,6 +76,12 @@ labs: $(VENV)/.labs ## the original experiments, measured here (ARGS="--scale 0.
 	$(BIN)/minikafka lab load-levelling $(ARGS)
 	$(BIN)/minikafka lab workers $(ARGS)
 
+notebooks: $(VENV)/.notebooks ## run the tutorials, and write those that have changed (ARGS="03" runs one)
+	$(BIN)/python -m tests.tutorials.notebooks $(ARGS)
+
+docs: $(VENV)/.docs ## build the site of the documents in build/site
+	$(BIN)/python -m tests.site $(ARGS)
+
 bench: $(VENV)/.dev ## measure this broker, and others beside it (ARGS goes to benchmarks)
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -110,6 +118,16 @@ $(VENV)/.runtime: pyproject.toml
 $(VENV)/.labs: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) '.[labs]'
+	@touch $(VENV)/.runtime $@
+
+$(VENV)/.notebooks: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) '.[notebooks]'
+	@touch $(VENV)/.runtime $@
+
+$(VENV)/.docs: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) '.[docs]'
 	@touch $(VENV)/.runtime $@
 
 $(VENV)/.dev: pyproject.toml

@@ -53,7 +53,8 @@ addresses             where the node listens, and what it tells
 clock                 the time that records carry
 descriptors           how many files and sockets there may be
 free_memory           what was freed goes back to the system
-handlers/             the other APIs, a file each
+handlers/             the other APIs, a file each;
+handlers/chapters     the broker as far as a chapter of the tutorials has built it
 log/time_lookup       from a time to an offset,
 log/opened_batch      by the records inside a batch
 replica/epochs        which leader wrote what

@@ -70,6 +70,9 @@ class BrokerConfig:
         "fsync: acks=all means on disk; os: in the page cache, which is Kafka's default",
         choices=("fsync", "os"),
     )
+    chapter: int = option(
+        10, "serve the APIs that the tutorials have built until this chapter", minimum=1, maximum=10
+    )
     log_format: str = option("text", "how log lines look", choices=("text", "json"))
     log_level: str = option(
         "info", "the least level of log lines", choices=("debug", "info", "warning", "error")

@@ -42,9 +42,10 @@ from ..protocol.primitives import ProtocolError
 from ..transport.framing import FrameBuffers, FrameReceiver
 from ..transport.outbox import Chunk, Outbox, SocketOutbox, TransportOutbox
 from .exchange import RequestExchange
+from .handlers.chapters import FindRoute, served_until
 from .handlers.context import Context
 from .handlers.route import Route
-from .handlers.table import FETCH_KEY, PRODUCE_KEY, SERVED_VERSIONS, find_route
+from .handlers.table import FETCH_KEY, PRODUCE_KEY
 
 MAX_EXCHANGES = 1000
 """Produce requests of one connection that have no answer yet."""
@@ -75,6 +76,7 @@ class Connections(Protocol):
 
     context: Context
     buffers: FrameBuffers
+    find_route: FindRoute
     is_stopping: bool
     refused_from: int
     """The lowest number that a descriptor of a socket must not have."""
@@ -296,7 +298,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._has_turn and not _is_done_at_once(api_key, len(frame)):
             self._receiver.put_back()
             return
-        route = find_route(api_key, version)
+        route = self._server.find_route(api_key, version)
         if route is None:
             self._handle_unsupported(frame, start)
             return
@@ -333,7 +335,8 @@ class Connection(asyncio.BufferedProtocol):
     def _handle_unsupported(self, frame: memoryview, start: RequestStart) -> None:
         self.client_id, _ = decode_client_id(frame, False)
         if start.api_key != API_VERSIONS_KEY:
-            served = SERVED_VERSIONS.get(start.api_key)
+            chapter = self._server.context.config.chapter
+            served = served_until(chapter).get(start.api_key)
             known = f"versions {served[0]} to {served[1]} are served" if served else "not served"
             name = api_name(start.api_key)
             raise ProtocolError(f"asked for {name} v{start.api_version}: {known}")

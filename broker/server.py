@@ -17,6 +17,7 @@ from . import free_memory
 from .config import BrokerConfig
 from .connection import Connection
 from .descriptors import first_refused_descriptor
+from .handlers.chapters import find_route_until
 from .handlers.context import Context
 
 SWEEP_INTERVAL_S = 1.0
@@ -42,6 +43,7 @@ class Server:
 
     def __init__(self, config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> None:
         self.buffers = FrameBuffers(config.queued_max_request_bytes)
+        self.find_route = find_route_until(config.chapter)
         self.is_stopping = False
         self.refused_from = first_refused_descriptor()
         self._loop = loop

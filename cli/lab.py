@@ -2,6 +2,7 @@
 
     load-levelling   a burst of requests, without a queue and with one         (here)
     workers          one thread, many threads, a pool, processes               lab_workers.py
+    cluster          three nodes live, lose one, get a fourth                  lab_cluster.py
 
 The labs themselves are in tutorials/labs and know nothing of the command line: here a node is
 started for them, progress is shown, and what they measured becomes a table, a JSON file and
@@ -21,6 +22,7 @@ from ..tutorials.labs.report import Mode, Report
 from . import table
 from .child_node import ChildNode
 from .failure import DONE, FAILED, INTERRUPTED
+from .lab_cluster import cluster
 from .lab_results import (
     look_at_machine,
     pictures_option,
@@ -46,6 +48,7 @@ def lab() -> None:
     Examples:
       minikafka lab load-levelling --scale 0.1
       minikafka lab workers --scale 0.1
+      minikafka lab cluster
     """
 
 
@@ -179,3 +182,4 @@ def _number(value: float | None) -> str:
 
 
 lab.add_command(workers)
+lab.add_command(cluster)

@@ -52,6 +52,7 @@ from .node_options import build_config, read_pairs
     type=click.Choice(["fsync", "os"]),
     help="fsync (default): acks=all means on disk; os: in the page cache.",
 )
+@click.option("--chapter", metavar="N", help="Only what the tutorials have built until chapter N.")
 @click.option("--config", "file", metavar="FILE", help="A TOML file of options.")
 @click.option("-c", "pairs", metavar="KEY=VALUE", multiple=True, help="Any option, by its name.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Default: text.")

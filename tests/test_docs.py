@@ -31,6 +31,9 @@ from typing import Any
 import pytest
 
 from minikafka.broker.config import STORED_ONLY, BrokerConfig, TopicConfig
+from minikafka.broker.controller import raft
+from minikafka.broker.group import group
+from minikafka.broker.handlers.chapters import chapter_of
 from minikafka.broker.handlers.table import SERVED_VERSIONS
 from minikafka.broker.options import OptionRule, option_rules, option_texts
 from minikafka.cli import main
@@ -40,9 +43,11 @@ from minikafka.protocol.api import request_class
 from minikafka.protocol.codec import source
 
 from .nodes import NodeProcess
+from .state_diagrams import diagram
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+KOREAN_README = ROOT / "README.ko.md"
 CONTROL_PLANE = ROOT / "docs/control-plane.md"
 DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")))
 DEFAULT_ADDRESS = "127.0.0.1:9092"
@@ -60,9 +65,11 @@ OPTION_READ_BY_PROPERTY = re.compile(r"self\.(\w+)")
 
 def api_table() -> str:
     """The APIs that the broker serves."""
-    rows = ["| key | API | versions | flexible from | what it asks |", "|---|---|---|---|---|"]
+    titles = "| key | API | versions | flexible from | what it asks | chapter |"
+    rows = [titles, "|---|---|---|---|---|---|"]
     for key in sorted(SERVED_VERSIONS):
-        cells = ("never" if cell is None else str(cell) for cell in list_row(key))
+        row = (*list_row(key), chapter_of(key))
+        cells = ("never" if cell is None else str(cell) for cell in row)
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -154,6 +161,8 @@ PRINTED: dict[str, Callable[[], str]] = {
     "the options of a node": node_options,
     "the options of a topic": topic_options,
     "the differences from Kafka": differences,
+    "the states of a group": lambda: diagram(group),
+    "the states of a voter": lambda: diagram(raft),
 }
 
 
@@ -206,8 +215,9 @@ def test_everything_that_can_be_printed_is_in_a_document():
     assert printed - commands == {*PRINTED, THE_PROGRAM_ABOVE}
 
 
-def test_what_the_readme_types_works(broker: NodeProcess):
-    for session in SESSION.findall(README.read_text()):
+@pytest.mark.parametrize("readme", [README, KOREAN_README], ids=lambda path: path.name)
+def test_what_the_readme_types_works(readme: Path, broker: NodeProcess):
+    for session in SESSION.findall(readme.read_text()):
         for command, expected in COMMAND.findall(session):
             if "kcat " in command and not shutil.which("kcat"):
                 continue
@@ -231,7 +241,9 @@ def typed(command: str, broker: NodeProcess) -> list[str]:
     return ended.stdout.splitlines()
 
 
-@pytest.mark.parametrize("document", [README, CONTROL_PLANE], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document", [README, KOREAN_README, CONTROL_PLANE], ids=lambda path: path.name
+)
 def test_the_programs_that_need_a_node_run(document: Path, broker: NodeProcess):
     for program in PROGRAM.findall(document.read_text()):
         assert output_of(program.replace(DEFAULT_ADDRESS, broker.bootstrap))

@@ -82,7 +82,8 @@ def sources() -> Iterator[Path]:
     yield from sorted(ROOT.glob("*.py"))
     for package in PACKAGES:
         for path in under(package, "py"):
-            if (path.parent / "__init__.py").exists():  # demos are scripts, and stay here
+            # Demos and chapters (01_...) are scripts, and stay here.
+            if (path.parent / "__init__.py").exists() and path.stem.isidentifier():
                 yield path
 
 

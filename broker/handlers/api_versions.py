@@ -4,8 +4,9 @@ import re
 
 from ...protocol.api.api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
 from ...protocol.errors import ErrorCode
+from .chapters import served_until
 from .context import Context, Exchange
-from .table import API_VERSIONS_KEY, SERVED_VERSIONS, advertised_versions
+from .table import API_VERSIONS_KEY, advertised_versions
 
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?", re.ASCII)
 FIRST_VERSION_WITH_SOFTWARE = 3
@@ -15,14 +16,14 @@ def handle(
     exchange: Exchange, request: ApiVersionsRequest, context: Context
 ) -> ApiVersionsResponse:
     """The table; INVALID_REQUEST for a client whose name or version is not a plain word."""
-    del context
     if exchange.version >= FIRST_VERSION_WITH_SOFTWARE and not (
         _SOFTWARE.fullmatch(request.client_software_name)
         and _SOFTWARE.fullmatch(request.client_software_version)
     ):
         return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST, api_keys=[])
+    served = served_until(context.config.chapter)
     return ApiVersionsResponse(
-        error_code=ErrorCode.NONE, api_keys=[_entry(key) for key in sorted(SERVED_VERSIONS)]
+        error_code=ErrorCode.NONE, api_keys=[_entry(key) for key in sorted(served)]
     )
 
 

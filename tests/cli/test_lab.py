@@ -53,3 +53,29 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
     (run,) = json.loads((tmp_path / "load-levelling.json").read_text())["runs"]
     assert run["is_interrupted"]
     assert 0 < run["account"]["answered"] <= run["account"]["sent"] < 3000
+
+
+def test_the_cluster_lab_draws_each_step_and_loses_nothing(
+    minikafka: Command, tmp_path: Path
+) -> None:
+    outcome = minikafka("lab", "cluster", "--records", "300", "--results", str(tmp_path))
+    assert outcome.status == 0, outcome.err
+    assert "900 records were acknowledged on the way, 900 read at the end, 0 lost" in outcome.out
+    written = json.loads((tmp_path / "cluster.json").read_text())
+    steps = written["steps"]
+    assert [sum(broker["is_alive"] for broker in step["brokers"]) for step in steps] == [
+        3,
+        3,
+        2,
+        3,
+        3,
+    ]
+    leaders = [
+        {each["broker_id"] for each in step["replicas"] if each["role"] == "leader"}
+        for step in steps
+    ]
+    (dead,) = [broker["id"] for broker in steps[-1]["brokers"] if not broker["is_alive"]]
+    assert dead in leaders[1]
+    assert dead not in leaders[2]
+    assert {each["broker_id"] for each in steps[-1]["replicas"]} == {1, 2, 3, 4} - {dead}
+    assert (tmp_path / "cluster.png").read_bytes().startswith(b"\x89PNG")
