@@ -26,6 +26,8 @@ TOPIC, GROUP = "orders", "billing"
 REQUEST_TIMEOUT_MS = 3000
 DELIVERY_TIMEOUT_MS = 12_000
 API_TIMEOUT_MS = 10_000
+MAX_POLL_INTERVAL_MS = 20_000
+"""And 5 s more a member waits for the answer to a join, even of a host that lost its power."""
 POLL_MS = 400
 MAX_POLL_RECORDS = 50
 RETRY_S = 0.3
@@ -208,6 +210,7 @@ class MemberClient(Client):
             auto_offset_reset="earliest",
             default_api_timeout_ms=API_TIMEOUT_MS,
             session_timeout_ms=6000,
+            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
             **self.options(),
         )
         async with consumer:
