@@ -63,6 +63,7 @@ replica/epochs        which leader wrote what
 replica/store         a partition on disk, with all that is kept beside its log:
 log/checkpoints, log/offset_checkpoints, log/producer_snapshot, log/last_run
 log/recovery          what holds after a crash, and
+log/renewal           after a flush that failed;
 log/repair            what can be done about a log that is damaged;
 log/deletion          the end of a log
 group/                consumer groups: members, generations, committed offsets

@@ -51,7 +51,7 @@ from .controller.service import Controller
 from .handlers.context import Context
 from .hosting import Hosting
 from .identity import Identity
-from .log import checkpoints, last_run
+from .log import checkpoints, last_run, renewal
 from .log.files import File, Files, StorageError, StorageFailed
 from .log.log import FlushMode
 from .log.offset_checkpoints import OffsetCheckpoints
@@ -141,6 +141,8 @@ class Node:
             await self._give_up()
             raise NodeError(str(error)) from error
         except (UnknownRecord, ForeignDirectory, *_UNUSABLE, OSError) as error:
+            if isinstance(error, StorageFailed) and self._lock is not None:
+                self._promise_nothing()
             await self._give_up()
             raise NodeError(f"data directory {self.data_dir}: {error}") from error
         except asyncio.CancelledError:
@@ -238,9 +240,13 @@ class Node:
             self._server.abort()
             self._control.close()
             if isinstance(failure, StorageFailed):
-                with suppress(StorageError):
-                    last_run.forget(self._files, self.data_dir)
+                self._promise_nothing()
             self._stopping.set_result(failure)
+
+    def _promise_nothing(self) -> None:
+        """The disk failed: what the next start reads may not be on it."""
+        with suppress(StorageError):
+            last_run.forget(self._files, self.data_dir)
 
     def _warn_of_options(self) -> None:
         """Say which of the options set do nothing yet."""
@@ -265,6 +271,8 @@ class Node:
         self._identity = Identity(files, data_dir, self.config.node_id)
         self._is_clean = checkpoints.is_clean_shutdown(files, data_dir)
         self._offset_checkpoints = OffsetCheckpoints(files, data_dir)
+        if not self._is_clean and not last_run.has_said(files, data_dir):
+            renewal.renew(files, data_dir, self._offset_checkpoints)
         self._controller = Controller.open(
             files,
             data_dir,

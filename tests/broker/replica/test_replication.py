@@ -310,6 +310,19 @@ def test_who_leads_on_in_a_new_epoch_acknowledges_what_waited(world: World) -> N
     assert world.partition(1).acks_outcome(waiting) is ErrorCode.NONE
 
 
+def test_a_retry_of_what_the_followers_lack_waits_as_the_first_did(world: World) -> None:
+    partition, batch = world.partition(1), batch_of(b"a", producer=(7, 0, 0))
+    first = partition.append(memoryview(bytearray(batch)), WALL_MS, -1)
+    partition.write()
+    world.brokers[1].flush()
+    retry = partition.append(memoryview(bytearray(batch)), WALL_MS, -1)
+    assert (retry.error_code, retry.base_offset) == (0, first.base_offset)
+    assert partition.acks_outcome(retry) is None
+    world.fetch(2, 3, rounds=2)
+    assert partition.acks_outcome(retry) is ErrorCode.NONE
+    assert partition.log.log_end_offset == 1
+
+
 def test_a_leader_out_of_the_controllers_reach_serves_nobody(world: World) -> None:
     replicate(world, b"a")
     waiting = world.produce(1, b"b")
