@@ -97,10 +97,10 @@ for interval in intervals:
 figure, axes = plt.subplots(figsize=(7, 3))
 axes.loglog(sizes, times, "o-", color=BLUE)
 for size, took, interval in zip(sizes, times, intervals, strict=True):
-    axes.annotate(f" every {interval:,} B", (size, took), fontsize=8, va="bottom", rotation=30)
+    axes.annotate(f"  every {interval:,} B", (size, took), fontsize=8, va="bottom")
 axes.set(xlabel="size of the index (bytes)", ylabel="µs to find a record")
 axes.set_title(f"A log of {len(log) / 1e6:.0f} MB: what an index costs and saves", fontsize=10)
-axes.margins(x=0.25, y=0.25)
+axes.margins(x=0.15, y=0.15)
 
 # %% [markdown]
 """
@@ -135,7 +135,9 @@ for path in broker.files("readings-0"):
 # %% [markdown]
 """
 Each segment has a `.log` and beside it an `.index`, from offsets to positions, and a `.timeindex`,
-from times to offsets. (Those of the active segment are in memory until it is closed.) Draw them:
+from times to offsets. (Those of the active segment are in memory until it is closed. The small
+files beside them belong to later chapters: `.snapshot` to chapter 5, `leader-epoch-checkpoint` to
+chapter 8.) Draw the logs:
 """
 
 
@@ -182,7 +184,7 @@ axes.plot(
     *zip(*batches, strict=True), ".", color=GREY, markersize=4, label="every batch in the file"
 )
 axes.plot(*zip(*index, strict=True), "o", color=ORANGE, fillstyle="none", label="in the index")
-axes.set(xlabel="offset", ylabel="position in the file")
+axes.set(xlabel="offset", ylabel="position in the file (bytes)")
 axes.set_title(f"{log_path.name}: {len(batches)} batches, {len(index)} index entries", fontsize=10)
 axes.legend()
 
