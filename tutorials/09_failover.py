@@ -335,7 +335,7 @@ for partition, color, width in zip(range(3), (BLUE, ORANGE, GREEN), (8, 4, 1.5),
 top = axes.get_ylim()[1]
 for moment, text in marks:
     axes.axvline(moment, color=RED if "killed" in text else GREY, linestyle=":")
-    axes.text(moment + 0.05, top * 0.97, text, fontsize=8, rotation=90, va="top")
+    axes.text(moment, top * 1.03, text, fontsize=8, color=GREY)
 axes.set(xlabel="seconds", ylabel="records acknowledged until then")
 axes.grid(alpha=0.3)
 axes.legend(fontsize=8, loc="lower right")
@@ -347,7 +347,7 @@ Read it from left to right. (Where the lines lie upon each other, the thick one 
 leader is killed, *all* lines are flat for a while. One partition has no leader; the other two have
 theirs, which waits for the dead follower (chapter 8). Then the dead broker is fenced: the one gets
 a leader, the others a shorter list, and what had piled up in the producer is delivered at once (the
-jump).
+jump). The partition with the new leader may be the last: its client has to find out who that is.
 
 When the controller is killed, it takes longer. First the voters miss it, and elect another. The new
 one was not there when the brokers last reported, so it gives each of them a full session before it
@@ -383,7 +383,7 @@ consumer.close()
 told = {(partition, value) for _, partition, value in acknowledged}
 print(f"{sent:,} sent, {len(told):,} acknowledged, {len(found):,} read back")
 print("acknowledged and lost:", len(told - set(found)))
-print("there twice:         ", len(found) - len(set(found)))
+print("there twice:          ", len(found) - len(set(found)))
 for index in range(3):
     numbers = [int(value) for partition, value in found if partition == index]
     print(f"orders-{index} in order:     {numbers == sorted(numbers)}")
