@@ -53,7 +53,8 @@ one, five that of two. Four are no better than three: a majority of four is thre
 To decide something, they first choose one of them, and let it decide for as long as a majority
 hears from it. Time is cut into **epochs**, and in each epoch every voter has *one* vote, which it
 writes to disk before it gives it. Who gets a majority of votes in an epoch leads in it. Two leaders
-of one epoch would need two majorities without a common member. There are none.
+of one epoch would need two majorities without a common member. There are none. (The leader epochs
+of chapter 8 are the same idea, counted apart for each partition.)
 
 Whoever has not heard of a leader for a while asks for votes. First it only asks whether it *would*
 get them (*prospective*), so that nobody is disturbed in vain. Then it begins a new epoch, votes for
@@ -64,7 +65,8 @@ for somebody whose log is behind its own. So whoever wins has everything that wa
 argument with the common member.
 
 All of this is `broker/controller/raft.py::Raft`, a machine without clock, network and disk, like
-the group of chapter 7. So we can play the network and the disk ourselves, with three of them:
+the group of chapter 7. So we can play the network, the disks and the clock ourselves, for three of
+them. (`Quorum` is only that: a post office. You need not read it line by line.)
 """
 
 # %%
@@ -399,8 +401,8 @@ on. Here are our words.
   matter which. And the list cannot be mistaken: it is in the controller's log.
 - *Who decides?* The controller. It is chosen by a majority of voters and decides only with a
   majority, so there are never two that count. If it dies, the next one has all its decisions.
-- *What if the old leader comes back?* It cuts off what the others never had, by its epoch. That was
-  never acknowledged.
+- *What if the old leader comes back?* It cuts off what the new leader never had, by its epoch. With
+  `acks=all`, that was never acknowledged.
 - *Why is nothing there twice?* A batch that is sent again carries its number (chapter 5). The new
   leader knows it, for it stands in the batches themselves.
 
@@ -412,6 +414,8 @@ with an unclean election, a single death can lose acknowledged records.
 - Two majorities share a member. From this follow one leader an epoch, and decisions that last.
 - Random waiting keeps voters from blocking each other.
 - The controller writes down who lives, who leads, who is in sync. Brokers read that log.
+- If the controller dies, a majority elects another, which has every decision. If a group's
+  coordinator dies, another broker leads its partition, and reads there what it has to know.
 
 ## Exercises
 
