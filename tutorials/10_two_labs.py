@@ -182,7 +182,7 @@ def compute(count):
         number = number * 31 % 1_000_003
 
 
-COUNT = 3_000_000
+COUNT = 1_500_000
 PROGRAM = f"""
 import time
 {inspect.getsource(compute)}
