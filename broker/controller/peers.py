@@ -9,6 +9,7 @@ Of each that was asked, the last reason is kept for which there was no answer: w
 for a quorum, it can say whom it waits for.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
@@ -33,6 +34,8 @@ PURPOSES: Final[dict[type, str]] = {
 }
 """See the module; of a question that is not here, the purpose is "requests"."""
 VOTE_TIMEOUT_MS = 1000
+FIND_VOTERS_TIMEOUT_MS = 2000
+FIND_VOTERS_BACKOFF_S = 0.2
 
 Answer = TypeVar("Answer")
 
@@ -99,6 +102,14 @@ class Peers:
         except (NoAnswerInTime, ProtocolError):
             return None
         return answer if isinstance(answer, Response) else None
+
+    async def wait_for_voters(self) -> None:
+        """Ask the nodes to join who the voters are, until one tells; raises CannotTakePart."""
+        while not self.voters:
+            try:
+                await self.find_voters(FIND_VOTERS_TIMEOUT_MS)
+            except ControllerUnavailable:
+                await asyncio.sleep(FIND_VOTERS_BACKOFF_S)
 
     async def find_voters(self, timeout_ms: int) -> None:
         """Learn of the voters from the nodes to join; ControllerUnavailable if none tells.

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 MAX_QUEUED_COMMANDS = 10_000
 MAX_EPOCH = 2**31 - 2
 """A batch has 32 bits for its epoch, and there must be one more."""
-FIND_VOTERS_TIMEOUT_MS = 2000
-FIND_VOTERS_BACKOFF_S = 0.2
 
 log = logging.getLogger("minikafka.controller")
 
@@ -305,15 +303,12 @@ class Controller:
     async def _join(self) -> None:
         """Find out who the voters are, and follow them."""
         peers = self._know_peers()
-        while not peers.voters:
-            try:
-                await peers.find_voters(FIND_VOTERS_TIMEOUT_MS)
-            except ControllerUnavailable:
-                await asyncio.sleep(FIND_VOTERS_BACKOFF_S)
-            except CannotTakePart as error:
-                self._fail(error)
-                return
-        self._start_quorum()
+        try:
+            await peers.wait_for_voters()
+        except CannotTakePart as error:
+            self._fail(error)
+        else:
+            self._start_quorum()
 
     def _know_peers(self) -> "Peers":
         from .peers import Peers  # A lone node has none, and start-up is imports.

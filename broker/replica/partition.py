@@ -215,10 +215,7 @@ class Partition:
         self.is_alone = self.is_leader and self.in_sync is None
 
     def refuse_as_leader(self, known_epoch: int) -> ErrorCode:
-        """Why a peer must not be served: it knows another leader epoch (KIP-320), or we don't lead.
-
-        An epoch of -1 is none.
-        """
+        """Why not to serve a peer: it knows another epoch (KIP-320; -1 none), or we don't lead."""
         if known_epoch != self.leader_epoch and known_epoch != UNDEFINED:
             if known_epoch < self.leader_epoch:
                 return ErrorCode.FENCED_LEADER_EPOCH
