@@ -152,14 +152,15 @@ class Partition:
         """Lead as the controller has decided; `brokers` is the image's own table.
 
         A new leader epoch is written down with the log's end even before anything is appended
-        (KAFKA-7415). What was known of followers is forgotten, the high watermark is kept.
+        (KAFKA-7415). While it is suspended, that waits: by the image of its start a node may lead
+        an epoch that had begun behind what is left of its log, and whom it follows then has
+        records of earlier epochs for it. What was known of followers is forgotten, the high
+        watermark is kept.
         """
         self.write()
         if not self.is_led_here or image.leader_epoch > self.leader_epoch:
             self.in_sync = None
             self._epoch_start = self.log.log_end_offset
-            if self.epochs.assign(image.leader_epoch, self._epoch_start):
-                self.keeper.save_epochs(self)
         self._take_image(image)
         if len(image.replicas) == 1:
             self.in_sync = None
@@ -170,6 +171,7 @@ class Partition:
         self.is_led_here = True
         self._was_unclean = False
         self._set_role()
+        self._begin_epoch()
         if self.is_alone:
             self.advance_high_watermark()
 
@@ -183,6 +185,12 @@ class Partition:
         """Serve nobody as leader while the controller may have decided on another; or do again."""
         self._is_suspended = is_suspended
         self._set_role()
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        """Write the leader epoch down, unless it is known."""
+        if self.is_leader and self.epochs.assign(self.leader_epoch, self._epoch_start):
+            self.keeper.save_epochs(self)
 
     def leave(self) -> None:
         """It is no partition of this node any more: whoever waits for it must give up."""

@@ -435,9 +435,8 @@ MUTATIONS = (
     _mutation(
         "no entry in the epoch cache on election",
         "broker/replica/partition.py",
-        "            if self.epochs.assign(image.leader_epoch, self._epoch_start):\n"
-        "                self.keeper.save_epochs(self)\n",
-        "",
+        "        self._set_role()\n        self._begin_epoch()\n        if self.is_alone",
+        "        self._set_role()\n        if self.is_alone",
         REPLICATION,
     ),
     _mutation(
