@@ -152,9 +152,8 @@ class Partition:
         """Lead as the controller has decided; `brokers` is the image's own table.
 
         A new leader epoch is written down with the log's end even before anything is appended
-        (KAFKA-7415). While it is suspended, that waits: by the image of its start a node may lead
-        an epoch that had begun behind what is left of its log, and whom it follows then has
-        records of earlier epochs for it. What was known of followers is forgotten, the high
+        (KAFKA-7415), but not while it is suspended: by the image of its start a node may lead an
+        epoch that began behind what is left of its log. Followers are forgotten, the high
         watermark is kept.
         """
         self.write()
@@ -171,7 +170,6 @@ class Partition:
         self.is_led_here = True
         self._was_unclean = False
         self._set_role()
-        self._begin_epoch()
         if self.is_alone:
             self.advance_high_watermark()
 
@@ -185,12 +183,6 @@ class Partition:
         """Serve nobody as leader while the controller may have decided on another; or do again."""
         self._is_suspended = is_suspended
         self._set_role()
-        self._begin_epoch()
-
-    def _begin_epoch(self) -> None:
-        """Write the leader epoch down, unless it is known."""
-        if self.is_leader and self.epochs.assign(self.leader_epoch, self._epoch_start):
-            self.keeper.save_epochs(self)
 
     def leave(self) -> None:
         """It is no partition of this node any more: whoever waits for it must give up."""
@@ -215,6 +207,8 @@ class Partition:
     def _set_role(self) -> None:
         self.is_leader = self.is_led_here and not self._is_suspended
         self.is_alone = self.is_leader and self.in_sync is None
+        if self.is_leader and self.epochs.assign(self.leader_epoch, self._epoch_start):
+            self.keeper.save_epochs(self)
 
     def refuse_as_leader(self, known_epoch: int) -> ErrorCode:
         """Why a peer must not be served: it knows another leader epoch (KIP-320), or we don't lead.

@@ -435,8 +435,9 @@ MUTATIONS = (
     _mutation(
         "no entry in the epoch cache on election",
         "broker/replica/partition.py",
-        "        self._set_role()\n        self._begin_epoch()\n        if self.is_alone",
-        "        self._set_role()\n        if self.is_alone",
+        "        if self.is_leader and self.epochs.assign(self.leader_epoch, self._epoch_start):\n"
+        "            self.keeper.save_epochs(self)\n",
+        "",
         REPLICATION,
     ),
     _mutation(
