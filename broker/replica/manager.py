@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple, Protocol
 
 from ...protocol.errors import ErrorCode
-from ..log.files import Files, StorageFailed
+from ..log.files import Files, StorageError, StorageFailed
 from ..log.log import FlushPoint
 from .appended import Appended
 from .in_sync import IsrProposal
@@ -149,10 +149,20 @@ class ReplicaManager:
         return is_asked_again
 
     def suspend(self, is_suspended: bool) -> None:
-        """Serve nobody as leader while the controller is out of reach (its lease is over)."""
+        """Serve nobody as leader while the controller is out of reach (its lease is over).
+
+        Where a leader epoch finds no room to begin, the end of it is to be asked for again.
+        """
         self.is_suspended = is_suspended
         for partition in list(self.partitions.values()):
-            partition.suspend(is_suspended)
+            try:
+                partition.suspend(is_suspended)
+            except StorageFailed as error:
+                self.on_failure(error)
+                return
+            except StorageError as error:
+                log.error("%s is not led: %s", partition, error)
+                self.is_suspended = True
             self.changed_role(partition)
 
     def append(

@@ -153,8 +153,9 @@ class Partition:
     ) -> None:
         """Lead as the controller has decided; `brokers` is the image's own table.
 
-        A new leader epoch is written down with the log's end even before anything is appended
-        (KAFKA-7415). What was known of followers is forgotten, the high watermark is kept.
+        A new leader epoch is written down before anything is appended (KAFKA-7415), but not while
+        suspended: by the image of its start a node may lead what began behind the end of its log.
+        Followers are forgotten, the high watermark is kept.
         """
         self.write()
         if not self.is_led_here:
@@ -162,9 +163,8 @@ class Partition:
         if not self.is_led_here or image.leader_epoch > self.leader_epoch:
             self.in_sync = None
             self._epoch_start = self.log.log_end_offset
-            self.epochs.assign(image.leader_epoch, self._epoch_start)
-            if not self.epochs.is_saved:
-                self.keeper.save_epochs(self)
+            if not self._is_suspended:
+                self._begin_epoch(image.leader_epoch)
         self._take_image(image)
         if len(image.replicas) == 1:
             self.in_sync = None
@@ -186,8 +186,15 @@ class Partition:
 
     def suspend(self, is_suspended: bool) -> None:
         """Serve nobody as leader while the controller may have decided on another; or do again."""
+        if self.is_led_here and not is_suspended:
+            self._begin_epoch(self.leader_epoch)
         self._is_suspended = is_suspended
         self._set_role()
+
+    def _begin_epoch(self, leader_epoch: int) -> None:
+        self.epochs.assign(leader_epoch, self._epoch_start)
+        if not self.epochs.is_saved:
+            self.keeper.save_epochs(self)
 
     def leave(self) -> None:
         """It is no partition of this node any more: whoever waits for it must give up."""

@@ -430,7 +430,8 @@ MUTATIONS = (
     _mutation(
         "no entry in the epoch cache on election",
         "broker/replica/partition.py",
-        "            self.epochs.assign(image.leader_epoch, self._epoch_start)\n",
+        "        self.epochs.assign(leader_epoch, self._epoch_start)
+",
         "",
         REPLICATION,
     ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -321,6 +322,18 @@ def test_a_retry_of_what_the_followers_lack_waits_as_the_first_did(world: World)
     world.fetch(2, 3, rounds=2)
     assert partition.acks_outcome(retry) is ErrorCode.NONE
     assert partition.log.log_end_offset == 1
+
+
+def test_who_only_seems_to_lead_when_it_starts_writes_no_epoch_down(world: World) -> None:
+    """The log may have lost its end: no epoch begins there, and the next leader knows better."""
+    replicate(world, b"a")
+    led = replace(world.now, leader_epoch=5)
+    partition = world.partition(2)
+    partition.suspend(True)
+    partition.lead(led, {}, 0)
+    assert partition.epochs.entries == [(0, 0)]
+    partition.suspend(False)
+    assert partition.epochs.entries == [(0, 0), (5, 1)]
 
 
 def test_a_leader_out_of_the_controllers_reach_serves_nobody(world: World) -> None:
