@@ -70,16 +70,14 @@ class Partition:
         epochs: LeaderEpochs,
         keeper: Keeper,
     ) -> None:
-        self.topic = topic
-        self.index = index
+        self.topic, self.index = topic, index
         self.log = log
         self.configure(config)
         self.producers = producers
         self.epochs = epochs
         self.keeper = keeper
         self.topic_id = ZERO_UUID
-        self.leader_id = NOBODY
-        self.leader_epoch = UNDEFINED
+        self.leader_id, self.leader_epoch = NOBODY, UNDEFINED
         self.replicas: tuple[int, ...] = ()
         self.adding: tuple[int, ...] = ()  # Those of them that a reassignment adds.
         self.in_sync: InSync | None = None
@@ -153,9 +151,8 @@ class Partition:
     ) -> None:
         """Lead as the controller has decided; `brokers` is the image's own table.
 
-        A new leader epoch is written down before anything is appended (KAFKA-7415), but not while
-        suspended: by the image of its start a node may lead what began behind the end of its log.
-        Followers are forgotten, the high watermark is kept.
+        Its epoch is written down first (KAFKA-7415), but not while suspended: by the image of its
+        start a node may lead what began behind the end of its log. The high watermark is kept.
         """
         self.write()
         if not self.is_led_here:
@@ -497,9 +494,7 @@ class Partition:
 
 def log_options(config: TopicConfig, flush_on_write: FlushMode) -> LogOptions:
     """What a log needs to know of its topic's options."""
+    interval_bytes = config.index_interval_bytes
     return LogOptions(
-        segment_bytes=config.segment_bytes,
-        segment_ms=config.longest_segment_ms,
-        index_interval_bytes=config.index_interval_bytes,
-        flush_on_write=flush_on_write,
+        config.segment_bytes, config.longest_segment_ms, interval_bytes, flush_on_write
     )

@@ -430,8 +430,7 @@ MUTATIONS = (
     _mutation(
         "no entry in the epoch cache on election",
         "broker/replica/partition.py",
-        "        self.epochs.assign(leader_epoch, self._epoch_start)
-",
+        "        self.epochs.assign(leader_epoch, self._epoch_start)\n",
         "",
         REPLICATION,
     ),
