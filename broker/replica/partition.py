@@ -170,8 +170,6 @@ class Partition:
         self.is_led_here = True
         self._was_unclean = False
         self._set_role()
-        if self.is_alone:
-            self.advance_high_watermark()
 
     def follow(self, image: "PartitionImage") -> None:
         """Follow the leader that the controller has decided on, if there is one."""
@@ -209,6 +207,8 @@ class Partition:
         self.is_alone = self.is_leader and self.in_sync is None
         if self.is_leader and self.epochs.assign(self.leader_epoch, self._epoch_start):
             self.keeper.save_epochs(self)
+        if self.is_alone:
+            self.advance_high_watermark()
 
     def refuse_as_leader(self, known_epoch: int) -> ErrorCode:
         """Why a peer must not be served: it knows another leader epoch (KIP-320), or we don't lead.
