@@ -172,8 +172,6 @@ class Partition:
         self.is_led_here = True
         self._was_unclean = False
         self._set_role()
-        if self.is_alone:
-            self.advance_high_watermark()
 
     def follow(self, image: "PartitionImage") -> None:
         """Follow the leader that the controller has decided on, if there is one."""
@@ -217,6 +215,8 @@ class Partition:
     def _set_role(self) -> None:
         self.is_leader = self.is_led_here and not self._is_suspended
         self.is_alone = self.is_leader and self.in_sync is None
+        if self.is_alone:
+            self.advance_high_watermark()
 
     def refuse_as_leader(self, known_epoch: int) -> ErrorCode:
         """Why not to serve a peer: it knows another epoch (KIP-320; -1 none), or we don't lead."""

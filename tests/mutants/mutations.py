@@ -321,7 +321,7 @@ MUTATIONS = (
     _mutation(
         "raft: whoever has a leader would vote for another",
         "broker/controller/raft.py",
-        "is_granted and not self._has_leader(now_ms)\n",
+        "is_granted and not self.has_leader(now_ms)\n",
         "is_granted\n",
         RAFT,
     ),
@@ -408,8 +408,8 @@ MUTATIONS = (
     _mutation(
         "no broker epoch check on fetch",
         "broker/replica/in_sync.py",
-        "        if broker_epoch < max(broker.epoch, follower.broker_epoch):\n",
-        "        if False:\n",
+        "        if follower is None or broker is None or broker_epoch != broker.epoch:\n",
+        "        if follower is None:\n",
         IN_SYNC,
         REPLICATION,
     ),

@@ -19,6 +19,7 @@ from minikafka.client.producer import Producer
 from minikafka.client.record import RecordMetadata
 
 from .clients import API_TIMEOUT_MS, DELIVERY_TIMEOUT_MS, TOPIC, Client
+from .machine import EPOCH_MS
 from .watch import SCRATCH
 
 PAUSE_S = 1.5
@@ -76,6 +77,7 @@ class OperatorClient(Client):
             acks="all",
             delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
             max_block_ms=API_TIMEOUT_MS,
+            wall_clock=lambda: EPOCH_MS / 1000 + self.loop.now_s,
             **self.options(),
         )
         acknowledged: dict[int, bytes] = {}

@@ -332,16 +332,6 @@ def test_an_earlier_registration_is_refused_and_changes_nothing() -> None:
     assert leader.in_sync.followers[3].log_end_offset == -1
 
 
-def test_a_fetch_that_an_earlier_process_sent_changes_nothing_when_a_later_one_has_fetched() -> (
-    None
-):
-    """Its registration may not be in our image yet, and what it asked for on no disk any more."""
-    leader = Leader()
-    assert leader.fetch(3, 6, 200) is ErrorCode.NONE
-    assert leader.fetch(3, 10, 103) is ErrorCode.NOT_LEADER_OR_FOLLOWER
-    assert leader.in_sync.followers[3].log_end_offset == 6
-
-
 def test_replicas_come_and_go_within_a_leader_epoch() -> None:
     leader = Leader()
     leader.fetch(2, 10)

@@ -336,6 +336,17 @@ def test_who_only_seems_to_lead_when_it_starts_writes_no_epoch_down(world: World
     assert partition.epochs.entries == [(0, 0), (5, 1)]
 
 
+def test_who_leads_alone_takes_all_that_is_flushed_when_it_may_serve_again(world: World) -> None:
+    partition = world.partition(1)
+    alone = replace(world.now, replicas=(1,), isr=(1,), leader_epoch=5)
+    world.produce(1, b"a")
+    partition.suspend(True)
+    partition.lead(alone, {}, 0)
+    assert partition.high_watermark == 0
+    partition.suspend(False)
+    assert partition.high_watermark == 1
+
+
 def test_a_leader_out_of_the_controllers_reach_serves_nobody(world: World) -> None:
     replicate(world, b"a")
     waiting = world.produce(1, b"b")
