@@ -155,7 +155,7 @@ class Controller:
 
     @property
     def confirmed(self) -> Confirmed:
-        """For the checkpoints: what is not committed may be cut off."""
+        """What the checkpoints should say: what is not committed may be cut off again."""
         return Confirmed(self.committed_offset, self.committed_offset)
 
     @property
@@ -220,9 +220,7 @@ class Controller:
                 return Refused("CLUSTER_AUTHORIZATION_FAILED", message)
             case VoteRequest(epoch, sender) | FetchRequest(epoch, sender):
                 if sender.node_id == self._me.node_id or not 0 <= epoch <= MAX_EPOCH:
-                    message = (
-                        f"node {sender.node_id} in epoch {epoch} cannot ask node {self._me.node_id}"
-                    )
+                    message = f"node {sender.node_id} in epoch {epoch} cannot ask this one"
                     return Refused("INVALID_REQUEST", message)
                 self._pin(sender)
                 answer = await self._quorum.ask(question)

@@ -97,11 +97,13 @@ class KafkaPythonClient:
             return set(admin.list_topics())
 
     def cluster(self) -> Cluster:
-        """By DescribeCluster."""
+        """By DescribeCluster, which tells this client of fenced brokers as well."""
         with closing(kafka.KafkaAdminClient(**self._address)) as admin:
             found = admin.describe_cluster()
             addresses = {
-                each["broker_id"]: f"{each['host']}:{each['port']}" for each in found["brokers"]
+                each["broker_id"]: f"{each['host']}:{each['port']}"
+                for each in found["brokers"]
+                if not each.get("is_fenced")
             }
             return Cluster(found["cluster_id"], found["controller_id"], addresses)
 

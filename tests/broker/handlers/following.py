@@ -25,6 +25,7 @@ class Link:
     """What a node knows of the controller, when another node is the active one."""
 
     is_active = False
+    has_leader = True
 
     def __init__(self, image: Image, leader: ServedNode | None) -> None:
         self.image = image

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from minikafka.broker.controller.raft import State
 from minikafka.broker.handlers import metadata
 from minikafka.broker.handlers.metadata import MAX_CREATED, MAX_NAMED
 from minikafka.protocol.api.delete_topics import DeleteTopicsRequest
@@ -251,6 +252,9 @@ async def test_the_controller_is_told_if_it_is_alive_and_else_who_hands_on(
     assert (await node.call(MetadataRequest(topics=[]), 9)).controller_id == 1
     register(node, OTHER)
     assert (await node.call(MetadataRequest(topics=[]), 9)).controller_id == OTHER
+    # Unattached: the other one has not been heard of for a moment.
+    node.node._controller._quorum._raft.state = State.UNATTACHED
+    assert (await node.call(MetadataRequest(topics=[]), 9)).controller_id == 1
 
 
 async def test_a_partition_tells_who_leads_it_and_who_is_offline(node: ServedNode) -> None:
