@@ -89,6 +89,8 @@ async def converse(
             if isinstance(answer, Voters):
                 door.has_entered = True
                 max_bytes = MAX_NODE_REQUEST_BYTES
+            if transport.is_closing():
+                raise ConnectionResetError
             writer.write(encode(answer, context.cluster_id))
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await writer.drain()

@@ -10,8 +10,8 @@
     unattached, prospective,
       candidate              an answer of this epoch's leader                  follower
     unattached, follower,
-      candidate              1 to 2 s without a leader, less than half a
-                             second after the start (voters only)              prospective
+      candidate              1 to 2 s without a leader (voters only)           prospective
+    unattached               less than half a second after a voter's start     prospective
     follower                 0.1 to 0.5 s after its leader was out of reach    prospective
     prospective              a majority would vote for it: epoch + 1           candidate
                              1 to 2 s without that                             prospective
