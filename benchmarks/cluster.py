@@ -93,7 +93,8 @@ async def streams(figures: Figures, rounds: int) -> None:
             victim = await cluster.controller()
             await _stand_still(cluster, figures, "controller killed", cluster.nodes[victim].kill())
             await cluster.mend(victim)
-            victim = next(each for each in cluster.nodes if each != await cluster.controller())
+            controller = await cluster.controller()
+            victim = next(each for each in cluster.nodes if each != controller)
             await _stand_still(cluster, figures, "node stopped", cluster.nodes[victim].stop())
             await cluster.mend(victim)
 

@@ -44,7 +44,8 @@ async def fail_over(cluster: ThreeNodes, node_id: int, topic: str) -> Failover:
     from_offset = (await _read(cluster, witness, 0)).end_offset
     async with Producer(bootstrap_servers=cluster.bootstrap) as producer:
         for each in await producer.partitions_for(topic):
-            await producer.send_and_wait(topic, VALUE, partition=each)
+            await producer.send(topic, VALUE, partition=each)
+        await producer.flush()
         began_s, began_wall_ms = time.monotonic(), time.time() * 1000
         await cluster.nodes[node_id].kill()
         knowing = asyncio.create_task(_known_s(cluster, witness, topic, node_id))

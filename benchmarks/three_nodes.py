@@ -15,7 +15,7 @@ from minikafka.cli.child_cluster import ChildCluster, free_ports
 from minikafka.client.admin import TopicInfo
 
 NODES = 3
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 LOOK_EVERY_S = 0.02
 
 
@@ -83,7 +83,10 @@ async def three_nodes(*options: str, count: int = NODES) -> AsyncGenerator[Three
         children = ChildCluster(Path(directory), free_ports(count), *options)
         try:
             ready_s = await children.start()
-            async with AdminClient(bootstrap_servers=children.bootstrap) as admin:
+            timeout_ms = int(DEADLINE_S * 1000)
+            async with AdminClient(
+                bootstrap_servers=children.bootstrap, request_timeout_ms=timeout_ms
+            ) as admin:
                 yield ThreeNodes(children, admin, ready_s)
         finally:
             await children.kill()

@@ -45,7 +45,8 @@ log/swap              take the place of what was there.
 node                  builds all of them, starts and stops them in order;
 hosting               opens and removes partitions as the cluster changes;
 cluster_member        is what a node has because it is not alone;
-identity              knows whose data directory it is.
+identity              knows whose data directory it is, and
+secret_file           what the nodes of its cluster prove to each other that they know.
 
 control/              the control plane: describes segments and reads the metadata log, for clients
 
@@ -62,6 +63,7 @@ replica/epochs        which leader wrote what
 replica/store         a partition on disk, with all that is kept beside its log:
 log/checkpoints, log/offset_checkpoints, log/producer_snapshot, log/last_run
 log/recovery          what holds after a crash, and
+log/renewal           after a flush that failed;
 log/repair            what can be done about a log that is damaged;
 log/deletion          the end of a log
 group/                consumer groups: members, generations, committed offsets

@@ -4,8 +4,8 @@
                 controller answers, nothing is led here
     fetcher     fetches what this node follows
     changes     asks the controller for the ISRs that its leaders want
-    timers      the lease is looked at ten times a session, followers that fall behind are looked
-                for twice in `replica.lag.time.max.ms`
+    timers      the lease is looked at ten times a session, beside before each append and read;
+                followers that fall behind are looked for twice in `replica.lag.time.max.ms`
     patience    a start takes as long as there is no quorum, and says every few seconds why
 
 A lone node has none of it, and does not read this file.
@@ -14,6 +14,7 @@ A lone node has none of it, and does not read this file.
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from ..protocol.control import AlteredPartitions, AlterPartition, Refused, RegisterBroker
@@ -127,6 +128,7 @@ class ClusterMember:
         replicas.on_isr_proposal = self._changes.propose
         await session.register()
         self._follow(session)
+        replicas.check_lease = partial(self._check_lease, session)
         self._look_at_lease(session)
         self._look_for_laggards()
 
@@ -175,12 +177,16 @@ class ClusterMember:
     def _may_lead(self, session: BrokerSession) -> bool:
         return session.has_lease(self._replicas.now_ms()) and not session.is_fenced
 
-    def _look_at_lease(self, session: BrokerSession) -> None:
+    def _check_lease(self, session: BrokerSession) -> None:
+        """Lead only while there is a lease."""
         may_lead = self._may_lead(session)
         if may_lead == self._replicas.is_suspended:
             if not may_lead:
                 log.warning("no controller answers: nothing is led here until one does")
             self._replicas.suspend(is_suspended=not may_lead)
+
+    def _look_at_lease(self, session: BrokerSession) -> None:
+        self._check_lease(session)
         pause_s = self._config.broker_session_timeout_ms / 1000 / LEASE_LOOKS
         if (timer := self._timers.get("lease")) is not None:
             timer.cancel()

@@ -172,6 +172,7 @@ class Hosting:
             if self._is_damaged(identity.log_name) and not self._begin_anew(identity, image):
                 return
             opened = self._open(identity, image, config)
+            opened.suspend(self._replicas.is_suspended)
             self._set_role(opened, image)
         except StorageFailed:
             raise

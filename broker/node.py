@@ -28,7 +28,6 @@ from contextlib import suppress
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, cast
 
-from ..protocol.control import Forward, RegisterBroker
 from . import descriptors
 from .addresses import (
     advertised_address,
@@ -42,8 +41,7 @@ from .clock import WallClock
 from .config import STORED_ONLY, BrokerConfig, format_address
 from .control.context import ControlContext
 from .control.server import ControlServer
-from .controller.brokers import BrokerDuties
-from .controller.decide_brokers import register_broker
+from .controller.decide_brokers import Registration, register_broker
 from .controller.image import Standing, UnknownRecord
 from .controller.live_config import LiveConfig
 from .controller.membership import CannotTakePart, ForeignDirectory, Membership
@@ -53,7 +51,7 @@ from .controller.service import Controller
 from .handlers.context import Context
 from .hosting import Hosting
 from .identity import Identity
-from .log import checkpoints, last_run
+from .log import checkpoints, last_run, renewal
 from .log.files import File, Files, StorageError, StorageFailed
 from .log.log import FlushMode
 from .log.offset_checkpoints import OffsetCheckpoints
@@ -68,6 +66,7 @@ from .server import Server
 
 if TYPE_CHECKING:
     from .cluster_member import ClusterMember
+    from .controller.brokers import BrokerDuties
     from .controller.greeting import ClusterSecret
     from .group.coordinator import GroupCoordinator
 
@@ -113,7 +112,7 @@ class Node:
         """What a lone node has not."""
         self._replicas: ReplicaManager
         self._controller: Controller
-        self._duties: BrokerDuties
+        self._duties: BrokerDuties | None = None
         self._live: LiveConfig
         self._store: PartitionStore
         self._hosting: Hosting
@@ -142,6 +141,8 @@ class Node:
             await self._give_up()
             raise NodeError(str(error)) from error
         except (UnknownRecord, ForeignDirectory, *_UNUSABLE, OSError) as error:
+            if isinstance(error, StorageFailed) and self._lock is not None:
+                self._promise_nothing()
             await self._give_up()
             raise NodeError(f"data directory {self.data_dir}: {error}") from error
         except asyncio.CancelledError:
@@ -172,7 +173,7 @@ class Node:
         await self._replicas.flush_all()
         self._replicas.stop()
         self._server.stop()
-        self._duties.end()
+        self._end_duties()
         await self._controller.close()
         for partition in self._replicas.partitions.values():
             self._store.close(partition)
@@ -227,7 +228,7 @@ class Node:
         await self._server.stop_reading()
         if self._member is not None:
             await self._member.stop()
-            self._duties.end()
+            self._end_duties()
             await self._controller.close()
         self._control.close()
         if self._lock is not None:
@@ -239,9 +240,13 @@ class Node:
             self._server.abort()
             self._control.close()
             if isinstance(failure, StorageFailed):
-                with suppress(StorageError):
-                    last_run.forget(self._files, self.data_dir)
+                self._promise_nothing()
             self._stopping.set_result(failure)
+
+    def _promise_nothing(self) -> None:
+        """The disk failed: what the next start reads may not be on it."""
+        with suppress(StorageError):
+            last_run.forget(self._files, self.data_dir)
 
     def _warn_of_options(self) -> None:
         """Say which of the options set do nothing yet."""
@@ -266,6 +271,8 @@ class Node:
         self._identity = Identity(files, data_dir, self.config.node_id)
         self._is_clean = checkpoints.is_clean_shutdown(files, data_dir)
         self._offset_checkpoints = OffsetCheckpoints(files, data_dir)
+        if not self._is_clean and not last_run.has_said(files, data_dir):
+            renewal.renew(files, data_dir, self._offset_checkpoints)
         self._controller = Controller.open(
             files,
             data_dir,
@@ -280,7 +287,7 @@ class Node:
         self._live = LiveConfig(self.config, self._controller.image)
         for complaint in self._live.complaints():
             log.warning("an option of the metadata log does not count: %s", complaint)
-        self._duties = BrokerDuties(self._controller, self._live, self.config.node_id)
+        self._controller.on_question = self._begin_duties
         self._store = PartitionStore(
             files,
             data_dir,
@@ -344,9 +351,12 @@ class Node:
 
     async def _take_part(self, context: Context) -> None:
         """Be one of several: return when all that they have agreed on is applied."""
-        from .cluster_member import ClusterMember  # A lone node has none: start-up is imports.
+        # A lone node has none of this, and start-up is imports.
+        from ..protocol.control import Forward
+        from .cluster_member import ClusterMember
         from .handlers.forwarding import answer_forwarded
 
+        self._begin_duties()
         self._member = ClusterMember(
             self._live,
             self._controller,
@@ -398,7 +408,7 @@ class Node:
         controller, node_id = self._controller, self.config.node_id
         await controller.start()
         self._identity.join(await controller.wait_for_cluster(), self._random)
-        registration = RegisterBroker(node_id, "", "", 0, "", 0, is_lossless)
+        registration = Registration(node_id, is_lossless)
         decision = await controller.submit(
             lambda image: register_broker(
                 image, self._live.config, registration, controller.end_offset, Standing.UNFENCED
@@ -406,6 +416,17 @@ class Node:
         )
         if decision.error_code:
             raise StorageError(decision.message)
+
+    def _begin_duties(self) -> None:
+        """Answer brokers and watch them; a lone node begins when it first asks itself."""
+        from .controller.brokers import BrokerDuties  # Start-up is imports.
+
+        if self._duties is None:
+            self._duties = BrokerDuties(self._controller, self._live, self.config.node_id)
+
+    def _end_duties(self) -> None:
+        if self._duties is not None:
+            self._duties.end()
 
     def _new_groups(self) -> "GroupCoordinator":
         from .group.coordinator import GroupCoordinator, options_of  # Start-up is imports.

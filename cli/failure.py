@@ -2,7 +2,7 @@
 
     0    done
     1    it failed
-    2    wrong usage: an option or a value that cannot be
+    2    wrong usage: an option, a value or a file that cannot be
     3    no broker can be reached
     130  Ctrl-C (128 + SIGINT, as shells have it)
 

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "api": "api",
     "config": "config",
     "doctor": "doctor",
+    "check": "check",
     "bench": "bench",
     "lab": "lab",
 }

@@ -131,11 +131,19 @@ class Network:
             self._wakeup.set()
 
     def ready(self, node_id: int, lane: Lane = Lane.QUESTIONS) -> Connection | None:
-        """The open connection to a node; if there is none, begin to open it and return None."""
+        """The open connection to a node; if there is none, begin to open it and return None.
+
+        While it cannot be reached, and somebody asks for it, others may have taken over what it
+        led: metadata is asked for as often as may be, and not as seldom as we try to connect.
+        """
         address = self._address(node_id)
         if address is None:
             return None
-        return self._channel(node_id, lane).ready(*address)
+        channel = self._channel(node_id, lane)
+        connection = channel.ready(*address)
+        if connection is None and channel.error is not None and node_id >= 0:
+            self.request_refresh()
+        return connection
 
     async def connection(
         self, node_id: int, timeout_ms: int, lane: Lane = Lane.QUESTIONS

@@ -41,6 +41,7 @@ class ProducerBatch:
         "encoded",
         "is_in_doubt",
         "last_error",
+        "leader",
         "ordinal",
         "partition",
         "retry_at_ms",
@@ -67,6 +68,8 @@ class ProducerBatch:
         """The how-manieth numbered batch of its partition it is, while it has a number."""
         self.attempts = 0
         self.retry_at_ms = now_ms
+        self.leader: int | None = None
+        """Whom it was sent to last."""
         self.last_error: str | None = None
         """Why it has to be sent again."""
         self.is_in_doubt = False

@@ -102,7 +102,7 @@ class Sender:
 
     def start(self) -> None:
         """Start the task."""
-        self._network.on_change.append(self._wakeup.set)
+        self._network.on_change.append(self._network_changed)
         self._task = self._network.loop.create_task(self._run())
         self._task.add_done_callback(self._ended)
 
@@ -126,6 +126,16 @@ class Sender:
             if accumulator.needs_producer_id:
                 next_ms = min(next_ms or self._next_id_try_ms, self._next_id_try_ms)
             await self._wakeup.wait(next_ms)
+
+    def _network_changed(self) -> None:
+        """Who waits before another try need not, if another broker leads by now (KAFKA-15415)."""
+        now_ms, metadata = self._network.now_ms(), self._network.metadata
+        for batch in self._accumulator.batches():
+            if batch.leader is not None and batch.retry_at_ms > now_ms:
+                leader = metadata.leader(batch.topic, batch.partition)
+                if leader not in (None, batch.leader):
+                    batch.retry_at_ms = now_ms
+        self._wakeup.set()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """The task ended: on purpose, or by a fault that nobody foresaw, which must not hang."""
@@ -202,6 +212,8 @@ class Sender:
     def _send(self, leader: int, connection: Connection, batches: list[ProducerBatch]) -> None:
         """Send these batches, which are in flight, in one request."""
         settings = self._settings
+        for batch in batches:
+            batch.leader = leader
         try:
             version = self._version(connection, batches)
             request = self._request(batches)

@@ -54,8 +54,8 @@ class PartitionWork:
 
     @property
     def committable(self) -> int:
-        """The offset of the first record that is not done."""
-        return min(self.unfinished, default=self.next_offset)
+        """The offset of the first record that is not done, be it handed back."""
+        return min(self.next_offset, min(self.unfinished, default=self.next_offset))
 
 
 class Work:

@@ -24,7 +24,7 @@ import pytest
 from grimp import build_graph
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("protocol", "transport", "broker", "client", "cli", "tutorials")
+PACKAGES = ("protocol", "transport", "broker", "client", "cli", "history", "tutorials")
 OTHER_CODE = ("tests", "benchmarks", "tutorials")
 
 MAX_FILE_LINES = 500
@@ -38,7 +38,7 @@ OUTSIDE_WORLD = {"asyncio", "os", "pathlib", "random", "socket", "threading", "t
 OWNS_A_LOG = "minikafka.broker.replica.partition"
 """The one PURE module that holds something with files: it calls its log and waits for nothing."""
 
-MIRRORED = ("protocol", "transport", "broker/log", "broker/replica", "client")
+MIRRORED = ("protocol", "transport", "broker/log", "broker/replica", "client", "history")
 CODE_REFERENCE = re.compile(r"`([\w./-]+\.py)(?:::([\w.]+))?`")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -59,6 +59,9 @@ TESTED_ELSEWHERE = {
     "client/views": "tests/client/test_cluster.py",
     "client/consumer_options": "tests/client/test_consumer.py",
     "client/runner": "tests/client/test_worker.py",
+    "history/evidence": "tests/history/test_operation.py",
+    "history/finding": "tests/history/test_timeline.py",
+    "history/group_value": "tests/history/test_operation.py",
     "protocol/batch": "tests/protocol/test_records.py",
     "protocol/compiler": "tests/protocol/test_api_oracle.py",
     "protocol/header": "tests/protocol/test_codec_tables.py",

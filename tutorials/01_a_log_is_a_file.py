@@ -156,7 +156,10 @@ One more question decides whether a record survives: where *is* it when `write` 
 - In a buffer of the program: gone when the program dies.
 - In the **page cache**, memory of the operating system: survives the program, also `kill -9`. It
   does not survive a power cut.
-- On the disk, after `fsync`: survives a power cut.
+- On the disk, after `fsync`: survives a power cut. That system call tells the operating system to
+  write down what it has of a file, and returns when the disk has confirmed it. From here on we call
+  this to **flush**. (Python's own `file.flush()`, which you saw above, goes only from the first
+  place to the second.)
 
 The last one costs time. How much? Measure it on your disk:
 """
@@ -195,9 +198,15 @@ byte](../docs/log.md).
 
 ## The same in a real broker
 
-Now for the real thing. The next cell starts a minikafka node as a process of its own, on a free
-port. Then confluent-kafka, a client that other people wrote for Apache Kafka and that knows nothing
-of this project, sends it three records.
+Now for the real thing, and five words of Kafka's that go with it. A **producer** is a program that
+writes records, a **consumer** one that reads them. They name a **topic**, here "fruit". A topic is
+cut into **partitions**, numbered from 0, and each partition is one log. Until chapter 7, one
+partition is all that we need. When the broker answers that it has a record, and at which offset,
+the record is **acknowledged**.
+
+The next cell starts a minikafka broker as a process of its own, on a free port. Then
+confluent-kafka, a client that other people wrote for Apache Kafka and that knows nothing of this
+project, sends it three records. (Its `flush` waits until all that was sent is acknowledged.)
 """
 
 # %%
@@ -215,7 +224,8 @@ for fruit in [b"apples", b"fig", b"pears"]:
 
 # %% [markdown]
 """
-Offsets 0, 1 and 2, as in our twenty lines. And behind them, a file:
+Offsets 0, 1 and 2, as in our twenty lines. And behind them, a file, in a directory named after
+topic and partition:
 """
 
 # %%
@@ -228,7 +238,8 @@ for word in (b"apples", b"fig", b"pears"):
 """
 The records lie there in plain sight, with more around each of them than our eight bytes; chapter 3
 reads it byte by byte. Now the plug, for real. `kill -9` leaves a process no moment to tidy up. We
-also tear off the last bytes of the file, as a power cut might.
+also tear off the last bytes of the file, as a power cut might. Then a consumer reads partition 0
+from offset 0. (It has to name a `group.id`, which means nothing until chapter 6.)
 """
 
 # %%
@@ -257,9 +268,9 @@ axes.spines[["left", "right", "top"]].set_visible(False)
 # %% [markdown]
 """
 Two records came back, and the torn third was cut off. Was a promise broken? The third one had been
-acknowledged, after all. Yes, and by us: no crash takes back bytes that `fsync` has confirmed; we
-did it by hand, as a broken disk would. Against broken disks only copies on other machines help.
-They are what chapters 8 and 9 are about.
+acknowledged, after all, which here means that it was flushed. Yes, and by us: no crash takes back
+bytes that `fsync` has confirmed; we did it by hand, as a broken disk would. Against broken disks
+only copies on other machines help. They are what chapters 8 and 9 are about.
 
 ## What to take along
 
@@ -313,7 +324,8 @@ assert recover(safe) == [b"apples"]
 "pears" is gone as well, although not a byte of it was wrong. Right after a crash this is what you
 want: a torn record can only be followed by rubbish. But if the bit flipped in a record that the
 disk had confirmed long ago, cutting there would throw away good, acknowledged records. So minikafka
-distinguishes the two: behind the last confirmed flush it cuts, before it it refuses to open the
-partition and says so. See [how it decides](../docs/decisions/damaged-logs.md).
+distinguishes the two. Now and then it notes up to where the disk has confirmed the log. Behind that
+note it cuts, as you saw; before it, it refuses to open the partition, and says so. See [how it
+decides](../docs/decisions/damaged-logs.md).
 </details>
 """

@@ -25,6 +25,10 @@ import time
 
 # %% [markdown]
 """
+What is a record? Until now, some bytes. In Kafka these are its **value**. Beside it a record may
+have a **key**, which says what it is about (a customer, a device; what that is good for comes in
+chapter 5), a time, and **headers**: names with values, for whatever a program wants to note.
+
 A broker, and three records from confluent-kafka. `linger.ms` tells the client to wait a little for
 more records before it sends, so all three come in one batch.
 """
@@ -82,6 +86,8 @@ Some of them deserve a word.
 - **magic** is the version of this format: 2, since 2017.
 - **CRC-32C** is the checksum. It covers everything from *attributes* on, and nothing before. So the
   broker can fill in the base offset and the leader epoch without computing the checksum again.
+- **leader epoch** says under which leader the batch was written; with one broker that is always the
+  same one. It becomes important in chapter 8.
 - **attributes** says how the records are compressed (0: not at all).
 - **producer id**, **epoch** and **base sequence** belong to chapter 5.
 
@@ -238,7 +244,7 @@ processor does nothing for it.
 ## Closed boxes
 
 So the broker looks at 61 bytes a batch and checks the CRC, and that is all. See what it does with a
-batch that is damaged. We send one by hand with our own client's parts, one bit wrong.
+batch that is damaged. We build one with our own client's parts, and then turn one bit of it.
 """
 
 # %%
@@ -251,8 +257,9 @@ box[-2] ^= 1
 
 # %% [markdown]
 """
-`protocol/batch.py::validate_batch` is the check that every batch of a producer has to pass. A
-refusal is not a crash but an answer, with one of Kafka's error codes:
+`protocol/batch.py::validate_batch` is the check that every batch of a producer has to pass; we call
+it as the broker does. A refusal is not a crash: it becomes an answer with one of Kafka's error
+codes.
 """
 
 # %%

@@ -163,7 +163,9 @@ print(answer.topics)
 
 # %% [markdown]
 """
-The declaration is in `protocol/api/metadata.py::MetadataResponse`: a line a field, with the
+One broker, 1, and the topic with its one partition. (What *leader*, *replicas* and *isr* are is the
+subject of chapter 8; here they are all the same broker.) The declaration is in
+`protocol/api/metadata.py::MetadataResponse`: a line a field, with the
 versions that have it. Later versions write lengths as varints (you know them from chapter 3) and
 may carry extra fields that old readers skip; `minikafka api Metadata` prints the fields of each
 version.
@@ -289,7 +291,8 @@ axes.grid(axis="x", alpha=0.3)
 # %% [markdown]
 """
 Read it from the top. Every connection opens with ApiVersions, as yours did. Metadata tells where
-the partition is. Produce carries the batch of chapter 3. Then come the consumer's connections. Pale
+the partition is. Produce carries the batch of chapter 3. Then come the consumer's connections. (A
+client asks the one broker whose address it was given, the *bootstrap* server, for all others.) Pale
 bars are questions that were given up when the client left. FindCoordinator is about groups, which
 are the subject of chapter 7. And Fetch asks for records. The last of those bars are strikingly
 long: those answers were held back for half a second. Nothing is wrong there. It is an idea, and

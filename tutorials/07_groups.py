@@ -29,9 +29,9 @@ import time
 """
 ## Partitions are what is shared
 
-A topic is cut into **partitions**: each is a log of its own, with offsets of its own, as you know
-it from chapter 1. A record goes to the partition that its key leads to. Within one partition there
-is an order; between two there is none.
+Until now one partition was enough. A topic may have many: each is a log of its own, with offsets of
+its own. A record goes to the partition that its key leads to (chapter 5, exercise 2). Within one
+partition there is an order; between two there is none.
 
 And a group shares *partitions*: each is read by exactly one member at a time. So one committed
 offset per partition tells all that the group has done (chapter 6), the records of one key stay in
@@ -185,7 +185,8 @@ There is a lot in this picture.
 
 - When somebody comes, *everybody* lets go of everything for a moment, and all is dealt out anew.
   This is a **rebalance**.
-- When ben leaves politely, that moment is short.
+- When ben leaves politely, his partitions wait for half a second or less: the others learn of it
+  with their next heartbeat, and meet.
 - When cat is killed, nothing happens at first. Nobody knows. Only when it has been silent for its
   **session timeout**, two seconds here, does the broker count it as dead. During that time its
   partitions are read by nobody.
@@ -195,8 +196,8 @@ value; the usual one is 45 s in today's clients.
 
 ## How they agree
 
-One broker is the group's **coordinator**. (In this chapter there is only one broker.) A rebalance
-has two rounds:
+One broker is the group's **coordinator**. (In this chapter there is only one broker. What happens
+to the group when its coordinator dies is in chapter 9.) A rebalance has two rounds:
 
 1. **JoinGroup.** Each member says which topics it wants, and waits. When all have come, the
    coordinator answers them all at once. One of them is named *leader* and gets the list of all

@@ -3,9 +3,9 @@
 # 8. Replication: in-sync replicas and the high watermark
 
 Everything until now was on one machine. If its disk dies, the records are gone, however carefully
-they were flushed. So they have to be on several machines. That is easy to say, and raises the
-question on which this chapter turns: if the copies differ for a moment, as they must, *which of
-them is right*?
+they were flushed. So they have to be on several machines, a broker on each: a **cluster**. That is
+easy to say, and raises the question on which this chapter turns: if the copies differ for a moment,
+as they must, *which of them is right*?
 """
 
 # %%
@@ -24,106 +24,143 @@ import time
 """
 ## One leads, the others copy
 
-Each partition has several **replicas**, each on another broker. One of them is the **leader**:
-producers write to it, and it alone gives out offsets. The others are **followers**. They do what a
-consumer does: fetch from the leader, from the offset at which their own log ends. (So nothing new
-has to be invented. And a fetch from offset 7 tells the leader that this follower has everything
-before 7.)
+Each partition has several **replicas**: the same log again, each on another broker. One of them is
+the **leader**: producers write to it, and it alone gives out offsets. The others are **followers**.
+They do what a consumer does: they fetch from the leader, from the offset at which their own log
+ends. So nothing new has to be invented.
+
+A follower writes what it gets to its own disk, and flushes it, *before* it fetches again. So a
+fetch is also a receipt: who asks for offset 7 has everything before 7 on its disk.
 
 Here is a partition with three replicas, as small as it can be. A log is a list.
 """
 
-
 # %%
-class Partition:
-    def __init__(self, names):
-        self.logs = {name: [] for name in names}
-        self.leader = names[0]
-        self.in_sync = set(names)  # explained below
-
-    def append(self, record):
-        self.logs[self.leader].append(record)
-
-    def fetch(self, follower):
-        """The follower asks for what it lacks, and gets at most three records."""
-        log, mine = self.logs[self.leader], self.logs[follower]
-        mine += log[len(mine) : len(mine) + 3]
-
-    def high_watermark(self):
-        return min(len(self.logs[name]) for name in self.in_sync)
+logs = {"a": [], "b": [], "c": []}  # a leads
 
 
-partition = Partition(["a", "b", "c"])
+def append(record):
+    logs["a"].append(record)
+
+
+def fetch(follower):
+    """The follower asks for what it lacks, and gets at most three records."""
+    mine = logs[follower]
+    mine += logs["a"][len(mine) : len(mine) + 3]
+
+
+def high_watermark():
+    return min(map(len, logs.values()))
+
+
 for number in range(5):
-    partition.append(number)
-partition.fetch("b")
-print(partition.logs, "high watermark", partition.high_watermark())
+    append(number)
+fetch("b")
+print(logs, "high watermark", high_watermark())
+fetch("c")
+print(logs, "high watermark", high_watermark())
 
 # %% [markdown]
 """
-The leader has five records, b has three, c has none. Suppose that the leader dies now. Records 3
-and 4 are nowhere else. So it would have been a lie to acknowledge them, and a mistake to show them
-to a consumer, who would remember something that never was.
+In the first line the leader has five records, b has three, and c has none. Suppose that the leader
+dies now, and c takes its place. All five are gone for everybody. So it would have been a lie to
+acknowledge them, and a mistake to show them to a consumer, who would remember something that never
+was. In the second line records 0 to 2 are on three disks, and whoever dies, they are there.
 
-Therefore the leader keeps a **high watermark**: the offset up to which *all* replicas that count
-have the records. With `acks=all` it acknowledges what is below. Consumers are given only what is
-below. What is above it exists, but nobody has been told.
+Therefore the leader keeps a **high watermark**: the offset up to which *all* replicas that count,
+the leader among them, have the records on their disks. A producer that asked for `acks=all` is
+answered when its record is below. Consumers are given only what is below. What is above it exists,
+but nobody has been told.
 
 ## Which replicas count
 
 If all replicas counted for ever, one dead follower would stop everything. If only a majority
 counted, three copies could stand the loss of one. Kafka does it differently: there is a list, the
 **in-sync replicas** (ISR). A follower that falls too far behind is taken off the list, and no
-longer waited for. When it has caught up, it is put back. Watch it: at step 40 follower c stops for
-a while.
+longer waited for. When it has caught up, it is put back.
+
+The rules for that are `broker/replica/in_sync.py::InSync`: who is in sync, and how far the
+watermark is. It knows no socket, no disk and no clock, so we need not imitate it: we can call it.
+Below it runs with a made-up clock that ticks in steps. A log is now only the offset at its end.
+"""
+
+# %%
+from minikafka.broker.controller.image import BrokerImage, PartitionImage
+from minikafka.broker.replica.in_sync import InSync, IsrAnswer
+from minikafka.protocol.errors import ErrorCode
+
+
+class Partition:
+    """Three replicas, of which 1 leads. Who counts is decided by the broker's own code."""
+
+    def __init__(self, patience):
+        self.ends = {1: 0, 2: 0, 3: 0}  # where each log ends
+        self.high_watermark = self.changes = 0
+        everybody = (1, 2, 3)
+        image = PartitionImage(
+            0, everybody, isr=everybody, leader=1, leader_epoch=0, partition_epoch=0
+        )
+        brokers = {broker_id: BrokerImage(broker_id, epoch=0) for broker_id in everybody}
+        self.rules = InSync(image, brokers, epoch_start=0, max_lag_ms=patience, now_ms=0)
+
+    def append(self, count):
+        self.ends[1] += count
+
+    def fetch(self, follower, now):
+        """It asks from its end on, which is a receipt; then it gets at most three records."""
+        self.rules.fetched(follower, 0, self.ends[follower], self.ends[1], now)
+        self.rules.propose_expansion(follower, self.high_watermark)
+        self.ends[follower] = min(self.ends[follower] + 3, self.ends[1])
+
+    def tick(self, now):
+        """Who lags is to leave. Somebody agrees to each change of the list (chapter 9: who)."""
+        self.rules.propose_shrink(self.ends[1], now)
+        if proposal := self.rules.proposal:
+            self.changes += 1
+            yes = IsrAnswer(ErrorCode.NONE, 0, proposal.isr, self.changes)
+            self.rules.answered(proposal, yes)
+        end, min_insync = self.ends[1], 2
+        self.high_watermark = self.rules.high_watermark(
+            self.high_watermark, end, end, min_insync, now
+        )
+
+
+# %% [markdown]
+"""
+At step 40 follower 3 stops for a while. The leader has patience for 15 steps.
 """
 
 # %%
 random.seed(8)
-partition = Partition(["a", "b", "c"])
-behind_since = dict.fromkeys("abc", 0)
-history = []
+partition, history = Partition(patience=15), []
 for step in range(150):
-    for _ in range(random.choice([0, 1, 2])):
-        partition.append(step)
-    for follower in "bc":
-        stopped = follower == "c" and 40 <= step < 90
-        if not stopped and random.random() < 0.8:
-            partition.fetch(follower)
-        if len(partition.logs[follower]) >= len(partition.logs["a"]) - 2:
-            behind_since[follower] = step
-        if step - behind_since[follower] > 15:  # too late for too long
-            partition.in_sync.discard(follower)
-        if len(partition.logs[follower]) >= partition.high_watermark():
-            partition.in_sync.add(follower)
-    ends = [len(partition.logs[name]) for name in "abc"]
-    history.append((*ends, partition.high_watermark(), len(partition.in_sync)))
+    partition.append(random.choice([0, 1, 2]))
+    for follower in (2, 3):
+        is_stopped = follower == 3 and 40 <= step < 90
+        if not is_stopped and random.random() < 0.8:
+            partition.fetch(follower, step)
+    partition.tick(step)
+    history.append((*partition.ends.values(), partition.high_watermark, len(partition.rules.isr)))
 
-a, b, c, watermark, size = zip(*history, strict=True)
+one, two, three, watermark, in_sync = zip(*history, strict=True)
 figure, axes = plt.subplots(figsize=(9, 3.6))
-axes.plot(a, color=GREY, label="log end of a, the leader")
-axes.plot(b, color=BLUE, label="of b")
-axes.plot(c, color=ORANGE, label="of c")
+axes.plot(one, color=GREY, label="log end of 1, the leader")
+axes.plot(two, color=BLUE, label="log end of 2")
+axes.plot(three, color=ORANGE, label="log end of 3")
 axes.plot(watermark, color=GREEN, linewidth=3, alpha=0.6, label="high watermark")
-axes.fill_between(
-    range(150),
-    0,
-    max(a),
-    where=[each < 3 for each in size],
-    color=RED,
-    alpha=0.12,
-    label="c is out",
-)
+is_out = [size < 3 for size in in_sync]
+axes.fill_between(range(150), 0, max(one), where=is_out, color=RED, alpha=0.12, label="3 is out")
 axes.set(xlabel="steps", ylabel="offset")
+axes.set_title("Follower 3 stops at step 40, and goes on at step 90", fontsize=10)
 axes.legend(fontsize=8)
 axes.margins(x=0)
 
 # %% [markdown]
 """
-When c stops, the green line stops too: nothing is acknowledged, since c still counts. After a while
-c is taken off the list (red), and the line jumps forward. When c returns, it copies what it missed
-and is put back. The price of waiting for everybody is a pause when somebody fails; the gain is what
-comes next.
+When 3 stops, the green line stops too: nothing is acknowledged, since 3 still counts. When the
+leader has lost patience, 3 is taken off the list (red), and the line jumps forward. When 3 returns,
+it copies what it missed, and is put back. The price of waiting for everybody on the list is a pause
+when somebody fails. The gain is what comes next.
 
 ## Why an acknowledged record survives
 
@@ -131,29 +168,26 @@ When the leader dies, another replica becomes leader. The rule: **it must be one
 replicas**. All of them have everything below the high watermark, for that is how the watermark was
 defined. So whichever of them is chosen has every acknowledged record.
 
-Don't believe it; try it. A thousand random histories, each ending in the death of the leader. We
-choose the new one in two ways, and count the acknowledged records that it does not have.
+Don't believe it; try it. A thousand random histories with the same rules, each ending in the death
+of the leader. We choose the new one in two ways, and count the acknowledged records that it does
+not have.
 """
 
 
 # %%
 def acknowledged_and_lost(seed, chooses_in_sync):
     random.seed(seed)
-    partition = Partition(["a", "b", "c"])
-    slow, acknowledged = random.choice("bc"), 0
+    partition, slow = Partition(patience=8), random.choice([2, 3])
     for step in range(random.randrange(20, 60)):
-        partition.append(step)
-        for follower in "bc":
+        partition.append(1)
+        for follower in (2, 3):
             if random.random() < (0.1 if follower == slow else 0.9):
-                partition.fetch(follower)
-        if len(partition.logs[slow]) < len(partition.logs["a"]) - 5:
-            partition.in_sync.discard(slow)
-        elif len(partition.logs[slow]) >= acknowledged:
-            partition.in_sync.add(slow)
-        acknowledged = max(acknowledged, partition.high_watermark())
-    candidates = partition.in_sync - {"a"} if chooses_in_sync else {"b", "c"}
-    new_leader = random.choice(sorted(candidates))
-    return acknowledged, max(0, acknowledged - len(partition.logs[new_leader]))
+                partition.fetch(follower, step)
+        partition.tick(step)
+    acknowledged = partition.high_watermark
+    candidates = partition.rules.isr if chooses_in_sync else (1, 2, 3)
+    new_leader = random.choice([each for each in candidates if each != 1])
+    return acknowledged, max(0, acknowledged - partition.ends[new_leader])
 
 
 totals = {}
@@ -164,7 +198,7 @@ for rule, chooses_in_sync in {"one of the in-sync replicas": True, "any replica"
 
 figure, axes = plt.subplots(figsize=(7, 1.8))
 bars = axes.barh(list(totals), list(totals.values()), color=[GREEN, RED])
-axes.bar_label(bars, padding=4)
+axes.bar_label(bars, fmt="{:,.0f}", padding=4)
 axes.set(xlabel="acknowledged records lost in 1,000 deaths of a leader")
 axes.margins(x=0.15)
 
@@ -178,14 +212,15 @@ Choosing any replica is called an *unclean* election. Kafka has an option for it
 and here.
 
 One hole is left. If followers leave the list one after the other, the list has only the leader in
-it, and "all in-sync replicas" means one. So there is a limit, `min.insync.replicas`: with fewer on
-the list, the leader refuses writes with `acks=all`. With three replicas and a limit of two, one
-broker may die and work goes on; when a second dies, writing stops, and nothing is lost.
+it, and "all in-sync replicas" means one disk. So there is a limit, `min.insync.replicas`: with
+fewer on the list the leader refuses writes with `acks=all`, and the high watermark stands still.
+With three replicas and a limit of two, one broker may die and work goes on. When a second dies,
+writing stops, and nothing is lost. A topic with three replicas gets a limit of two here unless you
+say otherwise.
 
-In the broker, who is in sync and how far the watermark is are decided by
-`broker/replica/in_sync.py::InSync`, which knows no socket and no disk. There is one thing more to
-it than in our model: a follower leaves the list only when the cluster's controller has written that
-down (chapter 9), so that everybody agrees on who may become leader.
+(And if the last one on the list dies as well? Who left a list that was already too short still has
+everything acknowledged, since nothing was acknowledged after that. Such replicas are noted as
+*eligible*, and one of them may lead when the list is empty.)
 
 ## When the old leader returns
 
@@ -196,38 +231,40 @@ batch (you saw the field in chapter 3). The logs agree up to the place where the
 """
 
 # %%
+from minikafka.broker.replica.epochs import LeaderEpochs
+
 OLD = [0, 0, 0, 1, 1, 1, 1]  # the epoch of each record in the old leader's log
 NEW = [0, 0, 0, 1, 1, 2, 2, 2]  # and in the new one's
 
-
-def ends_of_epochs(log):
-    return {epoch: index + 1 for index, epoch in enumerate(log)}
-
-
+epochs = LeaderEpochs()  # the broker's own table: where each epoch begins
+for offset, epoch in enumerate(NEW):
+    epochs.assign(epoch, offset)
+print("(epoch, first offset):", epochs.entries)
 last_epoch = OLD[-1]
-diverges_at = min(len(OLD), ends_of_epochs(NEW)[last_epoch])
+_, diverges_at = epochs.end_offset_for(last_epoch, len(NEW))
 
 figure, axes = plt.subplots(figsize=(8, 1.7))
 for row, log in enumerate((NEW, OLD)):
     for offset, epoch in enumerate(log):
-        color = (GREY, BLUE, GREEN)[epoch]
         is_cut = log is OLD and offset >= diverges_at
-        axes.barh(row, 0.92, left=offset, color=color, hatch="xxx" if is_cut else "", edgecolor="w")
+        color = RED if is_cut else (GREY, BLUE, GREEN)[epoch]
+        axes.barh(row, 0.92, left=offset, color=color, edgecolor="w")
         axes.text(offset + 0.46, row, f"epoch {epoch}", ha="center", va="center", color="w", size=8)
 axes.set_yticks([0, 1], ["new leader", "old leader"])
-axes.set(xticks=range(9), xlabel="offset")
+axes.set_xticks([offset + 0.46 for offset in range(8)], range(8))
+axes.set_xlabel("offset")
 axes.set_title(
-    f"The old leader cuts its log at {diverges_at} (hatched), and fetches from there", size=10
+    f"The old leader cuts its log at {diverges_at} (red), and fetches from there", size=10
 )
 axes.spines[:].set_visible(False)
 
 # %% [markdown]
 """
 The old leader says: my last epoch is 1, and it ends at 7. The new one answers: here epoch 1 ends at
-5. So everything from 5 on has to go. Was any of that acknowledged? No: the new leader was in sync,
-   and did not have it, so it was above the watermark.
+5. So everything from 5 on has to go. Was any of that acknowledged? No. The new leader was in sync
+and did not have it, so it was above the watermark.
 
-The table of epochs that every partition keeps is `broker/replica/epochs.py::LeaderEpochs`.
+Every replica keeps such a table, and the fetch of a follower asks for this with the rest.
 
 ## Three brokers
 
@@ -263,29 +300,31 @@ def log_bytes(node_id):
     return sum(path.stat().st_size for path in files)
 
 
-def watch(seconds):
-    """Write all the time, and look at the logs now and then."""
-    end = time.monotonic() + seconds
-    while (now := time.monotonic()) < end:
+def watch_until(count, then_s=1.0, timeout_s=20.0):
+    """Write all the time, until so many replicas are in sync, and a second longer."""
+    began = since = time.monotonic()
+    while (now := time.monotonic()) - began < timeout_s and now - since < then_s:
         producer.produce("orders", b"x" * 500, on_delivery=lambda *_: delivered.append(True))
         producer.poll(0.01)
         if not samples or now - origin - samples[-1][0] > 0.1:
             view.refresh()
-            in_sync = view.topics["orders"].partitions[0].in_sync_replicas
-            samples.append((now - origin, *map(log_bytes, (1, 2, 3)), len(delivered), len(in_sync)))
+            in_sync = len(view.topics["orders"].partitions[0].in_sync_replicas)
+            samples.append((now - origin, *map(log_bytes, (1, 2, 3)), len(delivered), in_sync))
+        if samples[-1][-1] != count:
+            since = now
 
 
 def mark(text):
     marks.append((time.monotonic() - origin, text))
 
 
-watch(1.5)
+watch_until(3)
 mark(f"broker {follower} is killed")
 brokers.brokers[follower].kill()
-watch(4)
+watch_until(2)
 mark("and started again")
 brokers.brokers[follower].launch()
-watch(4)
+watch_until(3)
 print("not delivered:", producer.flush(10))
 
 # %%
@@ -295,9 +334,11 @@ figure, (above, middle, below) = plt.subplots(
 )
 for node_id, values, color in zip((1, 2, 3), sizes, (BLUE, ORANGE, GREEN), strict=True):
     role = "leader" if node_id == leader else "killed" if node_id == follower else "follower"
-    above.plot(moments, [each / 1024 for each in values], color=color, label=f"{node_id}, {role}")
+    width = 6 if node_id == leader else 2  # so that one sees who lies under whom
+    values = [each / 1024 for each in values]
+    above.plot(moments, values, color=color, linewidth=width, alpha=0.6, label=f"{node_id}, {role}")
 middle.plot(moments, acknowledged, color=BLUE)
-middle.set(ylabel="acknowledged")
+middle.set(ylabel="acknowledged\n(records)")
 below.step(moments, in_sync, where="post", color=RED)
 for moment, text in marks:
     for axes in (above, middle, below):
@@ -305,7 +346,7 @@ for moment, text in marks:
     above.text(moment + 0.05, 0, text, fontsize=8, color=GREY)
 above.set(ylabel="KiB in orders-0")
 above.legend(fontsize=8)
-below.set(ylabel="in sync", xlabel="seconds", yticks=[1, 2, 3], ylim=(0.5, 3.5))
+below.set(ylabel="in sync\n(replicas)", xlabel="seconds", yticks=[1, 2, 3], ylim=(0.5, 3.5))
 figure.align_ylabels()
 
 # %% [markdown]
@@ -318,11 +359,27 @@ acknowledged at once. The returned broker copies what it missed, much faster tha
 and is put back on the list. The producer noticed a pause, and nothing else: all records were
 delivered.
 
+## What was promised, and what was not
+
+With `acks=all`, an acknowledgement is a promise of the leader: *when I answered, this record was on
+the disk of every replica on the list, flushed, my own included, and there were at least
+`min.insync.replicas` of them*. (Kafka promises less about the disk: there the records are with all
+of them, but perhaps only in the page cache of chapter 1.) These are not covered:
+
+| | what may happen |
+|---|---|
+| `acks=0` | anything; you would not hear of it |
+| `acks=1` | the leader answers before a follower has the record; if it dies then, it is gone |
+| `min.insync.replicas=1` | the list may shrink to the leader; then all hangs on one disk |
+| an unclean election | a replica leads that is not on the list; what it lacks is gone |
+| all disks of the list are destroyed | all is gone; no rule helps against that |
+| no answer, or a timeout | the record may be there or not: send it again (chapter 5) |
+
 ## What to take along
 
 - A leader, and followers that fetch. The high watermark is what all in-sync replicas have.
-- Acknowledged means: below the high watermark. Leader can become only who is in sync. So nothing
-  acknowledged is lost.
+- Acknowledged (`acks=all`) means: below the high watermark, on the disk of everybody in sync. Only
+  who is in sync can become leader. So nothing acknowledged is lost.
 - `min.insync.replicas` says how few copies are too few. Leader epochs say where two logs part.
 
 ## Exercises

@@ -4,9 +4,9 @@
         ^                                                                              │
         └──────────────────────────────────────────────────────────────── taken? ──────┘
 
-What anybody may ask is answered in turns, one each time the loop comes round, whatever the number
-of conversations. So however much is asked here, a record on the clients' port waits for one such
-question at most. What nodes ask each other waits for no turn, and may wait for news itself.
+What anybody may ask is answered or refused in turns, one each time the loop comes round, whatever
+the number of conversations. So however much is asked here, a record on the clients' port waits for
+one such question at most. What nodes ask each other waits for no turn, and may wait for news.
 
 Where the cluster has a secret, who asks what nodes ask must have proved to know it (see `door`).
 Whoever has said WhoVotes, as nodes do first, may send larger frames from then on. While a cluster
@@ -89,6 +89,8 @@ async def converse(
             if isinstance(answer, Voters):
                 door.has_entered = True
                 max_bytes = MAX_NODE_REQUEST_BYTES
+            if transport.is_closing():
+                raise ConnectionResetError
             writer.write(encode(answer, context.cluster_id))
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await writer.drain()
@@ -129,10 +131,12 @@ async def answer_to(
     try:
         cluster_id, message = decode(question, KNOWN)
     except UnknownMessage as error:
+        await _take_turn(context)
         return Refused("UNSUPPORTED_VERSION", str(error))
     is_of_node = type(message).__name__ not in REQUESTS
     is_new = type(message) in MAKE_CLUSTERS and "" in (cluster_id, context.cluster_id)
     if cluster_id != context.cluster_id and not is_new:
+        await _take_turn(context)
         return _refuse_cluster(cluster_id, context, connection if is_of_node else None)
     try:
         if is_of_node:
@@ -149,6 +153,12 @@ async def answer_to(
         return Refused("CORRUPT_MESSAGE", str(error))
 
 
+async def _take_turn(context: ControlContext) -> None:
+    """Wait as others do: what is refused at once is asked again at once."""
+    async with context.turn:
+        await asyncio.sleep(0)
+
+
 def _refuse_cluster(
     cluster_id: str, context: ControlContext, node: asyncio.StreamWriter | None
 ) -> Refused:
@@ -163,6 +173,8 @@ def _refuse_cluster(
 async def _answer_node(
     message: Any, cluster_id: str, context: ControlContext, door: Door, connection: Any
 ) -> Any:
+    if not door.has_entered:
+        await _take_turn(context)
     match message:
         case Hello():
             return door.greet(message, cluster_id, context.cluster_id)

@@ -87,8 +87,10 @@ class BrokerDuties:
         """This node is the active controller: every broker that is registered has a session."""
         self.end()
         self._liveness = Liveness(self._live.config.broker_session_timeout_ms)
-        for _, broker in sorted(self._controller.image.brokers.items()):
-            self._open_session(self._liveness, broker)
+        image = self._controller.image
+        lost_id = image.former_controller_id if image.former_controller_id != self._node_id else -1
+        for broker_id, broker in sorted(image.brokers.items()):
+            self._open_session(self._liveness, broker, is_lost=broker_id == lost_id)
         self._watch()
         self._balance_later()
 
@@ -225,9 +227,11 @@ class BrokerDuties:
                 return
         self._watch()
 
-    def _open_session(self, liveness: Liveness, broker: BrokerImage) -> None:
+    def _open_session(
+        self, liveness: Liveness, broker: BrokerImage, *, is_lost: bool = False
+    ) -> None:
         is_alone = broker.broker_id == self._node_id and not self._live.config.is_clustered
-        liveness.restore(broker, _now_ms(), is_silent=is_alone)
+        liveness.restore(broker, _now_ms(), is_silent=is_alone, is_lost=is_lost)
 
     def _disconnected(self, connection: Any) -> None:
         if self._liveness is not None:

@@ -16,19 +16,38 @@ it has applied all that there is.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from ...protocol.control import RegisterBroker
 from ...protocol.errors import ErrorCode
 from ..config import BrokerConfig
 from .decide import Decision
 from .image import NOBODY, Image, PartitionImage, Record, Standing
 from .leadership import Terms, all_partitions, change_of, settle, terms_of
 
+if TYPE_CHECKING:
+    from ...protocol.control import RegisterBroker
+
 Move = Callable[[PartitionImage, Terms], PartitionImage]
 
 
+class Registration(NamedTuple):
+    """What a lone node registers with itself as: nobody asks for its addresses or incarnation."""
+
+    broker_id: int
+    is_lossless: bool
+    incarnation: str = ""
+    host: str = ""
+    port: int = 0
+    control_host: str = ""
+    control_port: int = 0
+
+
 def register_broker(
-    image: Image, config: BrokerConfig, registration: RegisterBroker, epoch: int, standing: Standing
+    image: Image,
+    config: BrokerConfig,
+    registration: "RegisterBroker | Registration",
+    epoch: int,
+    standing: Standing,
 ) -> Decision:
     """A broker starts; `epoch` must be the offset of the first record. `value` is its epoch.
 

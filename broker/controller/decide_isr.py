@@ -15,7 +15,10 @@ this order.
     or has registered again since its fetch        INELIGIBLE_REPLICA
 
 The last is what keeps a replica that has lost records on a crash out of the ISR, though a fetch
-that it sent before is still on its way. An ISR with all that a reassignment wants to remain ends
+that it sent before is still on its way. The leader then goes back to the ISR before, which is safe
+only if that is final: the same question, sent before over another connection, might still come when
+the member is back. So a refusal for that reason begins another partition epoch, which Kafka's does
+not. An ISR with all that a reassignment wants to remain ends
 the reassignment; where that takes the leader away, the answer is NEW_LEADER_ELECTED, which is an
 error with a record.
 """
@@ -56,6 +59,10 @@ def alter_partition(image: Image, config: BrokerConfig, question: AlterPartition
         if key in seen:  # The image does not know of the first one yet.
             error_code = ErrorCode.INVALID_REQUEST
         seen.add(key)
+        if topic is not None and error_code is ErrorCode.INELIGIBLE_REPLICA:
+            before = topic.partitions[wanted.index]
+            after = replace(before, partition_epoch=before.partition_epoch + 1)
+            records += change_of(topic, before, after)
         if error_code or topic is None:
             answers.append(_refused(wanted, error_code))
             continue

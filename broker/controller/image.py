@@ -139,6 +139,8 @@ class Image:
 
     cluster_id: str = ""
     controller_id: int = NOBODY
+    former_controller_id: int = NOBODY
+    """Who was elected before; the same, if it was elected twice."""
     """Who leads the quorum, or led it last."""
     voters: dict[int, str] = field(default_factory=dict[int, str])
     """The directory id of each voter that is pinned to its disk."""
@@ -173,6 +175,7 @@ class Image:
             case "VoterPinned":
                 self.voters[record["voter_id"]] = record["directory_id"]
             case "ControllerElected":
+                self.former_controller_id = self.controller_id
                 self.controller_id = record["controller_id"]
             case "BrokerRegistered":
                 self.brokers[record["broker_id"]] = BrokerImage(**_of(record, _BROKER_FIELDS))

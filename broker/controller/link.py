@@ -22,7 +22,7 @@ from ...protocol.control_frame import MAX_ANSWER_BYTES, SIZE, Known, decode, enc
 from ...protocol.primitives import ProtocolError
 from ..config import Address, format_address
 from .raft_messages import FetchResponse, VoteResponse
-from .unavailable import ControllerUnavailable, ForeignCluster, WrongPeer
+from .unavailable import ControllerUnavailable, ForeignCluster, NoAnswerInTime, WrongPeer
 
 if TYPE_CHECKING:
     from .greeting import ClusterSecret
@@ -75,7 +75,7 @@ class Link:
         except TimeoutError:
             name = type(question).__name__
             message = f"{self} did not answer {name} within {timeout_ms} ms"
-            raise ControllerUnavailable(message) from None
+            raise NoAnswerInTime(message) from None
 
     async def who_votes(self, timeout_ms: int) -> Voters:
         """What the node there knows of the voters; raises ControllerUnavailable."""
@@ -84,7 +84,7 @@ class Link:
                 await self._connect()
                 return self._voters
         except TimeoutError:
-            raise ControllerUnavailable(f"{self} did not answer within {timeout_ms} ms") from None
+            raise NoAnswerInTime(f"{self} did not answer within {timeout_ms} ms") from None
 
     def close(self) -> None:
         """Close at once: nothing is on its way that anybody waits for."""

@@ -10,6 +10,7 @@
     unfenced             a heartbeat that wants to leave                        leaving
     unfenced, leaving    no heartbeat for 6 s (`broker.session.timeout.ms`)     fenced
                          its connection closed 1 s ago, and no heartbeat since  fenced
+                         it was the controller until 1 s ago, and none since    fenced
     leaving              a heartbeat, and it leads nothing: it may go           fenced
     any                  another incarnation of it is registered                fenced
 
@@ -17,7 +18,8 @@ A machine (see docs/architecture.md) whose one effect is `Change`: have it commi
 of a broker is part of the cluster's metadata, and changes here when the record is committed
 (`restore`, `changed`, `forget`), as it does on every node. Sessions are known to the active
 controller alone; one that takes over gives every broker a new one, for it cannot know when they
-were heard of.
+were heard of. The controller before it was lost already, or it would not have taken over: it has
+as long as one whose connection has closed.
 
 Invariants: a broker counts by its *epoch*, the offset of its registration; the heartbeat of an
 older one changes nothing. A new incarnation is not registered while the old one is heard of: of two
@@ -74,17 +76,21 @@ class Liveness:
         """What a registered broker is."""
         return self._sessions[broker_id].standing
 
-    def restore(self, broker: BrokerImage, now_ms: int, *, is_silent: bool = False) -> None:
+    def restore(
+        self, broker: BrokerImage, now_ms: int, *, is_silent: bool = False, is_lost: bool = False
+    ) -> None:
         """Begin a session: a registration is committed, or this controller becomes active.
 
-        Who `is_silent` sends no heartbeats, and is not expected to: a node that is alone.
+        Who `is_silent` sends no heartbeats, and is not expected to: a node that is alone. Who
+        `is_lost` was the controller before.
         """
+        timeout_ms = CLOSED_SESSION_MS if is_lost else self._session_timeout_ms
         self._sessions[broker.broker_id] = _Session(
             broker.incarnation,
             broker.epoch,
             broker.standing,
-            FOREVER_MS if is_silent else now_ms + self._session_timeout_ms,
-            now_ms + min(self._session_timeout_ms, UNHEARD_SESSION_MS),
+            FOREVER_MS if is_silent else now_ms + timeout_ms,
+            now_ms + min(timeout_ms, UNHEARD_SESSION_MS),
         )
 
     def forget(self, broker_id: int) -> None:

@@ -25,7 +25,7 @@ from ..log.offset_checkpoints import directory_name
 from ..log.recovery import Confirmed
 from ..log.scan import CorruptLog
 from .decide import METADATA_TOPIC
-from .image import Record
+from .image import Record, UnknownRecord
 from .raft_messages import Batch
 
 METADATA_LOG = (METADATA_TOPIC, 0)
@@ -105,14 +105,21 @@ class MetadataLog:
                 offset = header.next_offset
 
     def founders(self) -> list[int]:
-        """The voters that began this log, by its first batch; nobody if it is empty."""
+        """The voters that began this log, by its first batch; nobody if it is empty.
+
+        Raises UnknownRecord.
+        """
         first = next(self.records(0, self.end_offset), None)
-        changes = [] if first is None else [unpack(record) for record in first[1]]
-        created = next((each for each in changes if each.get("type") == "ClusterCreated"), None)
-        if created is None:
-            return []
-        # A lone node of an earlier release wrote no voters down: it was the only one.
-        return list(created.get("voters", [created["broker_id"]]))
+        try:
+            changes = [] if first is None else [unpack(record) for record in first[1]]
+            created = next((each for each in changes if each["type"] == "ClusterCreated"), None)
+            if created is None:
+                return []
+            # A lone node of an earlier release wrote no voters down: it was the only one.
+            return [int(each) for each in created.get("voters") or [created["broker_id"]]]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            message = f"the metadata log does not say who began it: {error!r}"
+            raise UnknownRecord(message) from error
 
     async def append(self, batches: Iterable[Batch]) -> None:
         """Write and flush; on StorageError nothing of it is there, unless it is a StorageFailed."""

@@ -9,6 +9,7 @@ Of each that was asked, the last reason is kept for which there was no answer: w
 for a quorum, it can say whom it waits for.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
@@ -22,7 +23,7 @@ from .membership import CannotTakePart, Membership, named
 from .metadata_log import check_fetched
 from .raft import FETCH_TIMEOUT_MS
 from .raft_messages import FetchRequest, FetchResponse, Request, Response, VoteRequest
-from .unavailable import ControllerUnavailable, ForeignCluster, WrongPeer
+from .unavailable import ControllerUnavailable, ForeignCluster, NoAnswerInTime, WrongPeer
 
 PURPOSES: Final[dict[type, str]] = {
     VoteRequest: "votes",
@@ -33,6 +34,8 @@ PURPOSES: Final[dict[type, str]] = {
 }
 """See the module; of a question that is not here, the purpose is "requests"."""
 VOTE_TIMEOUT_MS = 1000
+FIND_VOTERS_TIMEOUT_MS = 2000
+FIND_VOTERS_BACKOFF_S = 0.2
 
 Answer = TypeVar("Answer")
 
@@ -85,7 +88,10 @@ class Peers:
         return await self._noted(f"node {node_id}", link.ask(question, timeout_ms))
 
     async def ask_for_raft(self, node_id: int, request: Request) -> Response | None:
-        """A voter's answer to Raft, with batches that are what they seem; None if it is lost."""
+        """A voter's answer to Raft, with batches that are what they seem; None if it is lost.
+
+        Raises ControllerUnavailable if nobody is there.
+        """
         is_vote = isinstance(request, VoteRequest)
         try:
             answer = await self.ask(
@@ -93,9 +99,17 @@ class Peers:
             )
             if isinstance(answer, FetchResponse):
                 check_fetched(answer.batches)
-        except (ControllerUnavailable, ProtocolError):
+        except (NoAnswerInTime, ProtocolError):
             return None
         return answer if isinstance(answer, Response) else None
+
+    async def wait_for_voters(self) -> None:
+        """Ask the nodes to join who the voters are, until one tells; raises CannotTakePart."""
+        while not self.voters:
+            try:
+                await self.find_voters(FIND_VOTERS_TIMEOUT_MS)
+            except ControllerUnavailable:
+                await asyncio.sleep(FIND_VOTERS_BACKOFF_S)
 
     async def find_voters(self, timeout_ms: int) -> None:
         """Learn of the voters from the nodes to join; ControllerUnavailable if none tells.

@@ -1,10 +1,13 @@
 """Producer ids for this node's clients: taken from blocks which the controller has committed."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from ...protocol.control import Refused, ReservedProducerIds, ReserveProducerIds
 from ...protocol.errors import ErrorCode
 from .service import Controller, ControllerUnavailable
+
+if TYPE_CHECKING:
+    from ...protocol.control import Refused, ReservedProducerIds
 
 TIMEOUT_MS = 5000
 
@@ -30,7 +33,10 @@ class ProducerIds:
             self._next += 1
             return self._next - 1
 
-    async def _reserve(self) -> ReservedProducerIds | ErrorCode:
+    async def _reserve(self) -> "ReservedProducerIds | ErrorCode":
+        # Start-up is imports.
+        from ...protocol.control import ReservedProducerIds, ReserveProducerIds
+
         broker = self._controller.image.brokers.get(self._broker_id)
         if broker is None:
             return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS

@@ -49,6 +49,7 @@ from .raft_messages import (
     Vote,
     Voter,
 )
+from .unavailable import ControllerUnavailable
 
 ANSWER_TIMEOUT_S = 5.0
 """What the machine does not answer by then, because its disk is full, is not answered."""
@@ -56,7 +57,7 @@ ANSWER_TIMEOUT_S = 5.0
 log = logging.getLogger("minikafka.controller")
 
 AskNode = Callable[[int, Request], Awaitable[Response | None]]
-"""Sends a request to a node; None if it or the answer is lost."""
+"""Sends a request to a node; None if it is lost, ControllerUnavailable if nobody is there."""
 
 
 class Quorum:
@@ -287,9 +288,16 @@ class Quorum:
         self._asking[kind] = task
 
     async def _ask(self, effect: Ask) -> None:
-        response = await self._ask_node(effect.to, effect.request)
-        if response is not None and self._raft is not None:
-            self._event(partial(self._raft.answered, effect.number, response))
+        raft = self._raft
+        if raft is None:
+            return
+        try:
+            response = await self._ask_node(effect.to, effect.request)
+        except ControllerUnavailable:
+            self._event(partial(raft.unreachable, effect.number))
+        else:
+            if response is not None:
+                self._event(partial(raft.answered, effect.number, response))
 
     def _answer(
         self, answer: "asyncio.Future[Response]", response: Response, read: tuple[int, int] | None

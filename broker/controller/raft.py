@@ -10,8 +10,9 @@
     unattached, prospective,
       candidate              an answer of this epoch's leader                  follower
     unattached, follower,
-      candidate              1 to 2 s without a leader, less than half a
-                             second after the start (voters only)              prospective
+      candidate              1 to 2 s without a leader (voters only)           prospective
+    unattached               less than half a second after a voter's start     prospective
+    follower                 0.1 to 0.5 s after its leader was out of reach    prospective
     prospective              a majority would vote for it: epoch + 1           candidate
                              1 to 2 s without that                             prospective
                              it gives its vote to a candidate of its epoch     unattached
@@ -89,6 +90,9 @@ FIRST_ELECTION_MS = 500
 all begin together nobody is waited for."""
 FETCH_TIMEOUT_MS = 500
 """A fetch that is not answered by then is lost, and another voter is asked."""
+OUT_OF_REACH_MS = 100
+"""So long at least, and less than five times as long, a voter waits for a leader whose connection
+has closed, which is mostly that of a process that has died."""
 RETRY_MS = 50
 """Between two questions for the leader, where the first was answered by somebody else."""
 
@@ -131,6 +135,7 @@ class Raft:
         self._number = 0
         self._asked: int | None = None
         """The number of the fetch that is not answered yet."""
+        self._asked_node = NOBODY
         self._turns = WriteTurns[Effect](self._append_queued)
 
     @property
@@ -174,6 +179,10 @@ class Raft:
     def answered(self, number: int, response: Response, now_ms: int) -> list[Effect]:
         """The answer to the Ask of this number has come."""
         return self._turns.take(partial(self._receive_answer, number, response), now_ms)
+
+    def unreachable(self, number: int, now_ms: int) -> list[Effect]:
+        """The Ask of this number went to somebody who is not there, or has gone meanwhile."""
+        return self._turns.take(partial(self._miss, number), now_ms)
 
     def not_written(self, now_ms: int) -> list[Effect]:
         """In place of a write's `then`: the disk has no room, and nothing of the write is on it."""
@@ -267,6 +276,21 @@ class Raft:
             self._asked = None
             self._fetch_at_ms = now_ms + RETRY_MS
         return self._receive(None, response, now_ms)
+
+    def _miss(self, number: int, now_ms: int) -> list[Effect]:
+        """Look for a leader elsewhere; was it the leader, count on it no longer, but try again."""
+        if number != self._asked:
+            return []
+        self._asked = None
+        self._fetch_at_ms = now_ms + RETRY_MS
+        if self._asked_node != self.leader_id or not self.has_leader(now_ms):
+            self._source = NOBODY
+        else:
+            self._heard_leader_ms = now_ms - ELECTION_TIMEOUT_MS
+            if self._election_at_ms is not None:
+                wait_ms = OUT_OF_REACH_MS + self._random.randrange(4 * OUT_OF_REACH_MS)
+                self._election_at_ms = min(self._election_at_ms, now_ms + wait_ms)
+        return []
 
     def _receive(self, handle: Any, message: Request | Response, now_ms: int) -> list[Effect]:
         """Take a message in; a higher epoch of a voter's comes before all that it says."""
@@ -415,7 +439,7 @@ class Raft:
         ask = self._ask(
             to, FetchRequest(self.epoch, self.me, self.log.end, self.log.high_watermark)
         )
-        self._asked = ask.number
+        self._asked, self._asked_node = ask.number, to
         self._fetch_at_ms = now_ms + FETCH_TIMEOUT_MS
         return [ask]
 

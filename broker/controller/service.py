@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 MAX_QUEUED_COMMANDS = 10_000
 MAX_EPOCH = 2**31 - 2
 """A batch has 32 bits for its epoch, and there must be one more."""
-FIND_VOTERS_TIMEOUT_MS = 2000
-FIND_VOTERS_BACKOFF_S = 0.2
 
 log = logging.getLogger("minikafka.controller")
 
@@ -78,6 +76,8 @@ class Controller:
         """Called when this node cannot go on: its disk failed, or its log contradicts others."""
         self.answerers: dict[type, Answerer] = {}
         """What the active controller answers, by the question's class."""
+        self.on_question: Callable[[], None] = lambda: None
+        """Called before a question is answered: who answers may be made as late as that."""
         self.is_active = False
         """Whether this is the controller that decides, and has applied all that others decided."""
         self.committed_offset = 0
@@ -109,8 +109,7 @@ class Controller:
     ) -> "Controller":
         """Open the metadata log and apply what is known to be committed.
 
-        CorruptLog and CorruptCheckpoint when log or vote are damaged, and ForeignDirectory when
-        other voters than this node was told of began the log; nothing is changed.
+        CorruptLog, CorruptCheckpoint and ForeignDirectory, and nothing is changed.
         """
         me = me or Membership(1)
         log = MetadataLog.open(files, data_dir, clock, confirmed)
@@ -210,6 +209,7 @@ class Controller:
         # Start-up is imports.
         from ...protocol.control import Refused, VoterAddress, Voters, WhoVotes
 
+        self.on_question()
         match question:
             case WhoVotes():
                 voters = self._me.voters if self._peers is None else self._peers.voters
@@ -301,15 +301,12 @@ class Controller:
     async def _join(self) -> None:
         """Find out who the voters are, and follow them."""
         peers = self._know_peers()
-        while not peers.voters:
-            try:
-                await peers.find_voters(FIND_VOTERS_TIMEOUT_MS)
-            except ControllerUnavailable:
-                await asyncio.sleep(FIND_VOTERS_BACKOFF_S)
-            except CannotTakePart as error:
-                self._fail(error)
-                return
-        self._start_quorum()
+        try:
+            await peers.wait_for_voters()
+        except CannotTakePart as error:
+            self._fail(error)
+        else:
+            self._start_quorum()
 
     def _know_peers(self) -> "Peers":
         from .peers import Peers  # A lone node has none, and start-up is imports.

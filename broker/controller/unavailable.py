@@ -15,3 +15,7 @@ class ForeignCluster(WrongPeer):
     def __init__(self, cluster_id: str, who: str) -> None:
         super().__init__(f"{who} is of another cluster, {cluster_id!r}")
         self.cluster_id = cluster_id
+
+
+class NoAnswerInTime(ControllerUnavailable):
+    """There is a connection, or may be, and an answer may still be on its way."""

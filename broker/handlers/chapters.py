@@ -35,7 +35,7 @@ CHAPTERS: dict[int, tuple[int, ...]] = {
     7: (11, 12, 13, 14, 15, 16, 42, 47),
     # Replication: OffsetForLeaderEpoch, AlterPartitionReassignments, ListPartitionReassignments
     8: (23, 45, 46),
-    # The coordinator and failover: ElectLeaders, DescribeQuorum, UnregisterBroker
+    # The controller and failover: ElectLeaders, DescribeQuorum, UnregisterBroker
     9: (43, 55, 64),
 }
 """Chapter to the API keys that it adds."""

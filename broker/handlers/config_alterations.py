@@ -35,7 +35,7 @@ async def _alter(alteration: Alteration, validate_only: bool, context: Context) 
         return decision.without_records() if validate_only else decision
 
     decision = await context.controller.submit(decide)
-    for record in decision.records:
-        for name in sorted(STORED_ONLY & set(record["changes"])):
+    for record in decision.records:  # Those of partitions, whose ELR is emptied, have no options.
+        for name in sorted(STORED_ONLY & set(record.get("changes", ()))):
             log.warning("option %s is kept, but nothing acts on it yet", name)
     return decision

@@ -55,6 +55,8 @@ class Reading:
     )
 
     def __init__(self, request: FetchRequest, context: Context) -> None:
+        if context.replicas.check_lease is not None:
+            context.replicas.check_lease()
         max_bytes = min(request.max_bytes, context.config.fetch_max_bytes)
         self.answers: list[tuple[SessionPartition, FetchResponsePartition]] = []
         self._context = context

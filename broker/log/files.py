@@ -3,7 +3,7 @@
 Everything that the broker keeps goes through one `Files` object, which the node hands down:
 
     open(path, create)            a File at its end; FileNotFoundError unless `create`
-    exists, file_size             one stat
+    exists, is_directory, file_size    one stat
     modified_ms                   one stat: when the file was last written, ms since 1970
     list_directory                the names in it, sorted
     make_directory                with parents, mode 0700; durable when it returns
@@ -194,6 +194,10 @@ class Files:
     def exists(self, path: str) -> bool:
         """Return whether there is a file or directory at `path`."""
         return self._calls.lexists(path)
+
+    def is_directory(self, path: str) -> bool:
+        """Return whether there is a directory at `path`."""
+        return self._calls.isdir(path)
 
     def file_size(self, path: str) -> int:
         """Return the size in bytes of the file at `path`; FileNotFoundError when there is none."""

@@ -7,7 +7,8 @@ may be gone, and whoever has read them must be able to tell (a new leader epoch,
 
 Two things make the file untrue, and remove it: records that a start sets aside, before they are,
 and a disk that has failed. A failed disk may not take another write, but a removal needs none; it
-holds at least until the machine boots again, and then the boot id says what the file does not.
+holds at least until the machine boots again, and then nothing is left of what the disk had refused.
+Until then a start finds it in the page cache, and writes it anew (`renewal`).
 """
 
 import json
@@ -48,6 +49,11 @@ def load(files: Files, data_dir: str) -> LastRun:
 def save(files: Files, data_dir: str, run: LastRun) -> None:
     """Say it before anything is written."""
     files.write_atomically(f"{data_dir}/{LAST_RUN}", json.dumps(run._asdict()).encode())
+
+
+def has_said(files: Files, data_dir: str) -> bool:
+    """Whether the last run, if there was one, had no reason to take back what it said."""
+    return files.exists(f"{data_dir}/{LAST_RUN}")
 
 
 def forget(files: Files, data_dir: str) -> None:

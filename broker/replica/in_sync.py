@@ -17,12 +17,16 @@
 A follower's end is the offset that it fetches from. One change is under way at a time. What the
 controller answers:
 
-    done                            committed, unless something newer is known already
     INELIGIBLE_REPLICA,             back to what is committed
       OPERATION_NOT_ATTEMPTED
+    done                            it stays proposed until the metadata says so
     another epoch, not our leader   somebody knows more than we do: it stays proposed until the
                                     metadata says what holds
     anything else, or nothing       asked again: it may have been done, so it stays proposed
+
+In Kafka what is done is committed with the answer. But an ISR means little without all that was
+decided before it: with a smaller one, and a min.insync.replicas that is out of date, a leader would
+acknowledge alone what the eligible leader replicas are taken to have.
 
 A second attempt carries the broker epochs of the first, not those of today: a broker that lost its
 disk since must not be let in for what it had before.
@@ -43,8 +47,9 @@ MAX_LAG_MS = 10_000
 """The default of replica.lag.time.max.ms: Kafka's is 30 s."""
 
 _REFUSED = frozenset((ErrorCode.INELIGIBLE_REPLICA, ErrorCode.OPERATION_NOT_ATTEMPTED))
-_OUTDATED = frozenset(
+_DECIDED = frozenset(
     (
+        ErrorCode.NONE,
         ErrorCode.FENCED_LEADER_EPOCH,
         ErrorCode.INVALID_REQUEST,
         ErrorCode.INVALID_UPDATE_VERSION,
@@ -67,15 +72,6 @@ class IsrProposal(NamedTuple):
     def isr(self) -> tuple[int, ...]:
         """The brokers alone."""
         return tuple(broker_id for broker_id, _ in self.members)
-
-
-class IsrAnswer(NamedTuple):
-    """What the controller said of one partition; behind an error the rest counts for nothing."""
-
-    error: ErrorCode
-    leader_epoch: int = UNKNOWN
-    isr: tuple[int, ...] = ()
-    partition_epoch: int = UNKNOWN
 
 
 class Follower:
@@ -156,7 +152,9 @@ class InSync:
         """Take in what the controller has decided within this leader epoch."""
         self._set_followers(image, now_ms)
         if image.partition_epoch > self.partition_epoch:
-            self._commit(image.isr, image.partition_epoch)
+            self.isr = image.isr
+            self.partition_epoch = image.partition_epoch
+            self.proposal = None
 
     def fetched(
         self, replica_id: int, broker_epoch: int, offset: int, leader_end_offset: int, now_ms: int
@@ -219,26 +217,14 @@ class InSync:
         self._propose(kept)
         return True
 
-    def answered(self, proposal: IsrProposal, answer: IsrAnswer) -> bool:
+    def answered(self, proposal: IsrProposal, error: ErrorCode) -> bool:
         """Take in the controller's answer to `proposal`; True when it has to be asked again."""
-        if proposal is not self.proposal or answer.error in _OUTDATED:
+        if proposal is not self.proposal or error in _DECIDED:
             return False
-        if answer.error in _REFUSED:
+        if error in _REFUSED:
             self.proposal = None
             return False
-        if answer.error:
-            return True
-        if (
-            answer.leader_epoch == self._leader_epoch
-            and answer.partition_epoch >= self.partition_epoch
-        ):
-            self._commit(answer.isr, answer.partition_epoch)
-        return False
-
-    def _commit(self, isr: tuple[int, ...], partition_epoch: int) -> None:
-        self.isr = isr
-        self.partition_epoch = partition_epoch
-        self.proposal = None
+        return True
 
     def _propose(self, isr: tuple[int, ...]) -> None:
         brokers = self._brokers

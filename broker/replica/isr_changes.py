@@ -20,7 +20,7 @@ from ...protocol.control import (
     Refused,
 )
 from ...protocol.errors import ErrorCode
-from .in_sync import IsrAnswer, IsrProposal
+from .in_sync import IsrProposal
 from .manager import ReplicaManager
 from .partition import Partition
 
@@ -30,8 +30,6 @@ MAX_ASKED = 1000
 
 Ask: TypeAlias = Callable[[AlterPartition], Awaitable[AlteredPartitions | Refused | None]]
 """Has the active controller answer; None when there is none, or no answer."""
-
-_UNANSWERED = IsrAnswer(ErrorCode.REQUEST_TIMED_OUT)
 
 
 class IsrChanges:
@@ -88,11 +86,12 @@ class IsrChanges:
         wanted = tuple(_wanted(*each) for each in asked)
         answer = await self._ask(AlterPartition(self._broker_id, self._broker_epoch(), wanted))
         altered = answer.partitions if isinstance(answer, AlteredPartitions) else ()
-        answers = {(each.topic_id, each.index): _answer(each) for each in altered}
+        errors = {(each.topic_id, each.index): _error(each) for each in altered}
         is_done = True
         for partition, proposal in asked:
-            found = answers.get((partition.topic_id, partition.index), _UNANSWERED)
-            if self._replicas.isr_answered(partition, proposal, found):
+            key = partition.topic_id, partition.index
+            error = errors.get(key, ErrorCode.REQUEST_TIMED_OUT)
+            if self._replicas.isr_answered(partition, proposal, error):
                 self._waiting[partition] = None
                 is_done = False
         return is_done
@@ -109,10 +108,9 @@ def _wanted(partition: Partition, proposal: IsrProposal) -> PartitionIsr:
     )
 
 
-def _answer(altered: AlteredPartition) -> IsrAnswer:
+def _error(altered: AlteredPartition) -> ErrorCode:
     """What it says; an error that we have no name for is one that may pass."""
     try:
-        error = ErrorCode[altered.error]
+        return ErrorCode[altered.error]
     except KeyError:
-        error = ErrorCode.UNKNOWN_SERVER_ERROR
-    return IsrAnswer(error, altered.leader_epoch, altered.isr, altered.partition_epoch)
+        return ErrorCode.UNKNOWN_SERVER_ERROR

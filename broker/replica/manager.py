@@ -14,10 +14,10 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple, Protocol
 
 from ...protocol.errors import ErrorCode
-from ..log.files import Files, StorageFailed
+from ..log.files import Files, StorageError, StorageFailed
 from ..log.log import FlushPoint
 from .appended import Appended
-from .in_sync import IsrAnswer, IsrProposal
+from .in_sync import IsrProposal
 from .partition import ALL_ACKS, Partition
 from .purgatory import Purgatory, Wait
 
@@ -53,6 +53,9 @@ class ReplicaManager:
         self.on_failure: Callable[[StorageFailed], None] = _stop_loudly
         self.on_isr_proposal: Callable[[Partition], None] = _nobody_decides
         """Told of a partition whose `isr_proposal` the controller is to be asked for."""
+        self.check_lease: Callable[[], None] | None = None
+        """Suspends this node if its lease is over; a lone node needs none. Asked before anything is
+        appended or read, since a process that was stopped reads its sockets before its timers."""
         self._files = files
         self._loop = loop
         self._purgatory = Purgatory()
@@ -107,10 +110,11 @@ class ReplicaManager:
         self._purgatory.notify(partition)
 
     def changed_role(self, partition: Partition) -> None:
-        """It leads, or follows, or its leader epoch is another: everybody who waits is asked."""
+        """It leads or follows, or its leader epoch or ISR is another: who waits is asked."""
         if partition.log.needs_flush:
             self._dirty[partition] = None
             self._start_flushing()
+        self._advance(partition)
         self.moved(partition)
         self._has_grown(partition)
 
@@ -138,24 +142,35 @@ class ReplicaManager:
                 self._propose_isr(partition, before)
                 self._advance(partition)
 
-    def isr_answered(self, partition: Partition, proposal: IsrProposal, answer: IsrAnswer) -> bool:
-        """The controller has answered: with another ISR the high watermark may move."""
-        is_asked_again = partition.isr_answered(proposal, answer)
+    def isr_answered(self, partition: Partition, proposal: IsrProposal, error: ErrorCode) -> bool:
+        """The controller has answered: when it refuses, nobody waits for who was to join."""
+        is_asked_again = partition.isr_answered(proposal, error)
         self._advance(partition)
-        self.moved(partition)
         return is_asked_again
 
     def suspend(self, is_suspended: bool) -> None:
-        """Serve nobody as leader while the controller is out of reach (its lease is over)."""
-        for partition in list(self.partitions.values()):
-            partition.suspend(is_suspended)
-            self.changed_role(partition)
+        """Serve nobody as leader while the controller is out of reach (its lease is over).
+
+        Where a leader epoch finds no room to begin, the end of it is to be asked for again.
+        """
         self.is_suspended = is_suspended
+        for partition in list(self.partitions.values()):
+            try:
+                partition.suspend(is_suspended)
+            except StorageFailed as error:
+                self.on_failure(error)
+                return
+            except StorageError as error:
+                log.error("%s is not led: %s", partition, error)
+                self.is_suspended = True
+            self.changed_role(partition)
 
     def append(
         self, partition: Partition, batch: memoryview, now_ms: int, acks: int = ALL_ACKS
     ) -> Appended:
         """Check and stage a batch; `settle` writes it."""
+        if self.check_lease is not None:
+            self.check_lease()
         appended = partition.append(batch, now_ms, acks)
         self._staged[partition] = None
         return appended

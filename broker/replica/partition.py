@@ -43,7 +43,7 @@ from . import following
 from .appended import Appended, describe_sequence, refuse_batch, too_large
 from .epochs import UNDEFINED, LeaderEpochs
 from .following import Keeper
-from .in_sync import MAX_LAG_MS, InSync, IsrAnswer, IsrProposal
+from .in_sync import MAX_LAG_MS, InSync, IsrProposal
 from .producers import Producers, SentBatch
 from .purgatory import Watcher
 
@@ -70,16 +70,14 @@ class Partition:
         epochs: LeaderEpochs,
         keeper: Keeper,
     ) -> None:
-        self.topic = topic
-        self.index = index
+        self.topic, self.index = topic, index
         self.log = log
         self.configure(config)
         self.producers = producers
         self.epochs = epochs
         self.keeper = keeper
         self.topic_id = ZERO_UUID
-        self.leader_id = NOBODY
-        self.leader_epoch = UNDEFINED
+        self.leader_id, self.leader_epoch = NOBODY, UNDEFINED
         self.replicas: tuple[int, ...] = ()
         self.adding: tuple[int, ...] = ()  # Those of them that a reassignment adds.
         self.in_sync: InSync | None = None
@@ -153,8 +151,8 @@ class Partition:
     ) -> None:
         """Lead as the controller has decided; `brokers` is the image's own table.
 
-        A new leader epoch is written down with the log's end even before anything is appended
-        (KAFKA-7415). What was known of followers is forgotten, the high watermark is kept.
+        Its epoch is written down first (KAFKA-7415), but not while suspended: by the image of its
+        start a node may lead what began behind the end of its log. The high watermark is kept.
         """
         self.write()
         if not self.is_led_here:
@@ -162,9 +160,8 @@ class Partition:
         if not self.is_led_here or image.leader_epoch > self.leader_epoch:
             self.in_sync = None
             self._epoch_start = self.log.log_end_offset
-            self.epochs.assign(image.leader_epoch, self._epoch_start)
-            if not self.epochs.is_saved:
-                self.keeper.save_epochs(self)
+            if not self._is_suspended:
+                self._begin_epoch(image.leader_epoch)
         self._take_image(image)
         if len(image.replicas) == 1:
             self.in_sync = None
@@ -175,8 +172,6 @@ class Partition:
         self.is_led_here = True
         self._was_unclean = False
         self._set_role()
-        if self.is_alone:
-            self.advance_high_watermark()
 
     def follow(self, image: "PartitionImage") -> None:
         """Follow the leader that the controller has decided on, if there is one."""
@@ -186,8 +181,15 @@ class Partition:
 
     def suspend(self, is_suspended: bool) -> None:
         """Serve nobody as leader while the controller may have decided on another; or do again."""
+        if self.is_led_here and not is_suspended:
+            self._begin_epoch(self.leader_epoch)
         self._is_suspended = is_suspended
         self._set_role()
+
+    def _begin_epoch(self, leader_epoch: int) -> None:
+        self.epochs.assign(leader_epoch, self._epoch_start)
+        if not self.epochs.is_saved:
+            self.keeper.save_epochs(self)
 
     def leave(self) -> None:
         """It is no partition of this node any more: whoever waits for it must give up."""
@@ -213,12 +215,11 @@ class Partition:
     def _set_role(self) -> None:
         self.is_leader = self.is_led_here and not self._is_suspended
         self.is_alone = self.is_leader and self.in_sync is None
+        if self.is_alone:
+            self.advance_high_watermark()
 
     def refuse_as_leader(self, known_epoch: int) -> ErrorCode:
-        """Why a peer must not be served: it knows another leader epoch (KIP-320), or we don't lead.
-
-        An epoch of -1 is none.
-        """
+        """Why not to serve a peer: it knows another epoch (KIP-320; -1 none), or we don't lead."""
         if known_epoch != self.leader_epoch and known_epoch != UNDEFINED:
             if known_epoch < self.leader_epoch:
                 return ErrorCode.FENCED_LEADER_EPOCH
@@ -366,9 +367,9 @@ class Partition:
         """What the controller is to be asked for."""
         return self.in_sync.proposal if self.in_sync is not None else None
 
-    def isr_answered(self, proposal: IsrProposal, answer: IsrAnswer) -> bool:
+    def isr_answered(self, proposal: IsrProposal, error: ErrorCode) -> bool:
         """Take in what the controller said to `proposal`; True when it has to be asked again."""
-        return self.in_sync is not None and self.in_sync.answered(proposal, answer)
+        return self.in_sync is not None and self.in_sync.answered(proposal, error)
 
     def append_as_follower(
         self, records: memoryview, leader_high_watermark: int, leader_log_start: int, now_ms: int
@@ -493,9 +494,7 @@ class Partition:
 
 def log_options(config: TopicConfig, flush_on_write: FlushMode) -> LogOptions:
     """What a log needs to know of its topic's options."""
+    interval_bytes = config.index_interval_bytes
     return LogOptions(
-        segment_bytes=config.segment_bytes,
-        segment_ms=config.longest_segment_ms,
-        index_interval_bytes=config.index_interval_bytes,
-        flush_on_write=flush_on_write,
+        config.segment_bytes, config.longest_segment_ms, interval_bytes, flush_on_write
     )

@@ -1,5 +1,6 @@
 """Partitions that other nodes have as well: led, followed, moved away, damaged."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,17 @@ async def test_a_leader_without_room_for_its_epoch_leads_when_there_is_some(tmp_
         await until(lambda: node.partition("orders").is_leader)
         assert (await node.produce("orders", batch_of(b"a"))).error_code == ErrorCode.NONE
         assert node.partition("orders").epochs.entries == [(2, 0)]
+
+
+async def test_a_smaller_isr_acknowledges_what_waited_for_who_has_left(tmp_path: Path) -> None:
+    async with serving(tmp_path / "node") as node:
+        await node.create("orders")
+        change(node, replicas=[1, 2], isr=[1, 2], leader=1, leader_epoch=1)
+        producing = asyncio.create_task(node.produce("orders", batch_of(b"a")))
+        await until(lambda: node.partition("orders").log.flushed_offset == 1)
+        assert node.partition("orders").high_watermark == 0
+        change(node, isr=[1])
+        assert (await producing).error_code == ErrorCode.NONE
 
 
 async def test_a_partition_that_has_moved_away_leaves_nothing_and_may_come_back(

@@ -110,4 +110,5 @@ def test_every_plan_is_level_and_moves_no_more_than_it_must(
     must_come = sum(max(int(average) - before[broker], 0) for broker in brokers)
     assert moves(current, planned) >= max(must_go, must_come)
     surplus = sum(max(before[broker] - int(average), 0) for broker in brokers)
-    assert moves(current, planned) <= must_go + surplus
+    # Who takes a replica over may be one who has enough, since the others have that partition.
+    assert moves(current, planned) <= 2 * must_go + surplus

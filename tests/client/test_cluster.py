@@ -144,7 +144,7 @@ async def test_the_clusters_life_is_read(broker: NodeProcess):
         events = [event async for event in cluster.events()]
         assert [event.offset for event in events] == list(range(len(events)))
         kinds = [event.record["type"] for event in events]
-        assert kinds[:2] == ["ClusterCreated", "BrokerRegistered"]
+        assert kinds[:3] == ["ControllerElected", "ClusterCreated", "BrokerRegistered"]
         assert kinds[-3:] == ["TopicCreated", "PartitionCreated", "PartitionCreated"]
         assert [event async for event in cluster.events(len(events))] == []
         assert [event async for event in cluster.events(2)] == events[2:]

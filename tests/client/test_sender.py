@@ -1,7 +1,7 @@
 """The sender against scripted brokers: what each kind of answer does to a batch."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -20,6 +20,14 @@ from ..transport.scripted_broker import (
     ScriptedBroker,
 )
 from .cluster import Cluster, batches_of, produce_with
+
+DEADLINE_S = 10.0
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not is_so():
+            await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -84,6 +92,43 @@ async def test_records_follow_a_leader_that_moves():
             cluster.leaders, cluster.epoch = {0: 2}, 1
             await future
         assert batches_of(new)[-1] == batches_of(old)[0]
+
+
+async def test_a_new_leader_ends_the_wait_before_another_try(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("minikafka.client.sender.MAX_BACKOFF_MS", 60_000)
+    refused = [ErrorCode.NOT_LEADER_OR_FOLLOWER] * 10
+    async with (
+        ScriptedBroker({PRODUCE: produce_with(*refused)}) as old,
+        ScriptedBroker({PRODUCE: produce_with()}) as new,
+    ):
+        cluster = Cluster(old, new)
+        async with producer_of(old, retry_backoff_ms=60_000) as producer:
+            future = await producer.send("t", b"1")
+            await until(lambda: len(batches_of(old)) == 1)
+            cluster.leaders, cluster.epoch = {0: 2}, 1
+            network = producer._running.network
+            network.metadata._tried_ms = None  # It would wait as long as the batch.
+            network.request_refresh()
+            async with asyncio.timeout(DEADLINE_S):
+                await future
+
+
+async def test_while_a_leader_is_out_of_reach_others_are_asked_for_its_successor():
+    async with (
+        ScriptedBroker({PRODUCE: produce_with()}) as old,
+        ScriptedBroker({PRODUCE: produce_with()}) as new,
+    ):
+        cluster = Cluster(old, new)
+        async with producer_of(new, retry_backoff_ms=20) as producer:
+            await producer.send_and_wait("t", b"1")
+            await old.stop()
+            future = await producer.send("t", b"2")
+            # So many tries to connect would take 24 s, for each waits longer than the last.
+            asked = len(new.requests_of(METADATA))
+            await until(lambda: len(new.requests_of(METADATA)) >= asked + 30)
+            cluster.leaders, cluster.epoch = {0: 2}, 1
+            async with asyncio.timeout(DEADLINE_S):
+                await future
 
 
 async def test_a_duplicate_is_a_success_without_a_place(broker: ScriptedBroker):

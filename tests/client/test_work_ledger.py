@@ -455,6 +455,16 @@ def forgetful_of_keys(ledger, work):
     ledger._ready.append(work)
 
 
+def test_what_was_handed_back_is_not_committed_because_of_what_still_runs():
+    ledger = WorkLedger(slots=1, max_in_flight=10)
+    ledger.admit(P0, [record(0), record(1)], 0.0)
+    failed = ledger.take()
+    ledger.retry(failed, 5.0)
+    assert ledger.take().record.offset == 1
+    ledger.hand_back([P0])
+    assert ledger.partitions[P0].committable == 0
+
+
 def forgetful_of_what_runs(partition):
     return partition.next_offset
 

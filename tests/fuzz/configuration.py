@@ -5,7 +5,7 @@ from random import Random
 
 from minikafka.broker.config import BrokerConfig, TopicConfig, parse_address
 from minikafka.broker.controller.decide import NewTopic, create_topic, refuse_topic_name
-from minikafka.broker.controller.image import Image
+from minikafka.broker.controller.image import BrokerImage, Image
 from minikafka.broker.options import ConfigError, option_names, option_texts
 
 from .choices import Choices
@@ -72,7 +72,7 @@ def addresses(data: bytes) -> None:
 def topics(data: bytes) -> None:
     """A new topic is refused with a code, or its records make it; no name leaves its directory."""
     choices = Choices(data)
-    image, random = Image(brokers={1: 0}), Random(1)
+    image, random = Image(brokers={1: BrokerImage(1, 0)}), Random(1)
     for _ in range(1 + choices.below(3)):
         for record in create_topic(image, BrokerConfig(), _topic(choices), random).records:
             image.apply(record)

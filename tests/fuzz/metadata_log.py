@@ -6,6 +6,7 @@ import msgpack
 
 from minikafka.broker.clock import WallClock
 from minikafka.broker.controller.image import UnknownRecord
+from minikafka.broker.controller.membership import ForeignDirectory
 from minikafka.broker.controller.metadata_log import METADATA_DIRECTORY
 from minikafka.broker.controller.service import Controller
 from minikafka.broker.log.recovery import Confirmed
@@ -49,7 +50,7 @@ def metadata_log(data: bytes) -> None:
     files = MemoryFiles({_LOG: content})
     try:
         controller = Controller.open(files, "data", WallClock(), Random(1), Confirmed())
-    except (UnknownRecord, CorruptLog):
+    except (UnknownRecord, CorruptLog, ForeignDirectory):
         return
     finally:
         assert files.contents[_LOG] == content

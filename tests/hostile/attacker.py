@@ -1,4 +1,6 @@
-"""A process that attacks: `python -m tests.hostile.attacker PORT SECONDS SEED KIND...`.
+"""A process that attacks.
+
+    python -m tests.hostile.attacker PORT CONTROL_PORT SECONDS SEED KIND...
 
 Prints the tally as JSON. It runs at a lower priority: it stands for other machines, which would
 not take the node's processor.
@@ -37,7 +39,7 @@ async def attack(target: Target, kinds: list[Attack], seconds: float) -> Tally:
     return tally
 
 
-def main(port: str, seconds: str, seed: str, *kinds: str) -> None:
+def main(port: str, control_port: str, seconds: str, seed: str, *kinds: str) -> None:
     """Attack, and say what came of it."""
     os.nice(NICE)
     raise_file_limit()
@@ -48,6 +50,7 @@ def main(port: str, seconds: str, seed: str, *kinds: str) -> None:
         OPEN_TOPIC,
         COMPACTED_TOPIC,
         Random(int(seed)),
+        ("127.0.0.1", int(control_port)),
     )
     tally = asyncio.run(attack(target, [ATTACKS[kind] for kind in kinds], float(seconds)))
     print(json.dumps(tally))

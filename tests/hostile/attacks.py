@@ -6,7 +6,7 @@ run in processes of their own, away from the node and from the good client: see 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
 
@@ -34,6 +34,8 @@ class Target:
     """Takes what attacks produce."""
     compacted_topic: str
     random: Random
+    control_address: tuple[str, int]
+    """Its second port."""
 
 
 Attack = Callable[[Target, Tally], Awaitable[None]]
@@ -269,7 +271,47 @@ async def turning_sessions(target: Target, tally: Tally) -> None:
         await run_session(target.address, target.open_topic, number, tally)
 
 
+async def control_plane(target: Target, tally: Tally) -> None:
+    """400 connections to the control port: silent, drop by drop, never reading, lies, garbage."""
+    second = replace(target, address=target.control_address)
+    sizes = (2**31 - 1, -1, 0, (64 << 10) + 1, 7)
+
+    async def silent(peer: Peer) -> None:
+        await peer.until_closed()
+
+    async def half_open(peer: Peer) -> None:
+        await peer.send(frames.EVENTS[:-5])
+        peer.half_close()
+        await peer.until_closed()
+
+    async def drip(peer: Peer) -> None:
+        for byte in frames.EVENTS * 10:
+            await peer.send(bytes((byte,)))
+            await asyncio.sleep(1)
+
+    async def never_reading(peer: Peer) -> None:
+        while True:
+            await peer.send(frames.EVENTS * 50, 50)
+
+    async def lie(peer: Peer) -> None:
+        size = target.random.choice(sizes)
+        await peer.send(size.to_bytes(4, "big", signed=True) + target.random.randbytes(100), 1)
+        await peer.until_closed()
+
+    async def garbage(peer: Peer) -> None:
+        junk = target.random.randbytes(target.random.randrange(1, 60_000))
+        await peer.send(len(junk).to_bytes(4, "big") + junk, 1)
+        await peer.until_closed()
+
+    acts = (silent, half_open, drip, never_reading, lie, garbage)
+    crowds = (
+        _crowd(second, tally, 400 // len(acts), each, receive_buffer_bytes=4096) for each in acts
+    )
+    await asyncio.gather(*crowds)
+
+
 ATTACKS: dict[str, Attack] = {
+    "control plane": control_plane,
     "slow loris": slow_loris,
     "half open": half_open,
     "never reading": never_reading,

@@ -15,6 +15,8 @@ from minikafka.protocol.api.list_offsets import (
 from minikafka.protocol.api.metadata import MetadataRequest, MetadataRequestTopic
 from minikafka.protocol.batch import HEADER_BYTES, BatchHeader, read_header, write_header
 from minikafka.protocol.compression import CompressionType, compress
+from minikafka.protocol.control import ReadEvents
+from minikafka.protocol.control_frame import encode as encode_control
 
 from ..broker.in_process import batch_of, fetch_request, frame_of, produce_request
 
@@ -22,6 +24,7 @@ MAX_INT32 = 2**31 - 1
 FRAME_BYTES = 16 << 20
 """`socket.request.max.bytes` of a node with default options."""
 ALL_TOPICS = frame_of(MetadataRequest(topics=None), 9, 1)
+EVENTS = encode_control(ReadEvents(), "another cluster")
 PRODUCER_ID = frame_of(InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1), 4, 1)
 
 

@@ -29,7 +29,7 @@ from minikafka.protocol.api.create_topics import (
 from minikafka.protocol.compression import CompressionType
 
 from ..broker.in_process import batch_of, produce_request
-from ..nodes import NodeProcess
+from ..nodes import NodeProcess, free_ports
 from . import frames
 from .attacker import COMPACTED_TOPIC, DATA_TOPIC, GOOD_TOPIC, OPEN_TOPIC
 from .attacks import ATTACKS
@@ -96,7 +96,8 @@ class Siege:
         self.client.take_latencies_s()
         self.memory.take_peak_bytes()
         command = [sys.executable, "-m", "tests.hostile.attacker"]
-        command += [str(self._node.port), str(seconds), str(SEED), *kinds]
+        ports = [str(self._node.port), str(self._node.control_port)]
+        command += [*ports, str(seconds), str(SEED), *kinds]
         done = subprocess.run(
             command, stdout=subprocess.PIPE, text=True, timeout=seconds + GRACE_S, check=False
         )
@@ -125,7 +126,7 @@ def test_a_node_outlives_every_attack_and_good_clients_hardly_notice(
         with capsys.disabled():
             print(line, flush=True)
 
-    node = NodeProcess(tmp_path / "node-1").start()
+    node = NodeProcess(tmp_path / "node-1", control_port=free_ports(1)[0]).start()
     siege = Siege(node)
     try:
         siege.client.start()

@@ -33,6 +33,10 @@ RAFT = "tests/broker/controller/test_raft.py"
 RAFT_LOG = "tests/broker/controller/test_raft_log.py"
 DECIDE_ISR = "tests/broker/controller/test_decide_isr.py"
 LEADERSHIP = "tests/broker/controller/test_leadership.py"
+FETCHER = "tests/broker/replica/test_fetcher.py"
+GROUP = "tests/broker/group/test_group.py"
+MOVES = "tests/broker/group/test_moves.py"
+NODE_FAULTS = "tests/sim/test_faults.py::test_a_node_survives_the_failure_of_every_call[fsync-EIO]"
 SHORT_WRITE = f"{LOG_FAULTS}[write-ENOSPC-after 40 bytes-fsync]"
 
 
@@ -209,6 +213,13 @@ MUTATIONS = (
         FAILED_FLUSH,
     ),
     _mutation(
+        "what a failed flush left in doubt is believed",
+        "broker/node.py",
+        "        if not self._is_clean and not last_run.has_said(files, data_dir):\n",
+        "        if False:\n",
+        NODE_FAULTS,
+    ),
+    _mutation(
         "short write ignored",
         "broker/log/files.py",
         "        if written_bytes != size_bytes:\n",
@@ -310,7 +321,7 @@ MUTATIONS = (
     _mutation(
         "raft: whoever has a leader would vote for another",
         "broker/controller/raft.py",
-        "is_granted and not self._has_leader(now_ms)\n",
+        "is_granted and not self.has_leader(now_ms)\n",
         "is_granted\n",
         RAFT,
     ),
@@ -350,6 +361,22 @@ MUTATIONS = (
         f"{LEADERSHIP}::test_so_it_goes",
     ),
     _mutation(
+        "acks=all is answered at the append, without the followers",
+        "broker/replica/partition.py",
+        "        if self.high_watermark < appended.next_offset:\n            return None\n"
+        "        return self._refuse_few",
+        "        return self._refuse_few",
+        REPLICATION,
+        f"{FETCHER}::test_acks_all_waits_for_the_follower_whom_a_write_wakes",
+    ),
+    _mutation(
+        "a duplicate is answered without the followers",
+        "broker/replica/partition.py",
+        "        appended.next_offset = original.last_offset + 1\n",
+        "",
+        f"{REPLICATION}::test_a_retry_of_what_the_followers_lack_waits_as_the_first_did",
+    ),
+    _mutation(
         "high watermark ignores min.insync.replicas",
         "broker/replica/in_sync.py",
         "        if len(self.isr) < self.effective_min_isr(min_insync_replicas):\n"
@@ -367,10 +394,8 @@ MUTATIONS = (
     _mutation(
         "ISR change taken back though it may be done",
         "broker/replica/in_sync.py",
-        "answer.error in _OUTDATED:\n"
-        "            return False\n"
-        "        if answer.error in _REFUSED:",
-        "False:\n            return False\n        if answer.error in _REFUSED | _OUTDATED:",
+        " or error in _DECIDED:\n            return False\n        if error in _REFUSED:",
+        ":\n            return False\n        if error in _REFUSED | _DECIDED:",
         IN_SYNC,
     ),
     _mutation(
@@ -383,8 +408,8 @@ MUTATIONS = (
     _mutation(
         "no broker epoch check on fetch",
         "broker/replica/in_sync.py",
-        "        if broker_epoch < max(broker.epoch, follower.broker_epoch):\n",
-        "        if False:\n",
+        "        if follower is None or broker is None or broker_epoch != broker.epoch:\n",
+        "        if follower is None:\n",
         IN_SYNC,
         REPLICATION,
     ),
@@ -405,7 +430,7 @@ MUTATIONS = (
     _mutation(
         "no entry in the epoch cache on election",
         "broker/replica/partition.py",
-        "            self.epochs.assign(image.leader_epoch, self._epoch_start)\n",
+        "        self.epochs.assign(leader_epoch, self._epoch_start)\n",
         "",
         REPLICATION,
     ),
@@ -438,6 +463,27 @@ MUTATIONS = (
         "    if diverging.epoch != NO_DIVERGENCE:\n"
         "        partition.high_watermark = answer.high_watermark\n",
         REPLICATION,
+    ),
+    _mutation(
+        "group: a commit is answered before the replicas have it",
+        "broker/group/coordinator.py",
+        "        shard.append(entries, appended, done)\n",
+        "        shard.append(entries, appended)\n        done(ErrorCode.NONE)\n",
+        MOVES,
+    ),
+    _mutation(
+        "group: a commit counts before the replicas have it",
+        "broker/group/coordinator.py",
+        "        shard.append(entries, appended, done)\n",
+        "        appended(ErrorCode.NONE)\n        shard.append(entries, appended, done)\n",
+        MOVES,
+    ),
+    _mutation(
+        "group: an older generation is believed",
+        "broker/group/group.py",
+        "        if identity.generation != self.generation:\n",
+        "        if identity.generation > self.generation:\n",
+        GROUP,
     ),
 )
 

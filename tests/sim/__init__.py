@@ -20,6 +20,7 @@ trace       what has happened, as a hash and as the last lines
 setup       what a seed decides
 machine     a host with a disk, a clock and a node
 clients     producers, readers, members of a group
+operator    who moves partitions, changes options, makes topics anew
 nemesis     what goes wrong
 world       all of these together: safety, liveness, truth
 watch       what must hold at every moment

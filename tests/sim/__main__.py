@@ -17,6 +17,8 @@ from pathlib import Path
 from .setup import draw_setup
 from .world import Result, run_seed
 
+MIN_SHARE = 0.8
+"""Of the seeds of a search so many must count, or it shows little."""
 SEEDS_FILE = Path(__file__).parent / "seeds.txt"
 
 
@@ -87,17 +89,23 @@ def main() -> int:
             report(result, seconds, is_long=bool(options.seed))
             results.append(result)
     sum_up(results, time.perf_counter() - started)
+    counted = [result for result in results if not result.doubts]
+    if len(counted) < MIN_SHARE * len(results):
+        print(f"only {len(counted)} of {len(results)} seeds count")
+        return 1
     return 1 if any(result.violations for result in results) else 0
 
 
 def sum_up(results: list[Result], seconds: float) -> None:
     """What all seeds together did."""
     faults = sum((result.faults for result in results), Counter[str]())
+    operated = sum((result.operated for result in results), Counter[str]())
     found = [result.setup.seed for result in results if result.violations]
     doubtful = [result.setup.seed for result in results if result.doubts]
     operations = sum(result.operations for result in results)
     leaders = sum(result.leader_changes for result in results)
-    print(f"faults: {', '.join(f'{name} {count}' for name, count in sorted(faults.items()))}")
+    for what, counts in (("faults", faults), ("operator", operated)):
+        print(f"{what}: {', '.join(f'{name} {count}' for name, count in sorted(counts.items()))}")
     print(
         f"{len(results)} seeds, {operations} operations, {leaders} leaders, {seconds:.0f} s; "
         f"do not count: {doubtful or 'none'}; found something: {found or 'none'}"

@@ -13,9 +13,10 @@ from minikafka.client.consumer import Consumer
 from minikafka.client.errors import KafkaError
 from minikafka.client.metadata import TopicPartition
 from minikafka.client.producer import Producer
+from minikafka.client.rebalance_listener import RebalanceListener
 from minikafka.client.record import ConsumerRecord
 
-from .cluster_history import ClusterHistory, Commit, Poll, Send
+from .cluster_history import ClusterHistory, Commit, Owned, Poll, Send
 from .loop import SimulatedLoop
 from .machine import EPOCH_MS
 from .process import Process
@@ -26,6 +27,8 @@ TOPIC, GROUP = "orders", "billing"
 REQUEST_TIMEOUT_MS = 3000
 DELIVERY_TIMEOUT_MS = 12_000
 API_TIMEOUT_MS = 10_000
+MAX_POLL_INTERVAL_MS = 20_000
+"""And 5 s more a member waits for the answer to a join, even of a host that lost its power."""
 POLL_MS = 400
 MAX_POLL_RECORDS = 50
 RETRY_S = 0.3
@@ -151,7 +154,11 @@ class SendingClient(Client):
         value += b"v" * self.random.randrange(self.setup.value_bytes)
         send = Send(self.name, partition, value, self.is_safe, self.loop.now_s)
         self.history.sends.append(send)
-        delivery = await producer.send(TOPIC, value, partition=partition)
+        try:
+            delivery = await producer.send(TOPIC, value, partition=partition)
+        except KafkaError:
+            send.ended_s, send.outcome = self.loop.now_s, "fail"  # It was not even queued.
+            raise
         delivery.add_done_callback(self._ended(send))
 
     def _ended(self, send: Send) -> Callable[[Any], None]:
@@ -195,6 +202,20 @@ class ReadingClient(Client):
                 self.note_poll(reader, batches, is_member=False)
 
 
+class Ownership(RebalanceListener):
+    """Writes down what a member is assigned, and in which generation."""
+
+    def __init__(self, client: Client, consumer: Consumer) -> None:
+        self._client = client
+        self._consumer = consumer
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        running: Any = self._consumer._running
+        generation = running.group._member.membership._assigned_generation
+        partitions = tuple(sorted(each.partition for each in self._consumer.assignment()))
+        self._client.history.owned.append(Owned(self._client.name, generation, partitions))
+
+
 class MemberClient(Client):
     """A member of the group; commits what it was handed, sometimes."""
 
@@ -202,14 +223,15 @@ class MemberClient(Client):
 
     async def _work(self) -> None:
         consumer = Consumer(
-            TOPIC,
             group_id=GROUP,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             default_api_timeout_ms=API_TIMEOUT_MS,
             session_timeout_ms=6000,
+            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
             **self.options(),
         )
+        consumer.subscribe([TOPIC], listener=Ownership(self, consumer))
         async with consumer:
             while True:
                 batches = await consumer.getmany(POLL_MS, MAX_POLL_RECORDS)

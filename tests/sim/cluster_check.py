@@ -9,6 +9,8 @@
     skipped         a reader that moves by itself missed a record or went back
     unread          the group committed beyond a record that none of its members ever saw
     forgotten       the offset of the group is none that an acknowledged commit allows
+    shared          two members owned a partition in one generation, or one saw generations fall
+    replaced        a topic made anew lost a record, or has one of the topic before
     unlike          two replicas differ below their high watermarks
 
 Every check takes the history and gives sentences; each is O(n log n).
@@ -179,7 +181,43 @@ def unseen(history: ClusterHistory) -> Iterator[str]:
                 yield f"skipped: the last reader got {partition}@{after} after @{before}"
 
 
-CHECKS = (lost, moved, twice, phantom, disordered, skipped, unseen, unread, forgotten, unlike)
+def shared(history: ClusterHistory) -> Iterator[str]:
+    """In a generation a partition has one owner (I11)."""
+    owners: dict[tuple[int, int], str] = {}
+    generations: dict[str, int] = {}
+    for owned in history.owned:
+        if owned.generation < generations.get(owned.client, 0):
+            yield f"shared: {owned.client} is in generation {owned.generation} after a later one"
+        generations[owned.client] = owned.generation
+        for partition in owned.partitions:
+            owner = owners.setdefault((owned.generation, partition), owned.client)
+            if owner != owned.client:
+                yield (
+                    f"shared: {owner} and {owned.client} own {partition} "
+                    f"in generation {owned.generation}"
+                )
+
+
+def replaced(history: ClusterHistory) -> Iterator[str]:
+    """What was acknowledged of a topic is read from it, whatever one of its name held before."""
+    for offset, value, found in history.replaced:
+        yield f"replaced: {value!r} was acknowledged at {offset}, and {found!r} is there"
+
+
+CHECKS = (
+    lost,
+    moved,
+    twice,
+    phantom,
+    disordered,
+    skipped,
+    unseen,
+    unread,
+    forgotten,
+    shared,
+    replaced,
+    unlike,
+)
 
 
 def _acknowledged(history: ClusterHistory, partition: int) -> list[Send]:

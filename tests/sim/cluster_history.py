@@ -4,6 +4,7 @@ An operation has an outcome. *ok* was acknowledged; *fail* did certainly not hap
 else: nobody can know. A value is sent once, so it names its record.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from math import inf
 from typing import Literal
@@ -50,6 +51,15 @@ class Commit:
 
 
 @dataclass(slots=True)
+class Owned:
+    """What a member was assigned in a generation of its group."""
+
+    client: str
+    generation: int
+    partitions: tuple[int, ...]
+
+
+@dataclass(slots=True)
 class Replica:
     """One partition on one node, in the end."""
 
@@ -71,8 +81,13 @@ class ClusterHistory:
     replicas: list[Replica] = field(default_factory=list)
     committed: dict[int, int] = field(default_factory=dict)
     """The offsets of the group."""
+    owned: list[Owned] = field(default_factory=list)
+    operated: Counter[str] = field(default_factory=Counter[str])
+    """What the operator has done."""
+    replaced: list[tuple[int, bytes, bytes | None]] = field(default_factory=list)
+    """Of the operator's own topic: offset, what was acknowledged there, what was read."""
 
     @property
     def operations(self) -> int:
         """How many there were."""
-        return len(self.sends) + len(self.polls) + len(self.commits)
+        return len(self.sends) + len(self.polls) + len(self.commits) + self.operated.total()

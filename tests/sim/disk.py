@@ -6,9 +6,9 @@
 
 A file's fsync makes its bytes durable, a directory's fsync the names in it: creations, renames and
 removals are operations on the directory. Nothing else makes anything durable; a real file system
-may write earlier, and that is what `crash` draws from. A failed fsync drops what was pending and
-leaves the content as it was, as Linux does (it marks the pages clean): a later fsync succeeds and
-means nothing.
+may write earlier, and that is what `crash` draws from. A failed fsync of a file drops what was
+pending and leaves the content as it was, as Linux does (it marks the pages clean): a later fsync
+succeeds and means nothing. Names are kept in a journal, which does not go on without them.
 
 The methods are those of `SystemCalls`. Paths are absolute. Each operation that changes something,
 or makes something durable, is counted in `operations`, and ends with `on_operation`.
@@ -270,7 +270,8 @@ class SimulatedDisk:
         try:
             self._may_fail("fsync")
         except OSError:
-            node.pending = []  # They are never tried again.
+            if isinstance(node, FileNode):
+                node.pending = []  # They are never tried again.
             raise
         if node.pending:
             node.fsync()

@@ -40,8 +40,7 @@ def check(
 ) -> None:
     """Start on the image and look; AssertionError or the start's own error if something is off.
 
-    With `had_fault`, batches that were refused may be there, and the page cache may hold bytes that
-    the disk has failed to take and that no flush will bring there.
+    With `had_fault`, batches that were refused may be there.
     """
     found = _start(image, features)
     content = _read_all(found)
@@ -56,7 +55,7 @@ def check(
         if features.flush == "os":  # After a clean stop the first start flushes nothing.
             changed = [path for path in changed if not path.endswith("-offset-checkpoint")]
         assert not changed, f"a second start changes {changed}"
-    elif chance < 0.6 and features.flush == "fsync" and not had_fault:
+    elif chance < 0.6 and features.flush == "fsync":
         image = crash(image, Way.NOTHING, random)
         found = _start(image, features)
         again = _read_all(found)

@@ -16,7 +16,7 @@ from typing import Any
 
 from minikafka.broker.config import TopicConfig
 from minikafka.broker.controller.image import PartitionImage
-from minikafka.broker.log import checkpoints, last_run
+from minikafka.broker.log import checkpoints, last_run, renewal
 from minikafka.broker.log.files import StorageError, StorageFailed
 from minikafka.broker.log.offset_checkpoints import LogName, OffsetCheckpoints
 from minikafka.broker.log.recovery import Confirmed
@@ -102,6 +102,8 @@ def start(files: SimulatedFiles, features: Features) -> Started:
     files.make_directory(DATA_DIR)
     is_clean = checkpoints.take_clean_shutdown(files, DATA_DIR) is not None
     offset_checkpoints = OffsetCheckpoints(files, DATA_DIR)
+    if not is_clean and not last_run.has_said(files, DATA_DIR):
+        renewal.renew(files, DATA_DIR, offset_checkpoints)
     store = PartitionStore(
         files,
         DATA_DIR,
@@ -176,6 +178,8 @@ class LogRun:
                 step()
         except StorageFailed as failure:
             self.failure = failure
+            with suppress(StorageError):
+                last_run.forget(self._files, DATA_DIR)
         return self
 
     def try_on(self) -> None:

@@ -40,12 +40,12 @@ def check_node(
     flush: str,
     random: Random,
     *,
-    had_fault: bool = False,
+    is_last: bool = False,
 ) -> None:
-    """Start on the image and look; for `had_fault` see `log_check.check`."""
+    """Start on the image and look; again after a power cut, unless this start `is_last`."""
     image.max_operations = image.operations + MAX_OPERATIONS
     found: Records = run_simulated(_look(image, promise, flush))
-    if had_fault:
+    if is_last:
         return
     image = crash(image, Way.NOTHING, random)
     again: Records = run_simulated(_look(image, None, flush))

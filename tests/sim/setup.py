@@ -24,6 +24,8 @@ FAULTS = (
     "clock",
     "client",
 )
+OPERATIONS = ("elect", "reassign", "min-isr", "topic")
+"""What an operator may do, see `operator`."""
 FAULTS_OF_ONE_NODE = tuple(each for each in FAULTS if each != "pair")
 CLUSTER_FAULTS_NEED = 3
 
@@ -48,6 +50,9 @@ class Setup:
     """What a producer waits between two records, about."""
     value_bytes: int = 40
     faults: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    observers: int = 0
+    """So many of the nodes have joined, and do not vote."""
     delay_s: float = 0.0005
     jitter_s: float = 0.002
     split: float = 0.05
@@ -57,6 +62,7 @@ class Setup:
         return (
             f"{self.nodes} nodes, {self.partitions} partitions x {self.replication_factor}, "
             f"min ISR {self.min_insync_replicas}, segments of {self.segment_bytes}, {self.flush}, "
+            f"{self.observers} observers, operations: {' '.join(self.operations) or 'none'}, "
             f"faults: {' '.join(self.faults) or 'none'}"
         )
 
@@ -72,10 +78,8 @@ def draw_setup(seed: int, nodes: int | None = None) -> Setup:
     flush = random.choice(("fsync", "fsync", "fsync", "os"))
     if flush == "os":  # It promises nothing when the power goes.
         faults = tuple(each for each in faults if each != "power") or ("kill",)
-    if (
-        "power" in faults
-    ):  # After a failed fsync the next life trusts what it reads, not yet rightly.
-        faults = tuple(each for each in faults if each != "bad-disk")
+    more = Random(f"more {seed}")  # So that what came first is drawn as it always was.
+    is_operated = nodes >= CLUSTER_FAULTS_NEED and more.random() < 0.5
     return Setup(
         seed=seed,
         nodes=nodes,
@@ -91,6 +95,8 @@ def draw_setup(seed: int, nodes: int | None = None) -> Setup:
         pace_s=random.choice((0.05, 0.1, 0.2)),
         value_bytes=random.choice((10, 40, 300)),
         faults=faults,
+        operations=tuple(each for each in OPERATIONS if is_operated and more.random() < 0.5),
+        observers=nodes - 3 if nodes > CLUSTER_FAULTS_NEED and more.random() < 0.5 else 0,
         delay_s=random.choice((0.0001, 0.0005, 0.005)),
         jitter_s=random.choice((0.0, 0.002, 0.02)),
         split=random.choice((0.0, 0.05, 0.3)),

@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 
 from .cluster_check import check_history
-from .cluster_history import ClusterHistory, Commit, Poll, Replica, Send
+from .cluster_history import ClusterHistory, Commit, Owned, Poll, Replica, Send
 
 A, B, C = b"a", b"b", b"c"
 
@@ -179,6 +179,26 @@ def test_an_older_commit_that_was_acknowledged_before_is_not_enough() -> None:
     history.commits.insert(0, Commit("m", {0: 1}, 2.0, 3.0, "ok"))
     history.committed = {0: 1}
     assert complaints(history) == {"forgotten"}
+
+
+def test_two_members_own_a_partition_in_one_generation() -> None:
+    history = good()
+    history.owned = [Owned("m", 1, (0, 1)), Owned("m", 2, (0,)), Owned("n", 2, (1,))]
+    assert complaints(history) == set()
+    history.owned.append(Owned("o", 2, (0,)))
+    assert complaints(history) == {"shared"}
+
+
+def test_a_member_in_an_older_generation_than_it_was() -> None:
+    history = good()
+    history.owned = [Owned("m", 2, (0,)), Owned("m", 1, (1,))]
+    assert complaints(history) == {"shared"}
+
+
+def test_a_topic_made_anew_that_holds_something_else_than_was_acknowledged() -> None:
+    history = good()
+    history.replaced = [(0, B, None)]
+    assert complaints(history) == {"replaced"}
 
 
 def test_two_replicas_that_differ() -> None:

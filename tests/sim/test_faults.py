@@ -119,6 +119,6 @@ def test_a_node_survives_the_failure_of_every_call(fault: tuple[str, int, int, b
         for way in (Way.KILLED, Way.NOTHING):
             image = crash(run.disk, way, Random(each.nth))
             try:
-                check_node(image, run.promise, "fsync", Random(each.nth), had_fault=True)
+                check_node(image, run.promise, "fsync", Random(each.nth), is_last=each.stays)
             except Exception as error:
                 raise AssertionError(f"{each} {way}: {error!r}") from error

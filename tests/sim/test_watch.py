@@ -124,6 +124,14 @@ def test_a_high_watermark_falls(cluster: Cluster) -> None:
     assert cluster.look() == ["kept"]
 
 
+def test_a_partition_that_went_away_and_came_back_begins_anew(cluster: Cluster) -> None:
+    cluster.nodes[1].partition.high_watermark = 2
+    cluster.look()
+    cluster.nodes[1].partition.log = Log((A, 0))
+    cluster.nodes[1].partition.high_watermark = 0
+    assert cluster.look() == []
+
+
 def test_a_log_is_cut_below_its_high_watermark(cluster: Cluster) -> None:
     cluster.nodes[0].partition.high_watermark = 1
     cluster.nodes[2].partition.high_watermark = 3

@@ -26,6 +26,8 @@ from minikafka.protocol.records import iterate_batches
 
 from .machine import Machine
 
+SCRATCH = "scratch"
+"""A topic that comes and goes, see `operator`."""
 METADATA_LOG = ("__cluster_metadata", 0)
 READ_BYTES = 1 << 20
 Name = tuple[str, int]
@@ -55,7 +57,8 @@ class Replica(NamedTuple):
 class Seen:
     """A log on one node, as it was when it was last looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Any) -> None:
+        self.log = log
         self.end_offset = 0
         self.high_watermark = 0
         self.led_epoch = -1
@@ -70,6 +73,9 @@ class Watch:
         self.violations: list[str] = []
         self.looks = 0
         self.leader_changes = 0
+        self.moves = 0
+        """How often another node led a log than before."""
+        self._last_leader: dict[Name, int] = {}
         self._machines = machines
         self._committed: dict[Name, list[Committed]] = {}
         self._seen: dict[tuple[str, Name], Seen] = {}
@@ -92,10 +98,12 @@ class Watch:
             return
         self.looks += 1
         for name, replica in replicas_of(machine.node):
+            if name[0] == SCRATCH:
+                continue  # Its logs are of several topics.
             life = machine.process.name, name
             seen = self._seen.get(life)
-            if seen is None:
-                seen = self._seen[life] = Seen()
+            if seen is None or seen.log is not replica.log:  # It may have been away meanwhile.
+                seen = self._seen[life] = Seen(replica.log)
             if replica.is_leader and seen.led_epoch != replica.epoch:
                 seen.led_epoch = replica.epoch
                 self._look_at_leader(machine, name, replica)
@@ -147,6 +155,8 @@ class Watch:
         if key not in self._leaders:
             self._leaders[key] = node_id
             self.leader_changes += 1
+            self.moves += self._last_leader.get(name, node_id) != node_id
+            self._last_leader[name] = node_id
         elif self._leaders[key] != node_id:
             self._say(
                 f"one leader: nodes {self._leaders[key]} and {node_id} lead {name[0]}-{name[1]} "

@@ -40,6 +40,7 @@ from .cluster_history import ClusterHistory, Replica
 from .loop import SimulatedLoop
 from .machine import Machine
 from .nemesis import Nemesis
+from .operator import OperatorClient
 from .process import Process
 from .setup import Setup
 from .watch import READ_BYTES, Watch
@@ -69,6 +70,7 @@ class Result:
     operations: int = 0
     acknowledged: int = 0
     faults: Counter[str] = field(default_factory=Counter[str])
+    operated: Counter[str] = field(default_factory=Counter[str])
     leader_changes: int = 0
     turns: int = 0
     virtual_s: float = 0.0
@@ -123,6 +125,7 @@ class World:
             history.operations,
             sum(send.outcome == "ok" for send in history.sends),
             self.nemesis.fired,
+            history.operated,
             self.watch.leader_changes,
             loop.turns,
             loop.now_s,
@@ -131,9 +134,15 @@ class World:
     def _doubts(self) -> list[str]:
         """A run counts only if the cluster worked before its faults, and they came about."""
         doubts: list[str] = []
-        early = [each for each in self.history.sends if each.began_s < self.nemesis.first_s]
-        if sum(send.outcome == "ok" for send in early) < max(len(early) / 2, 1):
-            doubts.append("fewer than half of the first sends were acknowledged")
+        early = [
+            each
+            for each in (*self.history.sends, *self.history.commits)
+            if each.began_s < self.nemesis.first_s
+        ]
+        if sum(each.outcome == "ok" for each in early) < max(len(early) / 2, 1):
+            doubts.append("fewer than half of the first operations were acknowledged")
+        if self.setup.nodes > 1 and not self.watch.moves:
+            doubts.append("no leader changed")
         missing = [each for each in self.setup.faults if not self.nemesis.fired[each]]
         if missing:
             doubts.append(f"it never came to {' '.join(missing)}")
@@ -163,8 +172,11 @@ class World:
             "offsets_topic_num_partitions": 2,
         }
         if setup.nodes > 1:
-            ids = range(1, setup.nodes + 1)
-            options["voters"] = ",".join(f"{i}@{node_host(i)}:{CONTROL_PORT}" for i in ids)
+            voters = range(1, setup.nodes - setup.observers + 1)
+            if node_id in voters:
+                options["voters"] = ",".join(f"{i}@{node_host(i)}:{CONTROL_PORT}" for i in voters)
+            else:
+                options["join"] = ",".join(f"{node_host(i)}:{CONTROL_PORT}" for i in voters)
         dice = self._dice(f"node {node_id}")
         machine = Machine(self.loop, host, BrokerConfig(**options), dice)
         machine.on_end = self._node_ended
@@ -177,6 +189,7 @@ class World:
             *[UnsafeClient] * setup.unsafe_producers,
             *[ReadingClient] * setup.readers,
             *[MemberClient] * setup.members,
+            *[OperatorClient] * bool(setup.operations),
         ]
         return [
             kind(

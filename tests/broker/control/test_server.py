@@ -59,9 +59,12 @@ async def test_questions_are_answered_in_order(node: ServedNode, peer: Peer) -> 
         assert isinstance(await peer.receive(), Refused)
 
 
+@pytest.mark.parametrize("is_refused", [False, True])
 async def test_clients_are_served_between_the_questions(
-    node: ServedNode, peer: Peer, monkeypatch: pytest.MonkeyPatch
+    node: ServedNode, peer: Peer, monkeypatch: pytest.MonkeyPatch, is_refused: bool
 ) -> None:
+    if is_refused:
+        peer.cluster_id = "another"
     count = 1000
     answered = 0
     real = conversation_module.answer_to

@@ -79,7 +79,7 @@ class ControllerNode:
         self._server = ControlServer(loop)
         await self._server.bind(*self._address)
         replicas = cast(ReplicaManager, None)  # No question here is about partitions.
-        await self._server.serve(ControlContext(controller, replicas))
+        await self._server.serve(ControlContext(controller, replicas, self.members.secret))
         await controller.start()
         self.is_up = True
 

@@ -233,6 +233,12 @@ class World:
             effects = node.raft.answered(message.number, message.content, self.now_ms)
         self.perform(node, effects)
 
+    def tell_who_is_gone(self, node_id):
+        """The connections of a dead node close: who has asked it something knows."""
+        for node in self.nodes.values():
+            if node.raft is not None and node.raft._asked_node == node_id:
+                self.perform(node, node.raft.unreachable(node.raft._asked, self.now_ms))
+
     def note(self, message):
         kind = type(message.content).__name__
         if kind in ("VoteRequest", "VoteResponse"):

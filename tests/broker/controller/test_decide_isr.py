@@ -24,7 +24,6 @@ REFUSED: list[tuple[str, Change]] = [
     ("INVALID_REQUEST", lambda isr: replace(isr, isr=isr.isr + isr.isr)),
     ("INVALID_REQUEST", lambda isr: replace(isr, isr=())),
     ("INVALID_REQUEST", lambda isr: replace(isr, isr=(*isr.isr, IsrMember(5, 5)))),
-    ("INELIGIBLE_REPLICA", lambda isr: replace(isr, isr=(*isr.isr, IsrMember(1, 1)))),
 ]
 
 
@@ -92,6 +91,19 @@ def test_a_fetch_before_a_restart_brings_nobody_into_the_isr(how: str) -> None:
     assert story.alter(replace(story.isr(), isr=members)) == "INELIGIBLE_REPLICA"
     story.stand(3, Standing.UNFENCED)
     assert story.alter(replace(story.isr(), isr=members)) == "INELIGIBLE_REPLICA"
+    assert story.alter(story.isr(1, 2, 3)) == "NONE"
+
+
+def test_who_is_not_let_in_is_not_let_in_later_by_the_same_question() -> None:
+    story = Story()
+    story.play("isr 1 2")
+    question = story.isr(1, 2, 3)
+    story.stand(3, Standing.FENCED)
+    before = story.partition
+    assert story.alter(question) == "INELIGIBLE_REPLICA"
+    assert story.partition == replace(before, partition_epoch=before.partition_epoch + 1)
+    story.stand(3, Standing.UNFENCED)
+    assert story.alter(question) == "INVALID_UPDATE_VERSION"
     assert story.alter(story.isr(1, 2, 3)) == "NONE"
 
 

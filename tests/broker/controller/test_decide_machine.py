@@ -187,7 +187,9 @@ class ClusterMachine(RuleBasedStateMachine):
             alter_partition(self.story.image, self.story.config, question.asked)
         )
         (isr,) = question.asked.partitions
-        self.settled(joined={each.broker_id for each in isr.isr} if decision.records else ())
+        answers = () if decision.error_code else decision.value.partitions
+        is_done = any(each.error in ("NONE", "NEW_LEADER_ELECTED") for each in answers)
+        self.settled(joined={each.broker_id for each in isr.isr} if is_done else ())
         process = self.brokers[question.sender]
         if is_answer_lost or decision.error_code or process.epoch != question.asked.broker_epoch:
             return

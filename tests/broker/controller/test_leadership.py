@@ -78,21 +78,21 @@ STORIES = {
     "a restart that lost nothing stays eligible, not in sync (KIP-841)": """
         _               leader replicas        isr     elr   last epochs
         restart 1       2      1 2 3           2 3     -     -    1 1
-        isr 1 2 3       2      1 2 3           2 3     -     -    1 1 INELIGIBLE_REPLICA
-        fence 3         2      1 2 3           2       3     -    1 2
-        restart 2       -      1 2 3           -       2 3   2    2 3
-        unfence 3       3      1 2 3           3       2     -    3 4
+        isr 1 2 3       2      1 2 3           2 3     -     -    1 2 INELIGIBLE_REPLICA
+        fence 3         2      1 2 3           2       3     -    1 3
+        restart 2       -      1 2 3           -       2 3   2    2 4
+        unfence 3       3      1 2 3           3       2     -    3 5
     """,
     "who wants to stop hands over, and is not let in again": """
         _               leader replicas        isr     elr   last epochs
         leave 1         2      1 2 3           2 3     -     -    1 1
-        isr 1 2 3       2      1 2 3           2 3     -     -    1 1 INELIGIBLE_REPLICA
-        elect preferred 2      1 2 3           2 3     -     -    1 1 PREFERRED_LEADER_NOT_AVAILABLE
-        fence 1         2      1 2 3           2 3     -     -    1 1
-        leave 2         3      1 2 3           3       2     -    2 2
-        leave 3         -      1 2 3           -       2 3   3    3 3
-        restart 3       -      1 2 3           -       2 3   3    3 3
-        unfence 3       3      1 2 3           3       2     -    4 4
+        isr 1 2 3       2      1 2 3           2 3     -     -    1 2 INELIGIBLE_REPLICA
+        elect preferred 2      1 2 3           2 3     -     -    1 2 PREFERRED_LEADER_NOT_AVAILABLE
+        fence 1         2      1 2 3           2 3     -     -    1 2
+        leave 2         3      1 2 3           3       2     -    2 3
+        leave 3         -      1 2 3           -       2 3   3    3 4
+        restart 3       -      1 2 3           -       2 3   3    3 4
+        unfence 3       3      1 2 3           3       2     -    4 5
     """,
     "the active controller's own broker is back at once": """
         _               leader replicas        isr     elr   last epochs
@@ -104,11 +104,11 @@ STORIES = {
         _               leader replicas        isr     elr   last epochs
         fence 1         2      1 2 3           2 3     -     -    1 1
         unregister 1    2      1 2 3           2 3     -     -    1 1
-        isr 1 2 3       2      1 2 3           2 3     -     -    1 1 INELIGIBLE_REPLICA
-        unregister 3    2      1 2 3           2       3     -    1 2
-        unregister 2    -      1 2 3           -       2 3   2    2 3
-        restart 3       -      1 2 3           -       2 3   2    2 3
-        unfence 3       3      1 2 3           3       2     -    3 4
+        isr 1 2 3       2      1 2 3           2 3     -     -    1 2 INELIGIBLE_REPLICA
+        unregister 3    2      1 2 3           2       3     -    1 3
+        unregister 2    -      1 2 3           -       2 3   2    2 4
+        restart 3       -      1 2 3           -       2 3   2    2 4
+        unfence 3       3      1 2 3           3       2     -    3 5
     """,
     "replicas move": """
         _               leader replicas        isr     elr   last epochs

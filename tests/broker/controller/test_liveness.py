@@ -227,6 +227,16 @@ def test_an_active_controller_that_takes_over_gives_everybody_a_session():
     assert scene.at(50_000 + SESSION_MS) == [Change(1, 10, FENCED)]
 
 
+def test_the_controller_before_has_as_long_as_one_whose_connection_closed():
+    scene = Scene()
+    scene.liveness.restore(BrokerImage(1, 10, "one", standing=UNFENCED), 0, is_lost=True)
+    scene.liveness.restore(BrokerImage(2, 11, "one", standing=UNFENCED), 0, is_lost=True)
+    scene.now_ms = CLOSED_SESSION_MS - 1
+    scene.beat(2, 11)
+    assert scene.at(CLOSED_SESSION_MS) == [Change(1, 10, FENCED)]
+    assert scene.liveness.standing(2) is UNFENCED
+
+
 def test_a_process_that_nobody_heard_of_does_not_keep_its_successor_waiting_for_long():
     scene = Scene()
     scene.restore(1, "one", 10, UNFENCED)

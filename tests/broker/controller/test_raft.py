@@ -2,7 +2,11 @@
 
 import pytest
 
-from minikafka.broker.controller.raft import ELECTION_TIMEOUT_MS, FETCH_TIMEOUT_MS
+from minikafka.broker.controller.raft import (
+    ELECTION_TIMEOUT_MS,
+    FETCH_TIMEOUT_MS,
+    OUT_OF_REACH_MS,
+)
 from minikafka.broker.controller.raft_leader import CHECK_QUORUM_MS, FETCH_WAIT_MS, Leader
 from minikafka.broker.controller.raft_log import RaftError, RaftLog
 from minikafka.broker.controller.raft_messages import (
@@ -237,6 +241,41 @@ def test_followers_of_a_dead_leader_elect_another_within_two_seconds():
             world.run(10)
         worst_ms = max(worst_ms, world.now_ms - start_ms)
     assert worst_ms <= 2100
+
+
+def test_a_leader_that_has_died_is_replaced_sooner_than_a_silent_one():
+    worst_ms = 0
+    for seed in range(30):
+        world = World(seed=seed)
+        world.elect(1)
+        world.crash(1)
+        world.tell_who_is_gone(1)
+        start_ms = world.now_ms
+        while world.leader() is None:
+            world.run(10)
+        worst_ms = max(worst_ms, world.now_ms - start_ms)
+    assert worst_ms <= 5 * OUT_OF_REACH_MS + 10
+
+
+def test_one_follower_that_cannot_reach_the_leader_does_not_disturb_it():
+    world = World()
+    world.elect(1)
+    epoch = world.raft(1).epoch
+    world.cuts |= {(1, 3), (3, 1)}
+    for _ in range(20):
+        raft = world.raft(3)
+        if raft._asked is not None:
+            world.perform(world.nodes[3], raft.unreachable(raft._asked, world.now_ms))
+        world.run(100)
+    assert (world.leader(), world.raft(1).epoch) == (1, epoch)
+
+
+def test_a_late_word_that_nobody_was_there_changes_nothing():
+    world = World()
+    world.elect(1)
+    before = world.raft(2).deadline_ms()
+    assert world.raft(2).unreachable(0, world.now_ms) == []
+    assert world.raft(2).deadline_ms() == before
 
 
 def test_a_proposal_is_committed_when_a_majority_has_it():

@@ -357,3 +357,17 @@ async def test_a_batch_that_does_not_fit_any_more_ends_the_wait(node: ServedNode
     request.min_bytes, request.max_wait_ms = BATCH_BYTES + 50, LONG_WAIT_MS
     answers = (await node.call(request, 12)).responses[0].partitions
     assert [len(each.records) for each in answers] == [BATCH_BYTES, 0]
+
+
+async def test_who_has_no_lease_any_more_is_not_read_from(node: ServedNode) -> None:
+    """Not even by a request that comes before the timer's turn."""
+    await node.create("leased")
+    await node.produce("leased", batch_of(b"a"))
+    replicas = node.node._replicas
+    replicas.check_lease = lambda: replicas.is_suspended or replicas.suspend(is_suspended=True)
+    try:
+        answer = await node.fetch("leased", 0)
+        assert answer.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+    finally:
+        replicas.check_lease = None
+        replicas.suspend(is_suspended=False)

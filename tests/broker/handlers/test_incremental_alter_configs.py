@@ -26,6 +26,7 @@ from minikafka.protocol.api.metadata import MetadataRequest
 from minikafka.protocol.errors import ErrorCode
 
 from ..in_process import ServedNode, as_after_kill, batch_of, produce_request, serving
+from .other_brokers import OTHER, change, register
 
 TOPIC, BROKER = ConfigResourceType.TOPIC, ConfigResourceType.BROKER
 
@@ -165,6 +166,15 @@ async def test_the_number_of_connections_changes_at_once(node: ServedNode) -> No
     await altered(node, resource_of(BROKER, "1", "max.connections", "2"))
     welcome = await node.connect()
     assert (await welcome.call(MetadataRequest(topics=[]))).topics == []
+
+
+async def test_a_change_that_empties_elrs_is_answered(node: ServedNode) -> None:
+    await node.create("orders")
+    register(node)
+    change(node, "orders", replicas=[1, OTHER], isr=[1], elr=[OTHER])
+    alteration = resource_of(TOPIC, "orders", "min.insync.replicas", "1")
+    assert (await altered(node, alteration))[0].error_code == ErrorCode.NONE
+    assert node.node._controller.image.topics["orders"].partitions[0].elr == ()
 
 
 async def test_validate_only_says_so_and_changes_nothing(node: ServedNode) -> None:

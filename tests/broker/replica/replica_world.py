@@ -20,6 +20,7 @@ from typing import Any
 from minikafka.broker.config import BrokerConfig, TopicConfig
 from minikafka.broker.controller.decide import Decision
 from minikafka.broker.controller.decide_brokers import change_standing, register_broker
+from minikafka.broker.controller.decide_configs import Alteration, OptionChange, alter_configs
 from minikafka.broker.controller.decide_isr import alter_partition
 from minikafka.broker.controller.image import Image, PartitionImage, Record, Standing
 from minikafka.broker.handlers.fetch_reading import Reading
@@ -27,10 +28,11 @@ from minikafka.broker.log.offset_checkpoints import OffsetCheckpoints
 from minikafka.broker.replica.appended import Appended
 from minikafka.broker.replica.fetch_sessions import FetchSession
 from minikafka.broker.replica.follower_fetch import Asked, take
-from minikafka.broker.replica.in_sync import IsrAnswer, IsrProposal
+from minikafka.broker.replica.in_sync import IsrProposal
 from minikafka.broker.replica.manager import ReplicaManager
 from minikafka.broker.replica.partition import Partition
 from minikafka.broker.replica.store import PartitionIdentity, PartitionStore
+from minikafka.protocol.api.describe_configs import ConfigResourceType
 from minikafka.protocol.api.fetch import (
     FetchRequest,
     FetchRequestPartition,
@@ -38,6 +40,7 @@ from minikafka.protocol.api.fetch import (
     FetchResponsePartition,
     ReplicaState,
 )
+from minikafka.protocol.api.incremental_alter_configs import AlterConfigOperation
 from minikafka.protocol.control import (
     AlterPartition,
     IsrMember,
@@ -133,6 +136,9 @@ class Broker:
         kind = record["type"]
         if kind in ("PartitionCreated", "PartitionChanged"):
             self.take_role()
+        elif kind == "TopicConfigsChanged" and self.partition is not None:
+            min_isr = int(record["changes"]["min.insync.replicas"])
+            self.partition.configure(TopicConfig(min_insync_replicas=min_isr))
         elif kind == "BrokerRegistered" and record["broker_id"] == self.id:
             self.epoch = record["epoch"]
         standing = self.image.brokers.get(self.id)
@@ -232,6 +238,13 @@ class World:
         """The controller fences or unfences a broker, or lets it leave."""
         epoch = self.image.brokers[broker_id].epoch
         self._decide(change_standing(self.image, self.config, broker_id, epoch, standing))
+
+    def set_min_isr(self, min_isr: int) -> None:
+        """Somebody alters the topic's option."""
+        self.topic_config = TopicConfig(min_insync_replicas=min_isr)
+        change = OptionChange("min.insync.replicas", AlterConfigOperation.SET, str(min_isr))
+        alteration = Alteration(ConfigResourceType.TOPIC, "orders", [change])
+        self._decide(alter_configs(self.image, alteration))
 
     def elect(self, leader: int) -> None:
         """Who leads is fenced and comes back, until `leader` leads, who must be in ISR or ELR."""
@@ -335,27 +348,26 @@ class World:
         assert proposal is not None
         return proposal
 
-    def decide_isr(self, leader_id: int, proposal: IsrProposal) -> IsrAnswer:
+    def decide_isr(self, leader_id: int, proposal: IsrProposal) -> ErrorCode:
         """What the controller says to it, and does."""
         members = tuple(IsrMember(*each) for each in proposal.members)
         wanted = PartitionIsr(TOPIC_ID, 0, proposal.leader_epoch, proposal.partition_epoch, members)
         question = AlterPartition(leader_id, self.brokers[leader_id].epoch, (wanted,))
         decision = self._decide(alter_partition(self.image, self.config, question))
         if decision.error_code:
-            return IsrAnswer(decision.error_code)
+            return decision.error_code
         (altered,) = decision.value.partitions
-        return IsrAnswer(
-            ErrorCode[altered.error], altered.leader_epoch, altered.isr, altered.partition_epoch
-        )
+        return ErrorCode[altered.error]
 
-    def change_isr(self, leader_id: int) -> IsrAnswer:
-        """Ask, decide, answer."""
+    def change_isr(self, leader_id: int) -> ErrorCode:
+        """Ask, decide, answer, and let the leader apply what was decided."""
         proposal = self.propose(leader_id)
         answer = self.decide_isr(leader_id, proposal)
         self.hear_isr(leader_id, proposal, answer)
+        self.settled(leader_id)
         return answer
 
-    def hear_isr(self, leader_id: int, proposal: IsrProposal, answer: IsrAnswer) -> bool:
+    def hear_isr(self, leader_id: int, proposal: IsrProposal, answer: ErrorCode) -> bool:
         """The leader takes the controller's answer; True if it wants to ask again."""
         partition = self.partition(leader_id)
         is_asked_again = partition.isr_answered(proposal, answer)

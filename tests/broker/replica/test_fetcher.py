@@ -20,6 +20,7 @@ from minikafka.protocol.records import iterate, iterate_batches
 from ..in_process import ServedNode, SetClock, batch_of, serving, until
 
 FOLLOWER = 2
+WALL_MS = 1_700_000_000_000
 EPOCH = 1000
 """Of the registration of broker 2."""
 
@@ -163,16 +164,16 @@ async def test_a_follower_that_knows_of_an_election_first_asks_until_the_leader_
 
 
 async def part(follower: FollowerNode) -> Partition:
-    """Let the leader have one record, and the follower others, of an epoch that it has led."""
+    """Let both have one record, and the follower another batch, of an epoch that it has led."""
     await follower.leader.produce("orders", batch_of(b"a"))
-    image = PartitionImage(0, (1, FOLLOWER), (FOLLOWER,), FOLLOWER, 1, 1)
     topic = follower.leader.node._controller.image.topics["orders"]
     identity = PartitionIdentity("orders", topic.topic_id, 0)
     partition = follower.store.open(identity, TopicConfig(min_insync_replicas=2))
     follower.replicas.add(partition)
-    partition.lead(image, {}, 0)
-    partition.append(memoryview(batch_of(b"x", b"y")), 0, 1)
-    partition.write()
+    for epoch, batch in enumerate((batch_of(b"a"), batch_of(b"x", b"y"))):
+        partition.lead(PartitionImage(0, (1, FOLLOWER), (FOLLOWER,), FOLLOWER, epoch, epoch), {}, 0)
+        assert not partition.append(memoryview(batch), WALL_MS, 1).error_code
+        partition.write()
     await follower.replicas.flush(partition)
     return partition
 

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 import pytest
 
 from minikafka.broker.controller.image import BrokerImage, PartitionImage, Standing
-from minikafka.broker.replica.in_sync import InSync, IsrAnswer, IsrProposal
+from minikafka.broker.replica.in_sync import InSync, IsrProposal
 from minikafka.protocol.errors import ErrorCode
 
 START_MS = 1_000_000
 MAX_LAG_MS = 10_000
 EPOCH_START = 4
 REFUSED = [ErrorCode.INELIGIBLE_REPLICA, ErrorCode.OPERATION_NOT_ATTEMPTED]
-OUTDATED = [
+DECIDED = [
+    ErrorCode.NONE,
     ErrorCode.FENCED_LEADER_EPOCH,
     ErrorCode.INVALID_REQUEST,
     ErrorCode.INVALID_UPDATE_VERSION,
@@ -68,17 +69,16 @@ class Leader:
         self.in_sync.propose_shrink(self.end, self.now_ms)
         self.advance()
 
-    def answer(self, *, isr: tuple[int, ...] = (), epoch: int = 8, leader_epoch: int = 5) -> bool:
-        """The controller has done what was proposed, or says what it is now."""
+    def answer(self) -> None:
+        """The controller has done what was proposed, and the metadata says so."""
         proposal = self.proposal
-        answer = IsrAnswer(ErrorCode.NONE, leader_epoch, isr or proposal.isr, epoch)
-        is_asked_again = self.in_sync.answered(proposal, answer)
+        assert not self.in_sync.answered(proposal, ErrorCode.NONE)
+        self.in_sync.update(image(proposal.isr, proposal.partition_epoch + 1), self.now_ms)
         self.advance()
-        return is_asked_again
 
     def refuse(self, error: ErrorCode) -> bool:
         """The controller has not done it."""
-        is_asked_again = self.in_sync.answered(self.proposal, IsrAnswer(error))
+        is_asked_again = self.in_sync.answered(self.proposal, error)
         self.advance()
         return is_asked_again
 
@@ -256,8 +256,8 @@ def test_what_is_refused_goes_back_to_what_is_committed(error: ErrorCode) -> Non
     assert leader.proposal.isr == (1, 2, 3)
 
 
-@pytest.mark.parametrize("error", OUTDATED)
-def test_what_somebody_knows_better_stays_proposed_until_the_metadata_comes(
+@pytest.mark.parametrize("error", DECIDED)
+def test_what_is_decided_stays_proposed_until_the_metadata_comes(
     error: ErrorCode,
 ) -> None:
     leader = Leader((1, 2))
@@ -293,8 +293,7 @@ def test_an_answer_that_is_older_than_the_metadata_counts_for_nothing() -> None:
     proposal = leader.proposal
     leader.in_sync.update(image((1, 2, 3), 8), leader.now_ms)
     leader.in_sync.update(image((1, 3), 9), leader.now_ms)
-    answer = IsrAnswer(ErrorCode.NONE, 5, (1, 2, 3), 8)
-    assert not leader.in_sync.answered(proposal, answer)
+    assert not leader.in_sync.answered(proposal, ErrorCode.NONE)
     assert leader.in_sync.isr == (1, 3)
 
 
@@ -305,7 +304,7 @@ def test_an_answer_to_an_earlier_proposal_counts_for_nothing() -> None:
     leader.refuse(ErrorCode.INELIGIBLE_REPLICA)
     leader.fetch(3, 10)
     assert leader.proposal == first
-    assert not leader.in_sync.answered(first, IsrAnswer(ErrorCode.INELIGIBLE_REPLICA))
+    assert not leader.in_sync.answered(first, ErrorCode.INELIGIBLE_REPLICA)
     assert leader.in_sync.maximal_isr == {1, 2, 3}
 
 
@@ -331,16 +330,6 @@ def test_an_earlier_registration_is_refused_and_changes_nothing() -> None:
     del leader.brokers[3]
     assert leader.fetch(3, 10) is ErrorCode.NOT_LEADER_OR_FOLLOWER
     assert leader.in_sync.followers[3].log_end_offset == -1
-
-
-def test_a_fetch_that_an_earlier_process_sent_changes_nothing_when_a_later_one_has_fetched() -> (
-    None
-):
-    """Its registration may not be in our image yet, and what it asked for on no disk any more."""
-    leader = Leader()
-    assert leader.fetch(3, 6, 200) is ErrorCode.NONE
-    assert leader.fetch(3, 10, 103) is ErrorCode.NOT_LEADER_OR_FOLLOWER
-    assert leader.in_sync.followers[3].log_end_offset == 6
 
 
 def test_replicas_come_and_go_within_a_leader_epoch() -> None:

@@ -33,9 +33,9 @@ class Controller:
         self.asked.append(question)
         return await self.answers.get()
 
-    def say(self, error: str, isr: tuple[int, ...] = (), partition_epoch: int = -1) -> None:
+    def say(self, error: str) -> None:
         """Answer the next question about `orders`."""
-        altered = AlteredPartition(TOPIC_ID, 0, error, 1, LEADER_EPOCH, isr, partition_epoch)
+        altered = AlteredPartition(TOPIC_ID, 0, error, 1, LEADER_EPOCH, (1, 2, 3), 2)
         self.answers.put_nowait(AlteredPartitions((altered,)))
 
 
@@ -77,9 +77,9 @@ async def test_a_proposal_goes_to_the_controller_with_its_epochs(leader: Leader)
     members = tuple(IsrMember(each, epochs[each - 1]) for each in (1, 2, 3))
     wanted = PartitionIsr(TOPIC_ID, 0, LEADER_EPOCH, 1, members)
     assert leader.controller.asked == [AlterPartition(1, epochs[0], (wanted,))]
-    leader.controller.say("NONE", (1, 2, 3), 2)
-    await until(lambda: leader.partition.isr == (1, 2, 3))
-    assert leader.partition.partition_epoch == 2
+    leader.controller.say("NONE")
+    await until(lambda: leader.changes._working is None)
+    assert len(leader.controller.asked) == 1
 
 
 @pytest.mark.parametrize("nothing", [None, Refused("NOT_CONTROLLER", ""), AlteredPartitions(())])
@@ -88,8 +88,9 @@ async def test_without_an_answer_the_same_is_asked_again(leader: Leader, nothing
     await until(lambda: len(leader.controller.asked) == 2)
     first, second = leader.controller.asked
     assert first == second
-    leader.controller.say("NONE", (1, 2, 3), 2)
-    await until(lambda: leader.partition.isr == (1, 2, 3))
+    leader.controller.say("NONE")
+    await until(lambda: leader.changes._working is None)
+    assert len(leader.controller.asked) == 2
 
 
 async def test_what_is_refused_is_asked_again_when_the_follower_fetches_again(
@@ -111,6 +112,6 @@ async def test_nothing_is_asked_for_a_lead_that_is_lost(leader: Leader) -> None:
     await until(lambda: bool(leader.controller.asked))
     leader.world.elect(2)
     leader.world.settled()
-    leader.controller.say("NONE", (1, 2, 3), 2)
+    leader.controller.say("NONE")
     await until(lambda: leader.changes._working is None)
     assert not leader.partition.is_leader

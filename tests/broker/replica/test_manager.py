@@ -125,6 +125,16 @@ async def test_a_request_may_name_a_partition_twice(tmp_path: Path) -> None:
     assert produce.codes == [ErrorCode.NONE, ErrorCode.NONE]
 
 
+async def test_who_has_no_lease_any_more_takes_nothing_though_no_timer_has_run(
+    tmp_path: Path,
+) -> None:
+    setting = Setting(tmp_path)
+    setting.manager.check_lease = lambda: setting.manager.suspend(is_suspended=True)
+    produce = setting.produce(0)
+    assert [each.error_code for each in produce.appended] == [ErrorCode.NOT_LEADER_OR_FOLLOWER]
+    assert setting.partitions[0].log.log_end_offset == 0
+
+
 async def test_with_flush_os_the_write_is_enough(tmp_path: Path) -> None:
     setting = Setting(tmp_path, flush="os")
     produce = setting.produce()

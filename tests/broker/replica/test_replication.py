@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_what_is_acknowledged_outlives_a_restart_and_the_leader_behind_it(world:
     world.stand(2, Standing.UNFENCED)
     world.settled()
     world.fetch(2)
-    assert world.change_isr(1).error is ErrorCode.NONE
+    assert world.change_isr(1) is ErrorCode.NONE
     world.crash(1)
     world.stand(1, Standing.FENCED)
     world.settled()
@@ -167,6 +168,41 @@ def test_no_high_watermark_is_taken_with_a_diverging_epoch(world: World) -> None
     world.check()
 
 
+def test_a_first_attempt_that_comes_after_a_second_was_refused_is_refused_too(world: World) -> None:
+    """Two attempts go over two connections; between them the follower was fenced, and came back."""
+    world.stand(3, Standing.FENCED)
+    world.stand(3, Standing.UNFENCED)
+    world.settled()
+    replicate(world, b"a")
+    world.fetch(3, rounds=2)
+    proposal = world.propose(1)
+    world.stand(3, Standing.FENCED)
+    assert world.decide_isr(1, proposal) is ErrorCode.INELIGIBLE_REPLICA
+    world.hear_isr(1, proposal, ErrorCode.INELIGIBLE_REPLICA)
+    world.stand(3, Standing.UNFENCED)
+    assert world.decide_isr(1, proposal) is ErrorCode.INVALID_UPDATE_VERSION
+    world.check()
+
+
+def test_an_isr_counts_once_all_that_was_decided_before_it_is_known(world: World) -> None:
+    """More replicas in sync are asked for, and the leader hears of a smaller ISR before that."""
+    world = World(min_isr=1)
+    replicate(world, b"a")
+    world.clock.now_ms += MAX_LAG_MS + 1
+    world.produce(1, b"b")
+    world.partition(1).shrink_isr(world.clock.now_ms)
+    world.set_min_isr(2)
+    proposal = world.propose(1)
+    world.hear_isr(1, proposal, world.decide_isr(1, proposal))
+    assert (world.now.isr, world.now.elr) == ((1,), (2, 3))
+    assert world.partition(1).high_watermark == 1
+    world.check()
+    world.settled()
+    assert world.partition(1).isr == (1,)
+    assert world.partition(1).high_watermark == 1
+    world.check()
+
+
 def test_the_last_replica_that_stands_still_has_everything(world: World) -> None:
     """KAFKA-15583, KIP-966: below min.insync.replicas nothing is acknowledged, even afterwards."""
     replicate(world, b"a")
@@ -205,7 +241,7 @@ def test_a_replica_that_lost_its_disk_does_not_join_by_an_earlier_fetch(world: W
     world.crash(3)
     world.restart(3, wiped=True)
     world.stand(3, Standing.UNFENCED)
-    assert world.decide_isr(1, proposal).error is ErrorCode.INELIGIBLE_REPLICA
+    assert world.decide_isr(1, proposal) is ErrorCode.INELIGIBLE_REPLICA
     world.settled()
     world.hear_isr(1, proposal, world.decide_isr(1, proposal))
     assert world.partition(1).isr_proposal is None
@@ -273,6 +309,42 @@ def test_who_leads_on_in_a_new_epoch_acknowledges_what_waited(world: World) -> N
     assert world.partition(1).acks_outcome(waiting) is None
     world.fetch(2, 3, rounds=2)
     assert world.partition(1).acks_outcome(waiting) is ErrorCode.NONE
+
+
+def test_a_retry_of_what_the_followers_lack_waits_as_the_first_did(world: World) -> None:
+    partition, batch = world.partition(1), batch_of(b"a", producer=(7, 0, 0))
+    first = partition.append(memoryview(bytearray(batch)), WALL_MS, -1)
+    partition.write()
+    world.brokers[1].flush()
+    retry = partition.append(memoryview(bytearray(batch)), WALL_MS, -1)
+    assert (retry.error_code, retry.base_offset) == (0, first.base_offset)
+    assert partition.acks_outcome(retry) is None
+    world.fetch(2, 3, rounds=2)
+    assert partition.acks_outcome(retry) is ErrorCode.NONE
+    assert partition.log.log_end_offset == 1
+
+
+def test_who_only_seems_to_lead_when_it_starts_writes_no_epoch_down(world: World) -> None:
+    """The log may have lost its end: no epoch begins there, and the next leader knows better."""
+    replicate(world, b"a")
+    led = replace(world.now, leader_epoch=5)
+    partition = world.partition(2)
+    partition.suspend(True)
+    partition.lead(led, {}, 0)
+    assert partition.epochs.entries == [(0, 0)]
+    partition.suspend(False)
+    assert partition.epochs.entries == [(0, 0), (5, 1)]
+
+
+def test_who_leads_alone_takes_all_that_is_flushed_when_it_may_serve_again(world: World) -> None:
+    partition = world.partition(1)
+    alone = replace(world.now, replicas=(1,), isr=(1,), leader_epoch=5)
+    world.produce(1, b"a")
+    partition.suspend(True)
+    partition.lead(alone, {}, 0)
+    assert partition.high_watermark == 0
+    partition.suspend(False)
+    assert partition.high_watermark == 1
 
 
 def test_a_leader_out_of_the_controllers_reach_serves_nobody(world: World) -> None:
@@ -481,11 +553,13 @@ def test_a_follower_that_stops_leaves_the_isr_and_joins_it_again(world: World) -
     leader.shrink_isr(world.clock.now_ms)
     assert world.propose(1).isr == (1, 2)
     assert leader.high_watermark == 1, "it is proposed, not committed"
-    assert world.change_isr(1).isr == (1, 2)
+    world.change_isr(1)
+    assert world.now.isr == (1, 2)
     assert leader.high_watermark == 2
     world.fetch(3, rounds=2)
     assert world.propose(1).isr == (1, 2, 3)
-    assert world.change_isr(1).isr == (1, 2, 3)
+    world.change_isr(1)
+    assert world.now.isr == (1, 2, 3)
     world.settled()
     world.check()
 

@@ -5,8 +5,7 @@ A step is one thing that one broker, the controller or the network does. After e
 holds all whom the controller counts (I3), logs agree up to their high watermarks (I5). No high
 watermark moves back while its replica's process runs.
 
-A request to the controller may be lost or decided late, but not after the leader has asked again:
-they share a connection, and another one is opened when that has ended.
+A request to the controller may be lost or decided late, after one that was sent later too.
 """
 
 from typing import Any
@@ -17,9 +16,10 @@ from hypothesis.strategies import booleans, data, integers, sampled_from
 
 from minikafka.broker.controller.image import Standing
 from minikafka.broker.replica.following import ReplicaHalted
-from minikafka.broker.replica.in_sync import IsrAnswer, IsrProposal
+from minikafka.broker.replica.in_sync import IsrProposal
 from minikafka.broker.replica.partition import Partition
 from minikafka.protocol.api.fetch import FetchResponsePartition
+from minikafka.protocol.errors import ErrorCode
 
 from ...sim.crash import Way
 from .replica_world import BROKERS, MAX_LAG_MS, Question, World
@@ -35,8 +35,8 @@ class Replication(RuleBasedStateMachine):
         super().__init__()
         self.questions: list[Question] = []
         self.answers: list[tuple[Question, FetchResponsePartition]] = []
-        self.isr_questions: dict[int, IsrProposal] = {}
-        self.isr_answers: dict[int, tuple[IsrProposal, IsrAnswer]] = {}
+        self.isr_questions: list[tuple[int, IsrProposal]] = []
+        self.isr_answers: list[tuple[int, IsrProposal, ErrorCode]] = []
         self.high_watermarks: dict[Partition, int] = {}
         self.number = 0
 
@@ -116,34 +116,37 @@ class Replication(RuleBasedStateMachine):
 
     @rule(broker_id=BROKER)
     def ask_for_isr(self, broker_id: int) -> None:
-        """A leader's proposal leaves, or leaves again: then its first attempt has been lost."""
+        """A leader's proposal leaves, or leaves again."""
         if self.runs(broker_id):
             proposal = self.world.partition(broker_id).isr_proposal
             if proposal is not None:
-                self.isr_questions[broker_id] = proposal
-                self.isr_answers.pop(broker_id, None)
+                self.isr_questions.append((broker_id, proposal))
+                del self.isr_questions[:-MAX_UNDER_WAY]
 
-    @rule(broker_id=BROKER)
-    def decide_isr(self, broker_id: int) -> None:
-        """A proposal reaches the controller."""
-        proposal = self.isr_questions.pop(broker_id, None)
-        if proposal is not None:
-            answer = self.world.decide_isr(broker_id, proposal)
-            self.isr_answers[broker_id] = (proposal, answer)
+    @precondition(lambda self: self.isr_questions)
+    @rule(index=integers(-MAX_UNDER_WAY, -1))
+    def decide_isr(self, index: int) -> None:
+        """Some proposal reaches the controller."""
+        question = self.isr_questions.pop(max(index, -len(self.isr_questions)))
+        self.isr_answers.append((*question, self.world.decide_isr(*question)))
+        del self.isr_answers[:-MAX_UNDER_WAY]
 
-    @rule(broker_id=BROKER)
-    def hear_isr(self, broker_id: int) -> None:
-        """The controller's answer reaches the leader."""
-        answered = self.isr_answers.pop(broker_id, None)
-        if answered is not None and self.runs(broker_id):
-            self.world.hear_isr(broker_id, *answered)
+    @precondition(lambda self: self.isr_answers)
+    @rule(index=integers(-MAX_UNDER_WAY, -1))
+    def hear_isr(self, index: int) -> None:
+        """Some answer of the controller reaches the leader."""
+        broker_id, proposal, answer = self.isr_answers.pop(max(index, -len(self.isr_answers)))
+        if self.runs(broker_id):
+            self.world.hear_isr(broker_id, proposal, answer)
 
     @rule(broker_id=BROKER)
     def change_isr(self, broker_id: int) -> None:
         """All of that, with nothing in between."""
+        before = len(self.isr_questions)
         self.ask_for_isr(broker_id)
-        self.decide_isr(broker_id)
-        self.hear_isr(broker_id)
+        if len(self.isr_questions) > before:
+            self.decide_isr(-1)
+            self.hear_isr(-1)
 
     @rule(followers=sampled_from([(1, 2, 3), (1,), (2,), (3,)]), is_settled=booleans())
     def round(self, followers: tuple[int, ...], is_settled: bool) -> None:
@@ -183,6 +186,11 @@ class Replication(RuleBasedStateMachine):
         """All brokers know everything."""
         self.world.settled()
 
+    @rule(min_isr=integers(1, 3))
+    def alter_min_isr(self, min_isr: int) -> None:
+        """Somebody wants more replicas, or fewer, before a record is acknowledged."""
+        self.world.set_min_isr(min_isr)
+
     @rule(broker_id=BROKER)
     def fence(self, broker_id: int) -> None:
         """The controller misses the broker's heartbeats."""
@@ -199,8 +207,8 @@ class Replication(RuleBasedStateMachine):
     def crash(self, broker_id: int, way: Way) -> None:
         """The broker is gone, and what it had not flushed perhaps as well."""
         if self.runs(broker_id):
-            self.isr_questions.pop(broker_id, None)
-            self.isr_answers.pop(broker_id, None)
+            self.isr_questions = [each for each in self.isr_questions if each[0] != broker_id]
+            self.isr_answers = [each for each in self.isr_answers if each[0] != broker_id]
             self.world.crash(broker_id, way)
 
     @rule(broker_id=BROKER, wiped=sampled_from([False, False, True]))

@@ -1,0 +1,1 @@
+"""Tests of the package history: hand-made histories, models with and without faults, scale."""
