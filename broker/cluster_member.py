@@ -4,7 +4,7 @@
                 controller answers, nothing is led here
     fetcher     fetches what this node follows
     changes     asks the controller for the ISRs that its leaders want
-    timers      the lease is looked at ten times a session, beside before each append and read;
+    timers      the lease is looked at ten times a session, and before each append and read;
                 followers that fall behind are looked for twice in `replica.lag.time.max.ms`
     patience    a start takes as long as there is no quorum, and says every few seconds why
 

@@ -72,18 +72,13 @@ class Hosting:
 
     def open_all(self) -> None:
         """Open every partition of the image; StorageFailed when the disk fails."""
-        topics = self._image.topics.values()
-        for topic in topics:
+        names: list[LogName] = []
+        for topic in self._image.topics.values():
             config = self._live.of_topic(topic)
             for partition in topic.partitions.values():
                 if self._node_id in partition.replicas:
+                    names.append((topic.name, partition.index))
                     self._serve(topic, partition, config)
-        names = [
-            (topic.name, index)
-            for topic in topics
-            for index, partition in topic.partitions.items()
-            if self._node_id in partition.replicas
-        ]
         self._store.warn_of_strays([METADATA_LOG, *names])
 
     def fetch_with(self, fetcher: "ReplicaFetcher") -> None:
@@ -172,7 +167,6 @@ class Hosting:
             if self._is_damaged(identity.log_name) and not self._begin_anew(identity, image):
                 return
             opened = self._open(identity, image, config)
-            opened.suspend(self._replicas.is_suspended)
             self._set_role(opened, image)
         except StorageFailed:
             raise
@@ -217,10 +211,13 @@ class Hosting:
 
     def _set_role(self, partition: Partition, image: PartitionImage) -> None:
         """Lead or follow, as the controller has decided."""
+        is_suspended = self._replicas.is_suspended
         if image.leader == self._node_id:
+            partition.suspend(is_suspended)
             partition.lead(image, self._image.brokers, self._replicas.now_ms())
         else:
             partition.follow(image)
+            partition.suspend(is_suspended)
 
     def _tell_role(self, topic: TopicImage, partition: Partition) -> None:
         """Let everybody know whom a partition's role concerns."""
@@ -245,9 +242,16 @@ class Hosting:
                 unserved = self._replicas.unserved.get((topic.name, index))
                 partition = self._replicas.find(topic.name, index)
                 has_no_room = unserved and unserved.error_code is ErrorCode.KAFKA_STORAGE_ERROR
-                is_behind = partition and partition.leader_epoch < image.leader_epoch
-                if has_no_room or is_behind:
+                if has_no_room or (partition and self._is_behind(partition, image)):
                     self._host(topic, image)
+
+    def _is_behind(self, partition: Partition, image: PartitionImage) -> bool:
+        """Whether it has another role than it should have, for want of room."""
+        is_suspended = self._replicas.is_suspended
+        return (
+            partition.leader_epoch < image.leader_epoch
+            or partition.is_suspended is not is_suspended
+        )
 
     def start_groups(self) -> "GroupCoordinator":
         """The coordinator of groups, made for the first who needs it."""

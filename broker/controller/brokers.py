@@ -88,9 +88,9 @@ class BrokerDuties:
         self.end()
         self._liveness = Liveness(self._live.config.broker_session_timeout_ms)
         image = self._controller.image
-        lost_id = image.former_controller_id if image.former_controller_id != self._node_id else -1
         for broker_id, broker in sorted(image.brokers.items()):
-            self._open_session(self._liveness, broker, is_lost=broker_id == lost_id)
+            is_lost = broker_id == image.former_controller_id != self._node_id
+            self._open_session(self._liveness, broker, is_lost=is_lost)
         self._watch()
         self._balance_later()
 
@@ -290,7 +290,7 @@ class BrokerDuties:
     def _finished(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a broker's standing was not changed: %r", error)
+            log.error("what nobody waits for was not decided: %r", error)
 
 
 def _now_ms() -> int:

@@ -398,7 +398,7 @@ class Controller:
             for listen in self.listeners:
                 listen(change, offset)
             # A thousand partitions take seconds to make. Meanwhile others go on, and see the whole
-            # change: what is not served yet is answered as unknown, which clients try again.
+            # change: of what is not open yet they hear NOT_LEADER_OR_FOLLOWER, and try again.
             await asyncio.sleep(0)
         self._applied_offset = self.committed_offset
         self._applied_epoch = epoch

@@ -71,8 +71,9 @@ class BrokerSession:
     def is_fenced(self) -> bool:
         """Whether this broker may lead nothing, as far as it knows."""
         broker = self._controller.image.brokers.get(self._registration.broker_id)
-        is_own = broker is not None and broker.epoch == self.epoch
-        return broker is None or not is_own or broker.standing is Standing.FENCED
+        if broker is None or broker.epoch != self.epoch:
+            return True
+        return broker.standing is Standing.FENCED
 
     def has_lease(self, now_ms: int) -> bool:
         """Whether the controller cannot have fenced this broker for its silence; monotonic time."""

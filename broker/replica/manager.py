@@ -75,7 +75,7 @@ class ReplicaManager:
         return int(self._loop.time() * 1000)
 
     def find(self, topic: str, index: int) -> Partition | None:
-        """The partition, if this node leads it."""
+        """The partition, if this node has a replica of it."""
         return self.partitions.get((topic, index))
 
     def look_up(self, topic: str, index: int) -> Partition | Unserved:
@@ -86,7 +86,6 @@ class ReplicaManager:
     def add(self, partition: Partition) -> None:
         """Serve this partition from now on."""
         self.partitions[partition.log_name] = partition
-        partition.suspend(self.is_suspended)
         self.unserved.pop(partition.log_name, None)
 
     def remove(self, topic: str, index: int) -> Partition | None:
@@ -151,7 +150,7 @@ class ReplicaManager:
     def suspend(self, is_suspended: bool) -> None:
         """Serve nobody as leader while the controller is out of reach (its lease is over).
 
-        Where a leader epoch finds no room to begin, the end of it is to be asked for again.
+        One whose leader epoch finds no room to begin stays suspended: see `Hosting.try_again`.
         """
         self.is_suspended = is_suspended
         for partition in list(self.partitions.values()):
@@ -161,8 +160,7 @@ class ReplicaManager:
                 self.on_failure(error)
                 return
             except StorageError as error:
-                log.error("%s is not led: %s", partition, error)
-                self.is_suspended = True
+                log.error("%s is not led: %s; tried again soon", partition, error)
             self.changed_role(partition)
 
     def append(

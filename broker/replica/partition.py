@@ -93,13 +93,13 @@ class Partition:
         self.cleaned_offset = 0
         """Below it the log was compacted."""
         self.is_removed = False
-        """Its topic was deleted, or another node leads it: whoever waits for it must give up."""
+        """It is no partition of this node any more: whoever waits for it must give up."""
         self.watchers: dict[Watcher, None] = {}
         """Who is told the next time that what may be read changes (`ReplicaManager.moved`)."""
         self.end_watchers: dict[Watcher, None] = {}
         """Followers' requests, which are told when the log has grown as well."""
         self._staged: list[Appended] = []
-        self._is_suspended = self._was_unclean = False
+        self.is_suspended = self._was_unclean = False
         self._isr: tuple[int, ...] = ()
         self._electable: tuple[int, ...] = ()
         self._partition_epoch = UNDEFINED
@@ -160,7 +160,7 @@ class Partition:
         if not self.is_led_here or image.leader_epoch > self.leader_epoch:
             self.in_sync = None
             self._epoch_start = self.log.log_end_offset
-            if not self._is_suspended:
+            if not self.is_suspended:
                 self._begin_epoch(image.leader_epoch)
         self._take_image(image)
         if len(image.replicas) == 1:
@@ -183,7 +183,7 @@ class Partition:
         """Serve nobody as leader while the controller may have decided on another; or do again."""
         if self.is_led_here and not is_suspended:
             self._begin_epoch(self.leader_epoch)
-        self._is_suspended = is_suspended
+        self.is_suspended = is_suspended
         self._set_role()
 
     def _begin_epoch(self, leader_epoch: int) -> None:
@@ -213,7 +213,7 @@ class Partition:
         self._set_role()
 
     def _set_role(self) -> None:
-        self.is_leader = self.is_led_here and not self._is_suspended
+        self.is_leader = self.is_led_here and not self.is_suspended
         self.is_alone = self.is_leader and self.in_sync is None
         if self.is_alone:
             self.advance_high_watermark()

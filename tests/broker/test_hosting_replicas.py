@@ -83,6 +83,27 @@ async def test_a_leader_without_room_for_its_epoch_leads_when_there_is_some(tmp_
         assert node.partition("orders").epochs.entries == [(2, 0)]
 
 
+async def test_a_lease_that_comes_back_without_room_holds_up_only_what_needs_room(
+    tmp_path: Path,
+) -> None:
+    files = UnreliableFiles()
+    interval = {"log_flush_offset_checkpoint_interval_ms": 10}
+    async with serving(tmp_path / "node", files=files, **interval) as node:
+        await node.create("orders", partitions=2)
+        replicas = node.node._replicas
+        replicas.suspend(is_suspended=True)
+        change(node, replicas=[1, 2], isr=[1, 2], leader=2, leader_epoch=1)
+        change(node, replicas=[1], isr=[1], leader=1, leader_epoch=2)
+        files.append_error = FULL
+        replicas.suspend(is_suspended=False)
+        assert not replicas.is_suspended
+        assert node.partition("orders", 1).is_leader
+        assert not node.partition("orders").is_leader
+        files.append_error = None
+        await until(lambda: node.partition("orders").is_leader)
+        assert node.partition("orders").epochs.entries == [(2, 0)]
+
+
 async def test_a_smaller_isr_acknowledges_what_waited_for_who_has_left(tmp_path: Path) -> None:
     async with serving(tmp_path / "node") as node:
         await node.create("orders")
