@@ -18,25 +18,12 @@ from .loop import SimulatedLoop
 from .machine import Machine
 from .nemesis import Nemesis
 from .process import Process
-from .setup import Setup
+from .setup import FAULTS, Setup
 from .voter import VoterNode
 from .watch import Watch
 from .world import CONTROL_PORT, NotInTime, node_host
 
-QUORUM_FAULTS = (
-    "kill",
-    "power",
-    "stop",
-    "pause",
-    "isolate",
-    "one-way",
-    "pair",
-    "reset",
-    "refuse",
-    "slow-link",
-    "slow-disk",
-    "clock",
-)
+QUORUM_FAULTS = tuple(each for each in FAULTS if each not in ("bad-disk", "full-disk", "client"))
 LIVENESS_S = 30.0
 
 

@@ -185,8 +185,8 @@ async def test_a_node_with_another_secret_or_none_is_kept_out_on_both_sides(
         assert [each.controller.leader_id for each in nodes.up] == [-1, -1]
         await nodes[2].start()
         await until(lambda: nodes[1].controller.leader_id in (1, 2))
+        await until(lambda: nodes[3].controller.obstacle)
         assert nodes[3].controller.end_offset == 0
-        assert nodes[3].controller.obstacle
 
 
 @pytest.mark.parametrize(

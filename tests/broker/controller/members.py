@@ -14,6 +14,7 @@ from minikafka.broker.controller.session import BrokerSession
 from minikafka.broker.log.files import Files
 from minikafka.protocol.control import Heartbeat, RegisterBroker
 
+from ..in_process import until
 from .test_service import controller_of
 
 VOTERS = "1@127.0.0.1:1,2@127.0.0.1:2,3@127.0.0.1:3"
@@ -27,6 +28,14 @@ class Cluster:
         self.config = config
         self.duties = BrokerDuties(controller, LiveConfig(config, controller.image), 1)
         self.incarnations = 0
+        self.sessions: list[BrokerSession] = []
+        """Of brokers that live in it, for `end`."""
+
+    async def end(self) -> None:
+        """Nobody lives in it any more."""
+        for session in self.sessions:
+            await session.stop()
+        self.duties.end()
 
     @staticmethod
     async def begin(
@@ -110,4 +119,13 @@ class Member(Controller):
     def session(self, broker_id: int, *, is_lossless: bool = True) -> BrokerSession:
         """A life of this broker."""
         registration = self.cluster.registration(broker_id, is_lossless=is_lossless)
-        return BrokerSession(self, self.cluster.config, registration)
+        session = BrokerSession(self, self.cluster.config, registration)
+        self.cluster.sessions.append(session)
+        return session
+
+    async def live(self, broker_id: int) -> BrokerSession:
+        """A life that has begun: this broker is registered and unfenced."""
+        session = self.session(broker_id)
+        await session.register()
+        await until(lambda: not session.is_fenced)
+        return session
