@@ -9,10 +9,11 @@
 #   .venv/.docs      and what builds the site                (`make docs`)
 #   .venv/.dev       and what its tests and checks need
 #
-# PYTHON=python3.12 chooses the interpreter; ARGS="-k fetch" goes to pytest, the demo or the
-# benchmarks.
+# PYTHON=python3.12 chooses the interpreter; JOBS=4 runs the tests in four processes; ARGS="-k fetch"
+# goes to pytest, the demo or the benchmarks.
 
 PYTHON ?= python3
+JOBS ?= 2
 ROUNDS ?= 20
 CHAOS ?= 1
 SEED ?=
@@ -37,7 +38,7 @@ demo: $(VENV)/.runtime ## a leader and the controller are killed amid a million 
 	$(BIN)/minikafka demo $(ARGS)
 
 test: $(VENV)/.dev kcat strace ## run all tests (ARGS="-k fetch -x" goes to pytest)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: check-format check-lint check-types check-imports check-tidy ## format, lint, types, imports, house rules
 

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
+from confluent_kafka import KafkaException
+
 from minikafka import KafkaError, NewTopic
 from minikafka.cli.replica_files import differing_partitions
 from minikafka.protocol.records import Record
@@ -192,11 +194,25 @@ class ClusterTrial:
 
     def _read(self, partition: int) -> Iterator[Record]:
         client = ConfluentClient(self.cluster.bootstrap)
-        start, end = client.watermarks(TOPIC, partition)
+        start, end = self._watermarks(client, partition)
         while start < end:
             records = client.read(TOPIC, min(READ_AT_ONCE, end - start), partition, start)
             yield from records
             start = records[-1].offset + 1
+
+    def _watermarks(self, client: ConfluentClient, partition: int) -> tuple[int, int]:
+        """Where it starts and ends, from its leader; it may move to its preferred one just now."""
+        found: list[tuple[int, int]] = []
+
+        def is_told() -> bool:
+            try:
+                found.append(client.watermarks(TOPIC, partition))
+            except KafkaException:
+                return False
+            return True
+
+        self._wait(is_told, IN_SYNC_DEADLINE_S, f"nobody tells where partition {partition} ends")
+        return found[0]
 
     def _admin(self) -> AdminClient:
         return AdminClient(

@@ -301,7 +301,8 @@ class ModelBroker:
 def test_nothing_is_lost_doubled_or_out_of_order(
     rounds: list[tuple[int, int, list[Fate]]],
 ):
-    accumulator, broker = make(delivery_timeout_ms=10**9), ModelBroker()
+    accumulator = make(delivery_timeout_ms=10**9, buffer_memory_bytes=10**9)
+    broker = ModelBroker()
     sent: list[bytes] = []
     acknowledged: list[bytes] = []
     failed: list[bytes] = []

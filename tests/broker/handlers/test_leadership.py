@@ -26,7 +26,7 @@ from minikafka.protocol.api.offset_for_leader_epoch import (
 from minikafka.protocol.api.produce import ProduceRequest
 from minikafka.protocol.errors import ErrorCode
 
-from ..in_process import RawClient, ServedNode, batch_of, fetch_request, produce_request
+from ..in_process import RawClient, ServedNode, batch_of, fetch_request, produce_request, until
 from .other_brokers import OTHER, OTHER_ADDRESS, change, register
 
 NOT_LED = ErrorCode.NOT_LEADER_OR_FOLLOWER
@@ -196,7 +196,9 @@ async def test_a_new_leader_does_not_tell_an_end_that_it_does_not_know(node: Ser
     assert await list_offset(node, EARLIEST_TIMESTAMP) == (0, 0)
     assert await list_offset(node, 1_700_000_000_000) == (0, 0)
     change(node, "orders", isr=[1])
-    node.node._replicas._advance(node.partition("orders"))
+    partition = node.partition("orders")
+    node.node._replicas._advance(partition)
+    await until(lambda: partition.high_watermark == 2)  # The second record may not be flushed yet.
     assert await list_offset(node, LATEST_TIMESTAMP) == (0, 2)
 
 
