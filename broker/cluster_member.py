@@ -7,6 +7,7 @@
     timers      the lease is looked at ten times a session, and before each append and read;
                 followers that fall behind are looked for twice in `replica.lag.time.max.ms`
     patience    a start takes as long as there is no quorum, and says every few seconds why
+    chronicle   the log tells who leads, who came and who went, from when this node has caught up
 
 A lone node has none of it, and does not read this file.
 """
@@ -20,7 +21,8 @@ from random import Random
 from ..protocol.control import AlteredPartitions, AlterPartition, Refused, RegisterBroker
 from .clock import WallClock
 from .config import Address
-from .controller.image import NOBODY
+from .controller import chronicle
+from .controller.image import NOBODY, Record
 from .controller.live_config import LiveConfig
 from .controller.service import Controller, ControllerUnavailable
 from .controller.session import BrokerIdTaken, BrokerSession
@@ -120,6 +122,7 @@ class ClusterMember:
         registration = RegisterBroker(
             config.node_id, incarnation, *clients, *control, is_lossless=is_lossless
         )
+        self._controller.listeners.append(self._tell)
         self._session = session = BrokerSession(self._controller, config, registration)
         session.on_replaced = on_replaced
         self._changes = IsrChanges(
@@ -167,6 +170,13 @@ class ClusterMember:
             self._loop,
         )
         self._hosting.fetch_with(self._fetcher)
+
+    def _tell(self, record: Record, _: int) -> None:
+        controller, node_id = self._controller, self._config.node_id
+        is_controller = controller.is_active
+        told = chronicle.sentence(record, controller.image, node_id, is_controller=is_controller)
+        if told is not None:
+            log.info("%s", told)
 
     async def _ask(self, question: AlterPartition) -> AlteredPartitions | Refused | None:
         try:

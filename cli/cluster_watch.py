@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from ..client.admin import AdminClient
 from ..client.cluster import Cluster, Partition
 from ..client.errors import KafkaError
 from .failure import Failure
@@ -22,22 +23,26 @@ LEFT_MARGIN: Final = "         "
 
 
 class ClusterWatch:
-    """Looks at one topic of a cluster that is open."""
+    """Looks at one topic of a cluster, through clients that are open."""
 
-    def __init__(self, cluster: Cluster, topic: str, node_count: int) -> None:
+    def __init__(self, cluster: Cluster, admin: AdminClient, topic: str, node_count: int) -> None:
+        self.controller: int | None = None
+        """Who led the quorum when it was last looked at: brokers name any of them, which hands on
+        what is for the controller."""
         self._cluster = cluster
+        self._admin = admin
         self._topic = topic
         self._node_ids = range(1, node_count + 1)
-
-    @property
-    def controller(self) -> int | None:
-        """The node that is the controller, as far as anybody knows."""
-        return next((each.id for each in self._cluster.brokers if each.is_controller), None)
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
         """The topic's partitions."""
         return self._cluster.topics[self._topic].partitions
+
+    async def look(self) -> None:
+        """See how it is now; raises KafkaError."""
+        await self._cluster.refresh()
+        self.controller = (await self._admin.describe_quorum()).leader_id
 
     async def until(self, what: str, is_so: Callable[[], bool]) -> float:
         """Look until it is so, and return the seconds that took; Failure after DEADLINE_S."""
@@ -45,7 +50,7 @@ class ClusterWatch:
         began = loop.time()
         while True:
             try:
-                await self._cluster.refresh()
+                await self.look()
                 if is_so():
                     return loop.time() - began
             except KafkaError:

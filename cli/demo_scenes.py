@@ -67,18 +67,17 @@ class ThreeNodes:
 
     def __init__(self, cluster: ChildCluster, writing: Writing, narrator: Narrator) -> None:
         self._nodes = {node.node_id: node for node in cluster.nodes}
-        self._bootstrap = cluster.bootstrap
         self._writing = writing
         self._narrator = narrator
-        self._cluster = Cluster(
-            bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS
-        )
-        self._watch = ClusterWatch(self._cluster, TOPIC, len(self._nodes))
+        bootstrap, timeout_ms = cluster.bootstrap, REQUEST_TIMEOUT_MS
+        self._cluster = Cluster(bootstrap_servers=bootstrap, request_timeout_ms=timeout_ms)
+        self._admin = AdminClient(bootstrap_servers=bootstrap, request_timeout_ms=timeout_ms)
+        self._watch = ClusterWatch(self._cluster, self._admin, TOPIC, len(self._nodes))
 
     async def prepare(self) -> None:
         """Create the topic, and look at it."""
-        async with AdminClient(bootstrap_servers=self._bootstrap) as admin:
-            await admin.create_topics([NewTopic(TOPIC, PARTITIONS, REPLICAS)])
+        await self._admin.start()
+        await self._admin.create_topics([NewTopic(TOPIC, PARTITIONS, REPLICAS)])
         await self._cluster.start()
         await self._watch.until("the topic", lambda: TOPIC in self._cluster.topics)
         await self._watch.until_in_sync()
@@ -101,11 +100,12 @@ class ThreeNodes:
     async def close(self) -> None:
         """Look no more."""
         await self._cluster.close()
+        await self._admin.close()
 
     async def _kill_leader(self) -> None:
         """The first partition's whose leader is not the controller, which has its own scene."""
         watch = self._watch
-        await self._cluster.refresh()
+        await watch.look()
         led = [(each, each.leader) for each in watch.partitions if each.leader is not None]
         partition, leader = next((each for each in led if each[1] != watch.controller), led[0])
         name = f"{TOPIC}-{partition.index}"
@@ -116,7 +116,7 @@ class ThreeNodes:
 
     async def _kill_controller(self) -> None:
         watch = self._watch
-        await self._cluster.refresh()
+        await watch.look()
         victim = self._nodes[watch.controller or 1]
         await self._kill(victim, f"node {victim.node_id}, the controller")
         took_s = await watch.until(

@@ -16,8 +16,11 @@ async def test_the_picture_shows_how_far_each_replica_is(shared_broker: NodeProc
         await admin.create_topics([NewTopic("seen", 2, 1)])
     async with Producer(bootstrap_servers=bootstrap) as producer:
         await producer.send_many("seen", [b"x"] * 1234, partition=1)
-    async with Cluster(bootstrap_servers=bootstrap) as cluster:
-        watch = ClusterWatch(cluster, "seen", node_count=2)
+    async with (
+        Cluster(bootstrap_servers=bootstrap) as cluster,
+        AdminClient(bootstrap_servers=bootstrap) as admin,
+    ):
+        watch = ClusterWatch(cluster, admin, "seen", node_count=2)
         await watch.until("the topic", lambda: "seen" in cluster.topics)
         await watch.until_in_sync()
         header, *rows = await watch.picture()
@@ -45,6 +48,11 @@ async def test_what_never_comes_is_a_sentence(
     shared_broker: NodeProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_watch, "DEADLINE_S", 0.1)
-    async with Cluster(bootstrap_servers=shared_broker.bootstrap) as cluster:
+    bootstrap = shared_broker.bootstrap
+    async with (
+        Cluster(bootstrap_servers=bootstrap) as cluster,
+        AdminClient(bootstrap_servers=bootstrap) as admin,
+    ):
+        watch = ClusterWatch(cluster, admin, "seen", 1)
         with pytest.raises(Failure, match="not within 0 s: better times"):
-            await ClusterWatch(cluster, "seen", 1).until("better times", lambda: False)
+            await watch.until("better times", lambda: False)
