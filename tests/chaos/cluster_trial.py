@@ -28,7 +28,7 @@ from .cluster_faults import Fault
 from .committers import COMMITTERS, Commits
 from .ledger import PARTITIONS, Ledger, Verdict, judge
 from .producers import FLUSH_DEADLINE_S, PRODUCERS, Produce
-from .proxy import FaultyNetwork
+from .proxy import separate_network
 
 TOPIC = "shared"
 REPLICAS = 3
@@ -46,7 +46,7 @@ class ClusterTrial:
     """One cluster and its drivers; `with` starts and ends them."""
 
     def __init__(self, directory: Path, *options: str) -> None:
-        self.network = FaultyNetwork()
+        self._networks = separate_network()
         self._directory = directory
         self._options = options
         self._stop = threading.Event()
@@ -58,7 +58,7 @@ class ClusterTrial:
         """The longest that anybody needed to get on after a fault was mended."""
 
     def __enter__(self) -> "ClusterTrial":
-        self.network.__enter__()
+        self.network = self._networks.__enter__()
         self.cluster = NodeCluster(
             self._directory, *self._options, control=self.network.link, data=self.network.link
         )
@@ -83,7 +83,7 @@ class ClusterTrial:
         for thread in self._threads:
             thread.join(FLUSH_DEADLINE_S)
         self.cluster.kill()
-        self.network.__exit__(None, None, None)
+        self._networks.__exit__(None, None, None)
 
     def suffer(self, fault: Fault) -> None:
         """Let this happen, and see that everybody gets on afterwards."""

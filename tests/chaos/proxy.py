@@ -1,5 +1,8 @@
 """A network between nodes that fails on purpose: a TCP proxy for each pair, in a thread of its own.
 
+Under load it belongs in a process of its own too, `separate_network`: a client library that keeps
+the interpreter's lock for seconds would stop every link between the nodes.
+
     node 1 ──> link 1-2 ──> node 2          what node 1 sends to node 2, whoever of the two has
            <──          <──                 opened the connection, is under the faults of 1 -> 2;
     node 2 ──> link 2-1 ──> node 1          what node 2 sends back is under those of 2 -> 1
@@ -23,8 +26,10 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.managers import BaseManager
 from random import Random
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -140,7 +145,7 @@ class FaultyNetwork:
         self._open: dict[asyncio.Task[None], tuple[Pair, list[Direction]]] = {}
 
     def __enter__(self) -> "FaultyNetwork":
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(
@@ -149,6 +154,14 @@ class FaultyNetwork:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to serve links."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Break all connections, and end the thread."""
         self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -274,6 +287,25 @@ class FaultyNetwork:
         for task in list(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
+
+
+class _Manager(BaseManager):
+    """Of the process in which the network is."""
+
+
+_Manager.register("network", FaultyNetwork)
+
+
+@contextlib.contextmanager
+def separate_network() -> Iterator[FaultyNetwork]:
+    """A faulty network in a process of its own, which has the same methods."""
+    with _Manager(ctx=get_context("fork")) as manager:
+        network = manager.network()  # type: ignore[attr-defined] # what `register` has made
+        network.start()
+        try:
+            yield network
+        finally:
+            network.stop()
 
 
 def _abort(writer: asyncio.StreamWriter) -> None:
