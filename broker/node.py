@@ -24,6 +24,7 @@ the exit status is 1.
 import asyncio
 import logging
 import signal
+from collections.abc import Coroutine
 from contextlib import suppress
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, cast
@@ -131,12 +132,7 @@ class Node:
         advertised_address(self.config)  # For its errors.
         self._secret = self._read_secret()
         try:
-            await self._bind()
-            await self._open()
-            context = self._context()
-            if self.config.is_clustered:
-                await self._take_part(context)
-            await self._open_partitions()
+            await self._unless_failed(self._serve())
         except (NodeError, CannotTakePart) as error:
             await self._give_up()
             raise NodeError(str(error)) from error
@@ -148,7 +144,27 @@ class Node:
         except asyncio.CancelledError:
             await self._give_up()
             raise
-        self._checkpointing = loop.create_task(self._checkpoint_rounds())
+
+    async def _unless_failed(self, work: Coroutine[None, None, None]) -> None:
+        """Do it, unless the node fails meanwhile: what waits for others would not hear of it."""
+        working = self._loop.create_task(work)
+        try:
+            await asyncio.wait([working, self._stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            working.cancel()
+            await asyncio.wait([working])
+        if working.cancelled():
+            raise NodeError(f"data directory {self.data_dir}: {self._stopping.result()}")
+        working.result()
+
+    async def _serve(self) -> None:
+        await self._bind()
+        await self._open()
+        context = self._context()
+        if self.config.is_clustered:
+            await self._take_part(context)
+        await self._open_partitions()
+        self._checkpointing = self._loop.create_task(self._checkpoint_rounds())
         await self._server.serve(context)
         if self._member is None:
             await self._control.serve(self._control_context())
@@ -225,6 +241,8 @@ class Node:
 
     async def _give_up(self) -> None:
         """What was begun of a start ends, with nothing more written."""
+        if self._checkpointing is not None:
+            self._checkpointing.cancel()
         await self._server.stop_reading()
         if self._member is not None:
             await self._member.stop()

@@ -17,6 +17,7 @@ import pytest
 
 from minikafka.broker.config import BrokerConfig
 from minikafka.broker.controller.image import NOBODY
+from minikafka.broker.log.last_run import LAST_RUN
 from minikafka.broker.node import Node, NodeError
 from minikafka.protocol.api.create_topics import CreateTopicsRequest, CreateTopicsRequestTopic
 from minikafka.protocol.errors import ErrorCode
@@ -24,6 +25,7 @@ from minikafka.protocol.errors import ErrorCode
 from ..nodes import NodeProcess, free_ports
 from .clusters import DEADLINE_S, Cluster
 from .in_process import batch_of, fetch_request, produce_request, records_of, serving, until
+from .replica.unreliable_files import BROKEN, UnreliableFiles
 from .test_node import listing
 
 
@@ -270,6 +272,28 @@ def test_a_voter_without_a_quorum_waits_says_why_and_stops_at_once(tmp_path: Pat
             assert "Traceback" not in node.log
         finally:
             node.kill()
+
+
+async def test_a_disk_that_fails_while_a_start_waits_ends_the_start(tmp_path: Path) -> None:
+    files = UnreliableFiles()
+    async with running(tmp_path, 1, 2, 3) as nodes:
+        controller = nodes.leader.config.node_id
+        behind, away = (each for each in nodes.nodes if each != controller)
+        # Who is behind cannot be elected, and nothing is committed without its disk.
+        await nodes.stop(behind)
+        topic = CreateTopicsRequestTopic(name="orders", num_partitions=1, replication_factor=2)
+        await nodes.call(controller, CreateTopicsRequest(topics=[topic]), 7)
+        await nodes.stop(away)
+        broken = Node(nodes.config(behind), files=files)
+        starting = asyncio.ensure_future(broken.start())
+        while broken._member is None or broken._member._session is None:
+            await asyncio.sleep(0)
+        files.flush_error = BROKEN  # Of the record that this broker is registered.
+        async with asyncio.timeout(DEADLINE_S):
+            with pytest.raises(NodeError, match=f"node-{behind}: {BROKEN}"):
+                await starting
+        assert not (nodes.data_dir(behind) / LAST_RUN).exists()
+        await nodes.start(behind)  # The addresses and the lock are free again.
 
 
 async def test_a_joiner_without_anybody_to_join_says_so_now_and_then(
