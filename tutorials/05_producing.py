@@ -76,7 +76,7 @@ When may the broker answer? The producer says so in each request. This is `acks`
 |---|---|---|
 | 0 | never; the client does not wait | anything at all goes wrong, unnoticed |
 | 1 | when it is written to the broker's log | power fails before the disk has it |
-| all | when it is flushed, here and on other brokers, which keep copies | all those disks die |
+| all | when it is flushed here, and on the brokers with copies in sync | all those disks die |
 
 (In this chapter there is one broker and no copy. With copies, which are chapter 8, there is one
 more way to lose what `acks=1` has acknowledged: the broker dies before the others have it.)

@@ -7,10 +7,11 @@ two replicas both thought so, there would be two leaders, two different records 
 no truth any more. Somebody has to decide, and that somebody must not be a single machine, which can
 die as well.
 
-In older Kafka this was ZooKeeper, a system beside it. Today, and here, it is the **controller**: a
-part of the brokers themselves. (Some call it the cluster's coordinator. The coordinator of chapter
-7 is another one: it looks after groups, and we come back to it.) This chapter shows how several
-machines agree on one thing, and then kills two kinds of leaders.
+In older Kafka this was ZooKeeper, a system beside it. Today, and here, it is the **controller**:
+one of the brokers, chosen by the others, has this duty besides its own. (Some call it the cluster's
+coordinator. The coordinator of chapter 7 is another one: it looks after groups, and we come back to
+it.) This chapter shows how several machines agree on one thing, and then kills two kinds of
+leaders.
 """
 
 # %%
@@ -32,9 +33,10 @@ from itertools import combinations, count
 """
 ## A majority
 
-Take three machines, the **voters**. A decision counts when a majority has it on disk: two of the
-three. The point of a majority is not democracy. It is that *any two majorities share a member*. So
-if something was decided, whoever asks a majority later will meet somebody who knows it.
+Take three machines, the **voters**; in a cluster of three, that is every broker. A decision counts
+when a majority has it on disk: two of the three. The point of a majority is not democracy. It is
+that *any two majorities share a member*. So if something was decided, whoever asks a majority later
+will meet somebody who knows it.
 """
 
 # %%
@@ -45,28 +47,39 @@ print("without a common member:", sum(not a & b for a, b in combinations(majorit
 
 # %% [markdown]
 """
-Also, two halves of a torn network cannot both have a majority. Three voters can stand the loss of
-one, five that of two. Four are no better than three: a majority of four is three.
+Also, if the network splits in two, at most one side has a majority. Three voters can stand the loss
+of one, five that of two. Four are no better than three: a majority of four is three.
 
 ## Choosing one to decide
 
 To decide something, they first choose one of them, and let it decide for as long as a majority
-hears from it. Time is cut into **epochs**, and in each epoch every voter has *one* vote, which it
+hears from it. (In this part of the chapter, *leader* means the leader of the voters. That is the
+controller.) Time is cut into **epochs**, and in each epoch every voter has *one* vote, which it
 writes to disk before it gives it. Who gets a majority of votes in an epoch leads in it. Two leaders
 of one epoch would need two majorities without a common member. There are none. (The leader epochs
 of chapter 8 are the same idea, counted apart for each partition.)
 
 Whoever has not heard of a leader for a while asks for votes. First it only asks whether it *would*
 get them (*prospective*), so that nobody is disturbed in vain. Then it begins a new epoch, votes for
-itself, and asks in earnest (*candidate*). Whoever follows the leader fetches its log, as a follower
-in chapter 8 does, and a fetch is a receipt here too. What a majority has on disk is **committed**:
-it holds for ever. These rules together are called **Raft**. One more of them matters: nobody votes
-for somebody whose log is behind its own. So whoever wins has everything that was committed, by the
-argument with the common member.
+itself, and asks in earnest (*candidate*). A leader that hears from no majority any more stops
+leading.
 
-All of this is `broker/controller/raft.py::Raft`, a machine without clock, network and disk, like
-the group of chapter 7. So we can play the network, the disks and the clock ourselves, for three of
-them. (`Quorum` is only that: a post office. You need not read it line by line.)
+What is decided goes into a log, and whoever follows the leader fetches it, as a follower in chapter
+8 does. By fetching from offset 10, a voter says that it has 0 to 9 on disk. So the leader knows
+what a majority has. What a majority has on disk, in the epoch of the leader that wrote it, is
+**committed**, and all before it: it holds for ever. (Why the epoch matters is exercise 3. Only the
+word is that of a group's committed offsets.)
+
+One more rule: nobody votes for a log that is *behind* its own, which means that its last record is
+of an older epoch, or of the same epoch and at a lower offset. What is committed lies on a majority,
+and who wins was voted for by a majority. The two share a member, which would not have voted for a
+log without it. So whoever wins has everything that was committed. These rules together are called
+**Raft**.
+
+All of this is `broker/controller/raft.py::Raft`, a class that itself uses no clock, no network and
+no disk, like the group of chapter 7: it is told what time it is and what has arrived, and returns
+what is to be done. So we can play the network, the disks and the clock ourselves, for three voters.
+(`Quorum` is only that: a post office. You need not read it line by line.)
 """
 
 # %%
@@ -160,8 +173,9 @@ quorum.tell_until(2500)
 
 # %% [markdown]
 """
-There is a leader. (The others are *unattached* until they have found it: nobody announces a leader,
-who wants to know asks.) Now it decides something, and then it dies.
+There is a leader. The others are *unattached* for a moment: a leader does not announce itself, so
+each voter asks the others until one of them says that it leads. Now it decides something, and then
+it dies.
 """
 
 # %%
@@ -176,10 +190,10 @@ print("batches on the disks of the living:", [len(quorum.disks[n]) for n in quor
 
 # %% [markdown]
 """
-So this is what the controller does when it dies itself: nothing. The others miss it, and a majority
-chooses another, in a higher epoch. It has everything that was committed, and goes on from there.
-Decisions have to wait for a second or two. (Each leader's first batch is a note that it leads; the
-decision lies between the two of them.)
+So nobody has to do anything when the controller dies: the others miss it, and a majority chooses
+another, in a higher epoch. It has everything that was committed, and goes on from there. Decisions
+have to wait for a second or two. (There are three batches on each disk that is left: each of the
+two leaders began with a note that it leads, and the decision lies between the two notes.)
 
 All voters waited for a *random* time, and that is no detail. If all asked at the same moment, each
 would vote for itself, and nobody would win; then all would wait and ask again, at the same
@@ -222,20 +236,26 @@ top of the file, are in [the controller's page](../docs/controller.md).
 
 The elected voter is the controller. It writes each decision into the **metadata log**: this topic
 exists; broker 3 is alive; the leader of orders-0 is broker 2 in epoch 5; its in-sync replicas are 2
-and 3. This is a log as in chapter 1, replicated to the other voters and to every broker. A broker
-knows what the cluster is by reading it from the start.
+and 3. This is a log as in chapter 1, replicated to the other voters, and to brokers that are no
+voters too if there are more. A broker knows what the cluster is by reading it from the start.
 
 And it decides on the death of brokers. Each sends it a heartbeat twice a second. Who is silent for
-too long is *fenced*: it leads nothing any more. Every partition that it led gets another leader,
-the first of its replicas that is in sync, in a new leader epoch (chapter 8). The controller knows
-who is in sync, for the list is in its log: a leader may *ask* for a change of the list, and the
-controller writes it down. Until it has, the leader goes on waiting for whoever is on it.
+the *session timeout* (6 s, or 1.5 s below), or whose connection has been closed for a second, is
+**fenced**: it may lead nothing any more, even if it has not heard so yet. Every partition that it
+led gets another leader, the first of its replicas that is in sync, in a new leader epoch (chapter
+8). If there is none, the partition waits without a leader. The controller knows who is in sync, for
+the list is in its log: a leader may *ask* for a change of the list, and the controller writes it
+down. Until it has, the leader goes on waiting for whoever is on it.
 
-What of the old leader, if it lives and is only cut off? Its followers have gone over to the new
-epoch and fetch from it no more, so its high watermark stands still, and it can acknowledge nothing
-with `acks=all`.
+What of the old leader, if it lives and is only cut off? With `acks=all` it answers when every
+replica on its list has the record. Its followers have gone over to the new leader and fetch from
+the old one no more; yet they stay on its list, since only the controller can shorten that, and it
+refuses whoever asks in an old epoch. So the old leader waits, and acknowledges nothing. With
+`acks=1` it can: it answers by itself, and such a record is lost when the old leader comes back and
+follows the new one.
 
-Here is a cluster, and its story:
+Here is a cluster, and its story. Its topic has three replicas and `min.insync.replicas=2`: nothing
+is acknowledged with `acks=all` unless at least two replicas are in sync.
 """
 
 # %%
@@ -267,8 +287,8 @@ print("controller:", controller(), " leaders of orders-0, -1, -2:", leaders())
 ## Killing a leader
 
 A producer of confluent-kafka writes all the time to all three partitions, idempotent and with
-`acks=all`. We note when each record was acknowledged. In the middle we kill a broker that leads a
-partition, and then, to be thorough, the controller.
+`acks=all` (its default). We note when each record was acknowledged. In the middle we kill a broker
+that leads a partition. When it is back and in sync, we kill the controller too.
 """
 
 # %%
@@ -346,14 +366,16 @@ axes.margins(x=0)
 # %% [markdown]
 """
 Read it from left to right. (Where the lines lie upon each other, the thick one is below.) When a
-leader is killed, *all* lines are flat for a while. One partition has no leader; the other two have
-theirs, which waits for the dead follower (chapter 8). Then the dead broker is fenced: the one gets
-a leader, the others a shorter list, and what had piled up in the producer is delivered at once (the
-jump). The partition with the new leader may be the last: its client has to find out who that is.
+leader is killed, *all* lines are flat for a while. One partition has no leader. The other two have
+one, but their dead follower is still on the list of those in sync, so their leaders wait for it
+(chapter 8). Then the dead broker is fenced. The one partition gets a leader, the other two a
+shorter list, and what had piled up in the producer is delivered at once (the jump). The partition
+with the new leader may be the last, for the producer has to find out who that is.
 
 When the controller is killed, it takes longer. First the voters miss it, and elect another. The new
-one was not there when the brokers last reported, so it gives each of them a full session before it
-counts it as dead. Then everything goes as before.
+one does not know when each broker was last heard of, so each has a new session from now on; the
+broker that was the controller has a second, since it was just elected for that one's silence. Then
+everything goes as before.
 
 ## And the groups?
 
@@ -395,19 +417,26 @@ for index in range(3):
 Why does an acknowledged record survive the death of any one broker? Try to say it before you read
 on. Here are our words.
 
-- *What was promised, by whom, when?* The leader answered when the record was on the disk of every
-  replica on the list of those in sync, its own among them, and at least two were on it (chapter 8).
+- *What was promised, by whom, when?* The leader answered when the record was on the disk (with the
+  default `flush=fsync`) of every replica on the list of those in sync, its own among them, and at
+  least two were on it: this topic demands two (chapter 8).
 - *Who may lead next?* Only a replica on that list. Each of them has the record, so it does not
-  matter which. And the list cannot be mistaken: it is in the controller's log.
+  matter which. Who leaves the list may not lead any more; who joins it must first have everything
+  below the high watermark, the offset up to which all on the list have the log. And there are no
+  two opinions about the list: it is in the controller's log.
 - *Who decides?* The controller. It is chosen by a majority of voters and decides only with a
   majority, so there are never two that count. If it dies, the next one has all its decisions.
-- *What if the old leader comes back?* It cuts off what the new leader never had, by its epoch. With
-  `acks=all`, that was never acknowledged.
+- *What if the old leader comes back?* It asks the new leader where its own last epoch ended, and
+  cuts off what lies beyond: what the new leader never had. With `acks=all`, that was never
+  acknowledged.
 - *Why is nothing there twice?* A batch that is sent again carries its number (chapter 5). The new
-  leader knows it, for it stands in the batches themselves.
+  leader knows that number, since it is stored in the batches, and those were replicated.
 
-What is *not* promised is in the table of chapter 8: with `acks=1`, with a limit of one replica, or
-with an unclean election, a single death can lose acknowledged records.
+What is *not* promised is in the table of chapter 8. With `acks=1`, the leader answers before any
+other broker has the record. With `min.insync.replicas=1`, the list may have shrunk to the leader
+alone, which then has the only copy. And in an *unclean election* (allowed only if you ask for it) a
+replica that is not on the list may lead, with whatever it has. In each case a single death can lose
+acknowledged records.
 
 ## What to take along
 
@@ -433,8 +462,9 @@ for index in range(3):
 
 First the controller has to notice: when the dead broker's connection has been closed for a second,
 or at the latest after the session timeout (1.5 s here). Then come a decision and its way to
-the brokers (milliseconds), then the client: it has to ask who leads now. When the controller died
-as well, one to two seconds of election come before all that.
+the brokers (milliseconds), then the client: it has to ask who leads now. When the controller died,
+one to two seconds of election come before all that, and then the second that the new controller
+gives the old one.
 </details>
 
 **2.** Kill two of the three brokers. What still works, and why not more?
@@ -442,8 +472,9 @@ as well, one to two seconds of election come before all that.
 <details><summary>Solution</summary>
 
 One voter is no majority, so nothing can be decided: no new leaders, no topics, no change of who is
-in sync. What lies on the remaining broker below the high watermark can still be read where it
-leads. Nothing new is acknowledged with `acks=all`. It is the price of never having two truths.
+in sync. What lies on the remaining broker below the high watermark (what all in sync had) can still
+be read where it leads, until it gives up leading, since no controller answers it any more. Nothing
+new is acknowledged with `acks=all`. It is the price of never having two truths.
 </details>
 
 **3.** Why does a leader, when it is elected, begin with writing a record of its own?
