@@ -3,15 +3,19 @@
     three nodes ── a faulty network between them
     producers      confluent-kafka, aiokafka and ours: acks=all, idempotent, defaults otherwise
     committers     confluent-kafka and ours: groups that commit what they read
+    witnesses      senders and readers on a topic of their own, at an easy pace, with a history
 
 After each fault is mended, every producer and every committer gets on within LIVENESS_S, and every
 replica is in sync again. In the end: each acknowledged record is there once and in order; the
-replicas of each partition are the same, byte for byte; no acknowledged commit is lost.
+replicas of each partition are the same, byte for byte; no acknowledged commit is lost; and the
+history of the witnesses is one that a queue may have.
 """
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count, takewhile
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +27,7 @@ from minikafka.protocol.records import Record
 from minikafka.sync import AdminClient
 
 from ..compat.confluent_client import ConfluentClient
+from ..history.workload import Workload
 from ..nodes import NodeCluster
 from .cluster_faults import Fault
 from .committers import COMMITTERS, Commits
@@ -40,6 +45,7 @@ IN_SYNC_DEADLINE_S = 60.0
 LOOK_EVERY_S = 0.05
 READ_AT_ONCE = 50_000
 ADMIN_TIMEOUT_MS = 5000
+WITNESS_PAUSE_S = 0.02
 
 
 class ClusterTrial:
@@ -54,8 +60,11 @@ class ClusterTrial:
         self._threads: list[threading.Thread] = []
         self.ledgers = {name: Ledger(name) for name in DRIVERS}
         self.commits = {name: Commits(f"group-{name}") for name in COMMITTERS}
+        self._witnesses: list[Workload] = []
         self.slowest_s = 0.0
         """The longest that anybody needed to get on after a fault was mended."""
+        self.witnessed = 0
+        """How many records the history has in the end."""
 
     def __enter__(self) -> "ClusterTrial":
         self.network = self._networks.__enter__()
@@ -122,6 +131,10 @@ class ClusterTrial:
         assert not self._crashes, self._crashes
         self.wait_until_in_sync()
         self._check_commits()
+        for witness in self._witnesses:
+            report = witness.judge(self._directory / "history.jsonl")
+            assert report.is_valid, report.text()
+            self.witnessed += report.records_sent
         verdict = judge(self.ledgers.values(), map(self._read, range(PARTITIONS)))
         # kill -9, since what counts is what is on disk, whatever a clean stop would have mended.
         self.cluster.kill()
@@ -140,6 +153,7 @@ class ClusterTrial:
             self._begin(DRIVERS[name], TOPIC, ledger, True, self._stop)
         for name, commits in self.commits.items():
             self._begin(COMMITTERS[name], TOPIC, commits, self._stop)
+        self._begin(_witness, self._witnesses, self._stop)
 
     def _begin(self, work: Callable[..., None], *arguments: object) -> None:
         def run() -> None:
@@ -218,3 +232,12 @@ class ClusterTrial:
         return AdminClient(
             bootstrap_servers=self.cluster.bootstrap, request_timeout_ms=ADMIN_TIMEOUT_MS
         )
+
+
+def _witness(bootstrap: str, witnesses: list[Workload], stop: threading.Event) -> None:
+    async def run() -> None:
+        workload = Workload(bootstrap, replicas=REPLICAS, pause_s=WITNESS_PAUSE_S)
+        witnesses.append(workload)
+        await workload.run(lambda: takewhile(lambda _: not stop.is_set(), count()))
+
+    asyncio.run(run())

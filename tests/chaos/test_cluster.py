@@ -50,6 +50,7 @@ def test_a_cluster_gets_over_it_and_loses_nothing(
         f"{name}, {rounds} times: {trial.acknowledged()} records acknowledged, "
         f"{sum(each.count for each in trial.commits.values())} commits, {len(verdict.lost)} lost, "
         f"{len(verdict.duplicated)} duplicated, {len(verdict.disordered)} out of order, "
+        f"a history of {trial.witnessed} records is valid, "
         f"everybody got on within {trial.slowest_s:.1f} s, {time.monotonic() - began_s:.0f} s"
     )
     assert not verdict.lost
