@@ -213,7 +213,8 @@ class Ownership(RebalanceListener):
         running: Any = self._consumer._running
         generation = running.group._member.membership._assigned_generation
         partitions = tuple(sorted(each.partition for each in self._consumer.assignment()))
-        self._client.history.owned.append(Owned(self._client.name, generation, partitions))
+        owned = Owned(self._client.name, generation, partitions, self._client.loop.now_s)
+        self._client.history.owned.append(owned)
 
 
 class MemberClient(Client):

@@ -57,6 +57,7 @@ class Owned:
     client: str
     generation: int
     partitions: tuple[int, ...]
+    at_s: float = 0.0
 
 
 @dataclass(slots=True)

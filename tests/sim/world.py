@@ -21,9 +21,12 @@ from minikafka.broker.config import BrokerConfig
 from minikafka.client.admin import AdminClient, NewTopic
 from minikafka.client.consumer import Consumer
 from minikafka.client.errors import KafkaError
+from minikafka.history.check import check
+from minikafka.history.evidence import Promises
 from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.records import iterate, iterate_batches
 
+from .as_events import events_of
 from .clients import (
     API_TIMEOUT_MS,
     GROUP,
@@ -238,6 +241,14 @@ class World:
         await self._as_client(self._read_all())
         self._read_disks()
         self.violations += check_history(self.history)
+        self._judge()
+
+    def _judge(self) -> None:
+        """The history's judge must say the same of it."""
+        promises = Promises(is_idempotent=not self.setup.unsafe_producers, is_drained=True)
+        report = check(events_of(self.history), promises)
+        if not report.is_valid:
+            self.violations.append(report.text())
 
     async def _as_client(self, work: Any) -> None:
         await self.loop.new_process("127.0.2.254", "admin").create_task(work)
