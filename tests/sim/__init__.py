@@ -25,4 +25,5 @@ nemesis     what goes wrong
 world       all of these together: safety, liveness, truth
 watch       what must hold at every moment
 cluster_history, cluster_check    what clients saw, and what must hold of it in the end
+as_events   the same for the judge of all histories
 """
