@@ -63,6 +63,8 @@ class Machine:
         """The node while it runs."""
         self.process: Process | None = None
         self.is_ready = False
+        self.may_have_lost = False
+        """Whether its power failed over records that only the page cache had."""
         self.on_end: Callable[[Machine, str], None] = lambda machine, reason: None
         """Told when a node ends that nobody ended."""
         self._files: SimulatedFiles
@@ -70,6 +72,7 @@ class Machine:
         self._random = random
         self._program = program
         self._is_stopping = False
+        self._is_clean = True
         self._may_end = False
         """Its disk is to fail: then a node ends by itself."""
 
@@ -93,6 +96,7 @@ class Machine:
             random=Random(self._random.random()),
         )
         self._is_stopping = False
+        self._is_clean = False
         self._may_end = self.disk.fault is not NO_FAULT
         self.process.create_task(self._live(self.node))
 
@@ -118,6 +122,7 @@ class Machine:
         try:
             if self.is_ready:
                 await node.stop()
+                self._is_clean = True
                 self._tell("has stopped")
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the node
             self._ended_by_itself(f"while it stopped: {type(error).__name__}: {error}")
@@ -138,6 +143,7 @@ class Machine:
         """The plug is pulled."""
         way = self._random.choice(POWER_LOSSES)
         self._tell(f"loses its power: {way.value}")
+        self.may_have_lost |= self.config.flush == "os" and not self._is_clean
         self._loop.network.lose_power(self.host)
         self._end(is_power_loss=True)
         self.disk = crash(self.disk, way, self._random)

@@ -15,8 +15,10 @@ from .clients import Client
 from .loop import SimulatedLoop
 from .machine import Machine
 from .setup import Setup
+from .watch import Watch
 
 MAX_CLOCK_JUMP_MS = 3_300_000
+LOOK_S = 0.1
 PATIENCE_S = 15.0
 """Who was told to stop and has not by then is killed."""
 
@@ -31,6 +33,7 @@ class Nemesis:
         machines: list[Machine],
         clients: list[Client],
         random: Random,
+        watch: Watch,
     ) -> None:
         self.fired: Counter[str] = Counter()
         self.first_s = inf
@@ -41,6 +44,7 @@ class Nemesis:
         self._machines = machines
         self._clients = clients
         self._random = random
+        self._watch = watch
         self._running: dict[asyncio.Task[None], None] = {}
 
     async def run(self, seconds: float) -> None:
@@ -116,6 +120,9 @@ class Nemesis:
             await self._start_again(machine)
 
     async def _lose_power(self) -> None:
+        if self._setup.flush == "os" and self._setup.replication_factor > 1:
+            await self._forget()
+            return
         everybody = self._random.random() < 0.1
         machines = self._machines if everybody else [self._victim("power")]
         for machine in machines:
@@ -123,6 +130,14 @@ class Nemesis:
                 machine.lose_power()
         for machine in machines:
             await self._start_again(machine)
+
+    async def _forget(self) -> None:
+        """A power cut where nothing was flushed; others have it, or it would be lost by right."""
+        machine = self._victim("power")
+        while not (machine.is_on and self._watch.stands_loss_of(machine)):
+            await asyncio.sleep(LOOK_S)
+        machine.lose_power()
+        await self._start_again(machine)
 
     async def _stop(self) -> None:
         machine = self._victim("stop")

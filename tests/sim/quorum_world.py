@@ -52,7 +52,7 @@ class QuorumWorld:
         voters = ",".join(f"{i}@{node_host(i)}:{CONTROL_PORT}" for i in range(1, nodes + 1))
         self.machines = [self._machine(seed, node_id, voters) for node_id in range(1, nodes + 1)]
         self.watch = Watch(self.machines)
-        self.nemesis = Nemesis(self.loop, self.setup, self.machines, [], random)
+        self.nemesis = Nemesis(self.loop, self.setup, self.machines, [], random, self.watch)
         self.submitted: list[Submitted] = []
         self.violations: list[str] = []
         self._random = random

@@ -4,7 +4,7 @@ Swarm testing: each seed has some faults and not the others, a small cluster or 
 segments or ordinary ones. What all have at once hides what some have alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 FAULTS = (
@@ -76,11 +76,11 @@ def draw_setup(seed: int, nodes: int | None = None) -> Setup:
     known = FAULTS if nodes >= CLUSTER_FAULTS_NEED else FAULTS_OF_ONE_NODE
     faults = tuple(each for each in known if random.random() < 0.5) or ("kill",)
     flush = random.choice(("fsync", "fsync", "fsync", "os"))
-    if flush == "os":  # It promises nothing when the power goes.
+    if flush == "os":  # It promises nothing when the power goes; but see below.
         faults = tuple(each for each in faults if each != "power") or ("kill",)
     more = Random(f"more {seed}")  # So that what came first is drawn as it always was.
     is_operated = nodes >= CLUSTER_FAULTS_NEED and more.random() < 0.5
-    return Setup(
+    setup = Setup(
         seed=seed,
         nodes=nodes,
         partitions=random.choice((1, 2, 3)),
@@ -101,3 +101,9 @@ def draw_setup(seed: int, nodes: int | None = None) -> Setup:
         jitter_s=random.choice((0.0, 0.002, 0.02)),
         split=random.choice((0.0, 0.05, 0.3)),
     )
+    is_replicated = setup.replication_factor > setup.min_insync_replicas > 1
+    if flush == "os" and is_replicated and more.random() < 0.5:
+        # One disk at a time may forget. One that breaks beside it would be one too many.
+        faults = tuple(each for each in faults if each != "bad-disk")
+        setup = replace(setup, faults=(*faults, "power"))
+    return setup

@@ -69,7 +69,9 @@ def test_a_power_cut_and_a_partition_lose_nothing(flush: str) -> None:
         pace_s=0.4,
     )
     world = World(setup)
-    world.nemesis = PartKill(world.loop, setup, world.machines, world.clients, Random(1))
+    world.nemesis = PartKill(
+        world.loop, setup, world.machines, world.clients, Random(1), world.watch
+    )
     result = world.run()
     assert result.violations == []
     assert result.faults["part-kill"] == 1

@@ -53,11 +53,14 @@ class Node:
             in_sync=None,
             config=SimpleNamespace(min_insync_replicas=2),
         )
-        image = SimpleNamespace(isr=isr, elr=(), leader_epoch=0)
-        topic = SimpleNamespace(partitions={0: image})
+        self.image = SimpleNamespace(isr=isr, elr=(), leader=1, leader_epoch=0)
+        topic = SimpleNamespace(name="orders", partitions={0: self.image})
+        brokers = {each: SimpleNamespace(incarnation=f"life-{each}") for each in (1, 2, 3)}
+        registration = SimpleNamespace(incarnation=f"life-{node_id}")
+        session = SimpleNamespace(_registration=registration)
         controller = SimpleNamespace(
             committed_offset=0,
-            image=SimpleNamespace(topics={"orders": topic}),
+            image=SimpleNamespace(topics={"orders": topic}, brokers=brokers),
             is_active=node_id == 1,
             epoch=1,
             _log=Log(),
@@ -67,9 +70,12 @@ class Node:
             name=f"node-{node_id}",
             config=SimpleNamespace(node_id=node_id),
             is_ready=True,
+            may_have_lost=False,
             process=SimpleNamespace(name=f"node-{node_id}.1"),
             node=SimpleNamespace(
-                _controller=controller, _replicas=SimpleNamespace(partitions={NAME: self.partition})
+                _controller=controller,
+                _replicas=SimpleNamespace(partitions={NAME: self.partition}),
+                _member=SimpleNamespace(_session=session),
             ),
         )
 
@@ -173,6 +179,31 @@ def test_a_member_of_the_isr_lacks_what_is_committed(cluster: Cluster) -> None:
     del cluster.nodes[2].log.batches[2:]
     cluster.nodes[0].partition.high_watermark = 3
     assert cluster.look() == ["in sync"]
+
+
+def test_a_broker_that_may_have_lost_records_is_still_counted_on(cluster: Cluster) -> None:
+    cluster.nodes[2].machine.may_have_lost = True
+    assert cluster.look() == ["chosen"]
+
+
+def test_a_broker_that_may_have_lost_records_is_left_out_or_all_that_is_left(
+    cluster: Cluster,
+) -> None:
+    leader, _, newcomer = cluster.nodes
+    leader.image.isr = (1, 2)
+    newcomer.machine.may_have_lost = True
+    assert cluster.look() == []
+    leader.image.isr = (1,)
+    leader.machine.may_have_lost = True
+    assert cluster.look() == []
+    assert not leader.machine.may_have_lost
+
+
+def test_it_is_not_looked_for_before_it_has_registered(cluster: Cluster) -> None:
+    cluster.nodes[2].machine.may_have_lost = True
+    cluster.nodes[2].machine.node._member._session._registration.incarnation = "life-4"
+    assert cluster.look() == []
+    assert cluster.nodes[2].machine.may_have_lost
 
 
 def test_who_is_not_in_the_isr_may_lack_it() -> None:

@@ -11,6 +11,8 @@ what any node has ever had below a high watermark: it is read then, and compared
     kept         what is committed stays where it is, on each node that has it; a high
                  watermark never falls while a node lives                                   I6, I9
     early        what a client was told or given is committed                               I7
+    chosen       a broker that may have lost records begins outside every ISR and ELR, and
+                 leads nothing, unless nobody else is left                                  I8
     one leader   each epoch of a partition, and of the quorum, has one leader               I9
     metadata     of the metadata log all that is said of other logs holds too               I10
 
@@ -92,11 +94,27 @@ class Watch:
         if offset >= committed:
             self._say(f"early: {client} has {name[0]}-{name[1]}@{offset}, {committed} is committed")
 
+    def stands_loss_of(self, machine: Machine) -> bool:
+        """Whether its disk may forget: in each partition two others that run are in sync."""
+        image = self._newest_image()
+        running = {
+            each.config.node_id for each in self._machines if each is not machine and each.is_ready
+        }
+        return image is not None and all(
+            len(running.intersection(partition.isr)) > 1
+            for topic in image.topics.values()
+            if topic.name != SCRATCH
+            for partition in topic.partitions.values()
+        )
+
     def look(self, machine: Machine) -> None:
         """Look at a node that has done something."""
         if machine.node is None or machine.process is None:
             return
         self.looks += 1
+        for each in self._machines:
+            if each.may_have_lost:
+                self._look_at_newcomer(each)
         for name, replica in replicas_of(machine.node):
             if name[0] == SCRATCH:
                 continue  # Its logs are of several topics.
@@ -192,6 +210,22 @@ class Watch:
         if missing and len(in_sync.isr) >= least:
             self._say(f"superset: {where} moves its high watermark without {sorted(missing)}")
 
+    def _look_at_newcomer(self, machine: Machine) -> None:
+        """Once it has registered, see where it is still counted on."""
+        session = getattr(getattr(machine.node, "_member", None), "_session", None)
+        image, node_id = self._newest_image(), machine.config.node_id
+        if session is None or image is None or node_id not in image.brokers:
+            return
+        if image.brokers[node_id].incarnation != session._registration.incarnation:
+            return
+        machine.may_have_lost = False
+        for topic in image.topics.values():
+            for index, partition in topic.partitions.items():
+                trusted = {*partition.isr, *partition.elr, partition.leader}
+                if node_id in trusted and len(trusted) > 1:
+                    where = f"{machine.name}, which may have lost records of {topic.name}-{index}"
+                    self._say(f"chosen: {where}: {partition}")
+
     def _members(self, name: Name) -> set[int]:
         """The ISR and the ELR."""
         image = self._image(name)
@@ -199,6 +233,12 @@ class Watch:
 
     def _image(self, name: Name) -> Any:
         """A partition as the node knows it that has applied most."""
+        image = self._newest_image()
+        topic = image.topics.get(name[0]) if image is not None else None
+        return topic.partitions.get(name[1]) if topic is not None else None
+
+    def _newest_image(self) -> Any:
+        """The cluster as the node knows it that has applied most."""
         controllers = [
             machine.node._controller
             for machine in self._machines
@@ -206,9 +246,7 @@ class Watch:
         ]
         if not controllers:
             return None
-        newest = max(controllers, key=lambda each: each.committed_offset)
-        topic = newest.image.topics.get(name[0])
-        return topic.partitions.get(name[1]) if topic is not None else None
+        return max(controllers, key=lambda each: each.committed_offset).image
 
     def _say(self, sentence: str) -> None:
         if sentence not in self.violations:

@@ -94,7 +94,8 @@ class World:
         self.machines = [self._machine(node_id) for node_id in range(1, setup.nodes + 1)]
         self.watch = Watch(self.machines)
         self.clients = self._make_clients()
-        self.nemesis = Nemesis(self.loop, setup, self.machines, self.clients, self._dice("nemesis"))
+        dice = self._dice("nemesis")
+        self.nemesis = Nemesis(self.loop, setup, self.machines, self.clients, dice, self.watch)
         self._by_process: dict[str, Machine] = {each.name: each for each in self.machines}
         self.loop.after_turn = self._look
         self.loop.set_exception_handler(self._failed)
