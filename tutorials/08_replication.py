@@ -19,6 +19,7 @@ except ImportError as error:
 
 import random
 import time
+from dataclasses import replace
 
 # %% [markdown]
 """
@@ -86,8 +87,7 @@ Below it runs with a made-up clock that ticks in steps. A log is now only the of
 
 # %%
 from minikafka.broker.controller.image import BrokerImage, PartitionImage
-from minikafka.broker.replica.in_sync import InSync, IsrAnswer
-from minikafka.protocol.errors import ErrorCode
+from minikafka.broker.replica.in_sync import InSync
 
 
 class Partition:
@@ -95,13 +95,13 @@ class Partition:
 
     def __init__(self, patience):
         self.ends = {1: 0, 2: 0, 3: 0}  # where each log ends
-        self.high_watermark = self.changes = 0
+        self.high_watermark = 0
         everybody = (1, 2, 3)
-        image = PartitionImage(
+        self.decided = PartitionImage(
             0, everybody, isr=everybody, leader=1, leader_epoch=0, partition_epoch=0
         )
         brokers = {broker_id: BrokerImage(broker_id, epoch=0) for broker_id in everybody}
-        self.rules = InSync(image, brokers, epoch_start=0, max_lag_ms=patience, now_ms=0)
+        self.rules = InSync(self.decided, brokers, epoch_start=0, max_lag_ms=patience, now_ms=0)
 
     def append(self, count):
         self.ends[1] += count
@@ -116,9 +116,9 @@ class Partition:
         """Who lags is to leave. Somebody agrees to each change of the list (chapter 9: who)."""
         self.rules.propose_shrink(self.ends[1], now)
         if proposal := self.rules.proposal:
-            self.changes += 1
-            yes = IsrAnswer(ErrorCode.NONE, 0, proposal.isr, self.changes)
-            self.rules.answered(proposal, yes)
+            epoch = self.decided.partition_epoch + 1
+            self.decided = replace(self.decided, isr=proposal.isr, partition_epoch=epoch)
+            self.rules.update(self.decided, now)
         end, min_insync = self.ends[1], 2
         self.high_watermark = self.rules.high_watermark(
             self.high_watermark, end, end, min_insync, now
