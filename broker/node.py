@@ -58,7 +58,7 @@ from .log.log import FlushMode
 from .log.offset_checkpoints import OffsetCheckpoints
 from .log.recovery import Confirmed
 from .log.scan import CorruptLog
-from .options import option_texts
+from .options import options_set
 from .replica.fetch_sessions import FetchSessions
 from .replica.housekeeping import Housekeeping
 from .replica.manager import ReplicaManager
@@ -72,7 +72,8 @@ if TYPE_CHECKING:
     from .group.coordinator import GroupCoordinator
 
 LOCK_FILE = ".lock"
-_UNUSABLE = (StorageError, CorruptLog, checkpoints.CorruptCheckpoint)
+_DAMAGED = (CorruptLog, checkpoints.CorruptCheckpoint, UnknownRecord)
+_UNUSABLE = (StorageError, ForeignDirectory, OSError, *_DAMAGED)
 """What is wrong with files that cannot be used."""
 
 log = logging.getLogger("minikafka.node")
@@ -121,28 +122,26 @@ class Node:
         self._housekeeping: Housekeeping
 
     async def start(self) -> None:
-        """Start to serve; raises ConfigError or NodeError with nothing changed on disk."""
+        """Start to serve; raises ConfigError or NodeError. What is refused has changed no file."""
         self._loop = loop = asyncio.get_running_loop()
         self._stopping = loop.create_future()
-        self._warn_of_options()
-        self._server = Server(self.config, loop)
-        self._control = ControlServer(loop)
+        for name in sorted(STORED_ONLY & options_set(self.config)):
+            log.warning("option %s is kept, but nothing acts on it yet", name)
+        self._server, self._control = Server(self.config, loop), ControlServer(loop)
         refuse_impossible_cluster(self.config)
         refuse_strangers(self.config)
         advertised_address(self.config)  # For its errors.
         self._secret = self._read_secret()
         try:
             await self._unless_failed(self._serve())
-        except (NodeError, CannotTakePart) as error:
-            await self._give_up()
-            raise NodeError(str(error)) from error
-        except (UnknownRecord, ForeignDirectory, *_UNUSABLE, OSError) as error:
+        except BaseException as error:
             if isinstance(error, StorageFailed) and self._lock is not None:
                 self._promise_nothing()
             await self._give_up()
-            raise NodeError(f"data directory {self.data_dir}: {error}") from error
-        except asyncio.CancelledError:
-            await self._give_up()
+            if isinstance(error, _UNUSABLE):
+                raise NodeError(f"data directory {self.data_dir}: {error}") from error
+            if isinstance(error, CannotTakePart):
+                raise NodeError(str(error)) from error
             raise
 
     async def _unless_failed(self, work: Coroutine[None, None, None]) -> None:
@@ -153,8 +152,10 @@ class Node:
         finally:
             working.cancel()
             await asyncio.wait([working])
-        if working.cancelled():
-            raise NodeError(f"data directory {self.data_dir}: {self._stopping.result()}")
+        if working.cancelled() and self._stopping.done():
+            failure = self._stopping.result()
+            is_told = isinstance(failure, CannotTakePart)
+            raise failure if is_told else NodeError(f"data directory {self.data_dir}: {failure}")
         working.result()
 
     async def _serve(self) -> None:
@@ -241,9 +242,15 @@ class Node:
 
     async def _give_up(self) -> None:
         """What was begun of a start ends, with nothing more written."""
-        if self._checkpointing is not None:
-            self._checkpointing.cancel()
         await self._server.stop_reading()
+        if self._checkpointing is not None:  # It had begun to serve.
+            self._checkpointing.cancel()
+            await asyncio.wait([self._checkpointing])
+            await self._housekeeping.stop()
+            if self._hosting.groups is not None:
+                self._hosting.groups.resign()
+            self._replicas.stop()
+            self._server.abort()
         if self._member is not None:
             await self._member.stop()
             self._end_duties()
@@ -265,13 +272,6 @@ class Node:
         """The disk failed: what the next start reads may not be on it."""
         with suppress(StorageError):
             last_run.forget(self._files, self.data_dir)
-
-    def _warn_of_options(self) -> None:
-        """Say which of the options set do nothing yet."""
-        texts, defaults = option_texts(self.config), option_texts(BrokerConfig())
-        for name in sorted(STORED_ONLY & set(texts)):
-            if texts[name] != defaults[name]:
-                log.warning("option %s is kept, but nothing acts on it yet", name)
 
     async def _bind(self) -> None:
         """Reserve both addresses; NodeError if one cannot be had."""

@@ -103,6 +103,12 @@ def option_texts(config: object) -> dict[str, str]:
     return {name: option_text(getattr(config, field_name(name))) for name in rules}
 
 
+def options_set(config: object) -> set[str]:
+    """Those that differ from the default, by Kafka's names."""
+    texts, defaults = option_texts(config), option_texts(type(config)())
+    return {name for name in texts if texts[name] != defaults[name]}
+
+
 def option_text(value: object) -> str:
     """A value as Kafka writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -76,7 +76,7 @@ class NodeProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                process_group=0,  # No session: kernels may give each a share of the processor.
+                process_group=0,  # A session would have a processor share of its own (autogroup).
                 env=_environment(),
                 preexec_fn=self._limit_files if self._file_limit else None,
             )

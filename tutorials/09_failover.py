@@ -7,8 +7,9 @@ two replicas both thought so, there would be two leaders, two different records 
 no truth any more. Somebody has to decide, and that somebody must not be a single machine, which can
 die as well.
 
-In older Kafka this was ZooKeeper, a system beside it. Today, and here, it is the **controller**:
-one of the brokers, chosen by the others, has this duty besides its own. (Some call it the cluster's
+In older Kafka this was ZooKeeper, a system beside it. Today it is the **controller**, which
+machines elect among themselves. In Kafka these are often machines of their own; here they are
+brokers, and one of them is the controller besides its own work. (Some call it the cluster's
 coordinator. The coordinator of chapter 7 is another one: it looks after groups, and we come back to
 it.) This chapter shows how several machines agree on one thing, and then kills two kinds of
 leaders.
@@ -251,8 +252,9 @@ What of the old leader, if it lives and is only cut off? With `acks=all` it answ
 replica on its list has the record. Its followers have gone over to the new leader and fetch from
 the old one no more; yet they stay on its list, since only the controller can shorten that, and it
 refuses whoever asks in an old epoch. So the old leader waits, and acknowledges nothing. With
-`acks=1` it can: it answers by itself, and such a record is lost when the old leader comes back and
-follows the new one.
+`acks=1` it can, until it notices that no controller answers it (after the session timeout at the
+latest): it answers by itself, and such a record is lost when the old leader comes back and follows
+the new one.
 
 Here is a cluster, and its story. Its topic has three replicas and `min.insync.replicas=2`: nothing
 is acknowledged with `acks=all` unless at least two replicas are in sync.
@@ -373,8 +375,8 @@ shorter list, and what had piled up in the producer is delivered at once (the ju
 with the new leader may be the last, for the producer has to find out who that is.
 
 When the controller is killed, it takes longer. First the voters miss it, and elect another. The new
-one does not know when each broker was last heard of, so each has a new session from now on; the
-broker that was the controller has a second, since it was just elected for that one's silence. Then
+one does not know when each broker was last heard of, so each has a new session from now on. The
+broker that was the controller has only a second: its silence is why there was an election. Then
 everything goes as before.
 
 ## And the groups?
@@ -421,9 +423,10 @@ on. Here are our words.
   default `flush=fsync`) of every replica on the list of those in sync, its own among them, and at
   least two were on it: this topic demands two (chapter 8).
 - *Who may lead next?* Only a replica on that list. Each of them has the record, so it does not
-  matter which. Who leaves the list may not lead any more; who joins it must first have everything
-  below the high watermark, the offset up to which all on the list have the log. And there are no
-  two opinions about the list: it is in the controller's log.
+  matter which. Who leaves the list may not lead any more, unless the list was too short already to
+  acknowledge anything: then who left still has it all (chapter 8). Who joins must first have
+  everything below the high watermark, the offset up to which all on the list have the log. And
+  there are no two opinions about the list: it is in the controller's log.
 - *Who decides?* The controller. It is chosen by a majority of voters and decides only with a
   majority, so there are never two that count. If it dies, the next one has all its decisions.
 - *What if the old leader comes back?* It asks the new leader where its own last epoch ended, and

@@ -286,8 +286,7 @@ async def test_a_disk_that_fails_while_a_start_waits_ends_the_start(tmp_path: Pa
         await nodes.stop(away)
         broken = Node(nodes.config(behind), files=files)
         starting = asyncio.ensure_future(broken.start())
-        while broken._member is None or broken._member._session is None:
-            await asyncio.sleep(0)
+        await until(lambda: starting.done() or (broken._member and broken._member._session))
         files.flush_error = BROKEN  # Of the record that this broker is registered.
         async with asyncio.timeout(DEADLINE_S):
             with pytest.raises(NodeError, match=f"node-{behind}: {BROKEN}"):

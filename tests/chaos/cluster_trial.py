@@ -27,6 +27,7 @@ from minikafka.protocol.records import Record
 from minikafka.sync import AdminClient
 
 from ..compat.confluent_client import ConfluentClient
+from ..history.workload import TOPIC as WITNESSED
 from ..history.workload import Workload
 from ..nodes import NodeCluster
 from .cluster_faults import Fault
@@ -52,7 +53,7 @@ class ClusterTrial:
     """One cluster and its drivers; `with` starts and ends them."""
 
     def __init__(self, directory: Path, *options: str) -> None:
-        self._networks = separate_network()
+        self._own_network = separate_network()
         self._directory = directory
         self._options = options
         self._stop = threading.Event()
@@ -67,7 +68,7 @@ class ClusterTrial:
         """How many records the history has in the end."""
 
     def __enter__(self) -> "ClusterTrial":
-        self.network = self._networks.__enter__()
+        self.network = self._own_network.__enter__()
         self.cluster = NodeCluster(
             self._directory, *self._options, control=self.network.link, data=self.network.link
         )
@@ -92,7 +93,7 @@ class ClusterTrial:
         for thread in self._threads:
             thread.join(FLUSH_DEADLINE_S)
         self.cluster.kill()
-        self._networks.__exit__(None, None, None)
+        self._own_network.__exit__(None, None, None)
 
     def suffer(self, fault: Fault) -> None:
         """Let this happen, and see that everybody gets on afterwards."""
@@ -134,12 +135,13 @@ class ClusterTrial:
         for witness in self._witnesses:
             report = witness.judge(self._directory / "history.jsonl")
             assert report.is_valid, report.text()
+            assert report.proves_something
             self.witnessed += report.records_sent
         verdict = judge(self.ledgers.values(), map(self._read, range(PARTITIONS)))
         # kill -9, since what counts is what is on disk, whatever a clean stop would have mended.
         self.cluster.kill()
         data_dirs = [node.data_dir for node in self.cluster.nodes.values()]
-        for topic in (TOPIC, "__consumer_offsets"):
+        for topic in (TOPIC, WITNESSED, "__consumer_offsets"):
             differing = differing_partitions(data_dirs, topic)
             assert not differing, f"the replicas differ: {differing}"
         return verdict

@@ -19,7 +19,10 @@ ROUNDS = int(os.environ.get("MINIKAFKA_CHAOS", "0"))
 CHOSEN = list(FAULTS) if ROUNDS else list(FAULTS)[:3]
 
 # Clients leave the sockets of failed connections to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning"),
+]
 
 
 @pytest.fixture

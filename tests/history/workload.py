@@ -1,7 +1,7 @@
 """Senders, a reader of its own and a group of two at work on a topic, and the history of it.
 
     workload = Workload(bootstrap, replicas=3)
-    await workload.run(rounds)                     begins and ends with the senders
+    await workload.run(rounds)                     until all of them are had, and all is read
     workload.judge(path)                           the verdict on the history, as a file has it
 
 Everything sent is read to the end before `run` returns, so a record that nobody has seen is lost.
@@ -25,6 +25,7 @@ PARTITIONS = (0, 1)
 SENDERS = 3
 RECORDS_AT_ONCE = 3
 POLL_MS = 100
+DRAIN_DEADLINE_S = 50.0
 
 
 class Workload:
@@ -103,5 +104,6 @@ class Workload:
             reader = RecordedConsumer(consumer, self._log)
             reader.assign(TOPIC, PARTITIONS)
             ends = await consumer.end_offsets([(TOPIC, each) for each in PARTITIONS])
-            while any([await consumer.position(name) < end for name, end in ends.items()]):
-                await reader.poll(1000)
+            async with asyncio.timeout(DRAIN_DEADLINE_S):
+                while any([await consumer.position(name) < end for name, end in ends.items()]):
+                    await reader.poll(1000)

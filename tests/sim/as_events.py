@@ -2,8 +2,9 @@
 
     report = check(events_of(history), Promises(is_drained=True))
 
-Each send and each commit is a process of its own here, since a client does not wait for one before
-it begins another; so the order within a producer is left to `cluster_check`, which knows it.
+Each send is a process of its own here, since a client does not wait for one before it begins
+another; so the order within a producer is left to `cluster_check`, which knows it. So is each
+commit, as one that failed is in doubt for ever.
 """
 
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ def events_of(history: ClusterHistory) -> list[Event]:
     """The whole history, in the order of time; what never ended has no end."""
     moments = [*_sends(history), *_polls(history), *_commits(history)]
     end_s = max((each.time_s for each in moments), default=0.0)
-    # What happens at the same time is in the order in which it was noted.
+    # Sorting is stable: of what happens at the same time, sends come first, then polls and commits.
     moments = sorted(moments, key=lambda moment: moment.time_s) + list(_truth(history, end_s))
     return [
         Event(number, each.process, each.type, each.f, each.time_s, each.value)
@@ -61,7 +62,7 @@ def _sends(history: ClusterHistory) -> Iterator[Moment]:
 
 
 def _outcome(send: Send) -> tuple[str, str, Any]:
-    """How a send ended: what one follower of none has promised is in doubt."""
+    """How a send ended: what the leader alone has promised (acks=1) is in doubt."""
     value = send.value.decode()
     if send.outcome == OK and send.is_safe:
         return OK, SEND, [["send", _key(send.partition), [send.offset, value]]]

@@ -133,9 +133,10 @@ class Nemesis:
 
     async def _forget(self) -> None:
         """A power cut where nothing was flushed; others have it, or it would be lost by right."""
-        machine = self._victim("power")
+        machine = self._random.choice(self._machines)
         while not (machine.is_on and self._watch.stands_loss_of(machine)):
             await asyncio.sleep(LOOK_S)
+        self.fired["power"] += 1
         machine.lose_power()
         await self._start_again(machine)
 
