@@ -16,6 +16,7 @@ PYTHON ?= python3
 JOBS ?= 2
 ROUNDS ?= 20
 CHAOS ?= 1
+MINUTES ?= 0
 SEED ?=
 SEEDS ?= $(if $(SEED),0,100)
 VENV := .venv
@@ -49,8 +50,9 @@ format: $(VENV)/.dev ## format the code and mend what the linter can mend
 kills: $(VENV)/.dev ## kill -9 a node a hundred times under load, workers twenty: is a record lost?
 	MINIKAFKA_KILLS=100 MINIKAFKA_WORKER_KILLS=20 $(BIN)/pytest -s tests/chaos $(ARGS)
 
-chaos: $(VENV)/.dev ## every fault on three nodes under load (CHAOS=10 times each): is a record lost?
-	MINIKAFKA_CHAOS=$(CHAOS) $(BIN)/pytest -s tests/chaos/test_cluster.py $(ARGS)
+chaos: $(VENV)/.dev ## every fault on three nodes under load (CHAOS=10 each, or MINUTES=60): is a record lost?
+	MINIKAFKA_CHAOS=$(CHAOS) MINIKAFKA_CHAOS_MINUTES=$(MINUTES) \
+		$(BIN)/pytest -s tests/chaos/test_cluster.py $(ARGS)
 
 churn: $(VENV)/.dev ## groups of all clients, killed and paused for 20 rounds (ROUNDS=3): is a record lost?
 	MINIKAFKA_CHURN=100000 MINIKAFKA_ROUNDS=$(ROUNDS) $(BIN)/pytest -s tests/compat/test_churn.py $(ARGS)
