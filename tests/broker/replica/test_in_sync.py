@@ -332,6 +332,17 @@ def test_an_earlier_registration_is_refused_and_changes_nothing() -> None:
     assert leader.in_sync.followers[3].log_end_offset == -1
 
 
+def test_who_has_registered_anew_must_fetch_again_before_it_joins() -> None:
+    leader = Leader(isr=(1, 2))
+    leader.brokers[3] = BrokerImage(3, 103, standing=Standing.FENCED)
+    leader.fetch(3, 10)
+    leader.brokers[3] = BrokerImage(3, 203)
+    assert not leader.in_sync.propose_expansion(3, leader.high_watermark)
+    leader.fetch(2, 10)
+    leader.fetch(3, 10, 203)
+    assert leader.proposal.members == ((1, 101), (2, 102), (3, 203))
+
+
 def test_replicas_come_and_go_within_a_leader_epoch() -> None:
     leader = Leader()
     leader.fetch(2, 10)
