@@ -18,7 +18,7 @@ from minikafka.client.metadata import TopicPartition
 from minikafka.client.producer import Producer
 from minikafka.client.record import RecordMetadata
 
-from .clients import API_TIMEOUT_MS, DELIVERY_TIMEOUT_MS, TOPIC, Client
+from .clients import API_TIMEOUT_MS, DELIVERY_TIMEOUT_MS, RETRY_S, TOPIC, Client
 from .machine import EPOCH_MS
 from .watch import SCRATCH
 
@@ -89,19 +89,39 @@ class OperatorClient(Client):
         return acknowledged
 
     async def _read(self, acknowledged: dict[int, bytes]) -> None:
-        """Each record is where it was said to be."""
+        """Each record is where it was said to be.
+
+        A leader that has not heard of it yet may still serve the topic of before, as long as it has
+        a lease; so what is wrong must stay wrong.
+        """
+        give_up_s = self.loop.now_s + API_TIMEOUT_MS / 1000
+        while wrong := _differing(acknowledged, await self._found(acknowledged, give_up_s)):
+            if self.loop.now_s >= give_up_s:
+                self.history.replaced += wrong
+                return
+            await asyncio.sleep(RETRY_S)
+
+    async def _found(self, acknowledged: dict[int, bytes], give_up_s: float) -> dict[int, bytes]:
+        """What a reader is given from the beginning until it has as many."""
         consumer = Consumer(
             auto_offset_reset="earliest", default_api_timeout_ms=API_TIMEOUT_MS, **self.options()
         )
         consumer.assign([(SCRATCH, 0)])
-        found: dict[int, bytes | None] = {}
-        give_up_s = self.loop.now_s + API_TIMEOUT_MS / 1000
+        found: dict[int, bytes] = {}
         async with consumer:
             while not set(acknowledged) <= set(found) and self.loop.now_s < give_up_s:
                 for records in (await consumer.getmany(400, 50)).values():
                     found.update((each.offset, each.value) for each in records)
-        for offset, value in acknowledged.items():
-            if found.get(offset, value) != value or (
-                offset not in found and offset < max(found, default=0)
-            ):
-                self.history.replaced.append((offset, value, found.get(offset)))
+        return found
+
+
+def _differing(
+    acknowledged: dict[int, bytes], found: dict[int, bytes]
+) -> list[tuple[int, bytes, bytes | None]]:
+    """Offset, what was acknowledged there, and what was read, or None if it was left out."""
+    end = max(found, default=0)
+    return [
+        (offset, value, found.get(offset))
+        for offset, value in acknowledged.items()
+        if found.get(offset, value) != value or (offset not in found and offset < end)
+    ]
