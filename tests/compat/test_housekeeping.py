@@ -27,6 +27,8 @@ COMPACTED = {
 }
 KEYS = 5
 SENT = 200
+ROUNDS = 10
+"""Of the cleaner, in which nothing changes."""
 
 DeleteRecords = Callable[[str, str, int], int]
 
@@ -121,14 +123,20 @@ def test_each_client_sees_where_the_log_starts(
 
 @pytest.fixture(scope="module")
 def compacted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    """A node with a topic `compacted` of which most records are gone."""
+    """A node with a topic `compacted` of which most records are gone, and no more will go."""
     data_dir = tmp_path_factory.mktemp("compacted") / "node"
     node = NodeProcess(data_dir, "-c", "log.cleaner.backoff.ms=50").start()
     client = ConfluentClient(node.bootstrap)
     client.create_topic("compacted", configs=COMPACTED)
     for start in range(0, SENT, 10):
         client.send("compacted", [_numbered(number) for number in range(start, start + 10)])
-    _wait_until(lambda: len(_on_disk(data_dir)) < SENT / 4)
+    looks: list[list[bytes | None]] = []
+
+    def is_done() -> bool:
+        looks.append(_on_disk(data_dir))
+        return len(looks[-1]) < SENT / 4 and looks[-ROUNDS:] == [looks[-1]] * ROUNDS
+
+    _wait_until(is_done)
     yield node
     node.kill()
 
