@@ -125,7 +125,7 @@ class Node:
         """Start to serve; raises ConfigError or NodeError. What is refused has changed no file."""
         self._loop = loop = asyncio.get_running_loop()
         self._stopping = loop.create_future()
-        for name in sorted(STORED_ONLY & options_set(self.config)):
+        for name in sorted(STORED_ONLY.intersection(options_set(self.config))):
             log.warning("option %s is kept, but nothing acts on it yet", name)
         self._server, self._control = Server(self.config, loop), ControlServer(loop)
         refuse_impossible_cluster(self.config)

@@ -103,10 +103,10 @@ def option_texts(config: object) -> dict[str, str]:
     return {name: option_text(getattr(config, field_name(name))) for name in rules}
 
 
-def options_set(config: object) -> set[str]:
-    """Those that differ from the default, by Kafka's names."""
-    texts, defaults = option_texts(config), option_texts(type(config)())
-    return {name for name in texts if texts[name] != defaults[name]}
+def options_set(config: object) -> dict[str, str]:
+    """Those that differ from the default, as `option_texts` has them."""
+    defaults = option_texts(type(config)())
+    return {name: text for name, text in option_texts(config).items() if text != defaults[name]}
 
 
 def option_text(value: object) -> str:

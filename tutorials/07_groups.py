@@ -100,6 +100,7 @@ class Member:
         for line in self.process.stdout:
             what, *partitions = line.split()
             note(self.name, what, map(int, partitions))
+        self.process.wait()
 
     def leave(self):
         note(self.name, "leaves")

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..config import BrokerConfig, TopicConfig
-from ..options import option_name, option_text, option_texts, read_what_can_be
+from ..options import option_name, option_text, option_texts, options_set, read_what_can_be
 from .image import ALL_BROKERS, Image, TopicImage
 
 
@@ -41,9 +41,7 @@ class LiveConfig:
     @property
     def layers(self) -> Layers:
         """All texts of this node's options."""
-        defaults = option_texts(BrokerConfig())
-        texts = option_texts(self._static)
-        static = {name: text for name, text in texts.items() if text != defaults[name]}
+        static, defaults = options_set(self._static), option_texts(BrokerConfig())
         own, of_all = self._dynamic()
         return Layers(_texts(own), _texts(of_all), static, defaults)
 

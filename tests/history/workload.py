@@ -8,8 +8,8 @@ Everything sent is read to the end before `run` returns, so a record that nobody
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from minikafka import AdminClient, Consumer, KafkaError, NewTopic, Producer
@@ -73,12 +73,18 @@ class Workload:
             await sender.send(TOPIC, n % len(PARTITIONS), values)
             await asyncio.sleep(self._pause_s)
 
-    async def _read(self) -> None:
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[tuple[Consumer, RecordedConsumer]]:
+        """One that reads all partitions from their beginning."""
         async with Consumer(
             bootstrap_servers=self._bootstrap, auto_offset_reset="earliest"
         ) as consumer:
             reader = RecordedConsumer(consumer, self._log)
             reader.assign(TOPIC, PARTITIONS)
+            yield consumer, reader
+
+    async def _read(self) -> None:
+        async with self._reader() as (_, reader):
             while not self._sent.is_set():
                 await reader.poll(POLL_MS)
 
@@ -98,11 +104,7 @@ class Workload:
             await reader.committed(GROUP, TOPIC, PARTITIONS)
 
     async def _drain(self) -> None:
-        async with Consumer(
-            bootstrap_servers=self._bootstrap, auto_offset_reset="earliest"
-        ) as consumer:
-            reader = RecordedConsumer(consumer, self._log)
-            reader.assign(TOPIC, PARTITIONS)
+        async with self._reader() as (consumer, reader):
             ends = await consumer.end_offsets([(TOPIC, each) for each in PARTITIONS])
             async with asyncio.timeout(DRAIN_DEADLINE_S):
                 while any([await consumer.position(name) < end for name, end in ends.items()]):

@@ -85,7 +85,7 @@ class ClusterHistory:
     owned: list[Owned] = field(default_factory=list)
     operated: Counter[str] = field(default_factory=Counter[str])
     """What the operator has done."""
-    replaced: list[tuple[int, bytes, bytes | None]] = field(default_factory=list)
+    replaced: list[tuple[int, bytes | None, bytes | None]] = field(default_factory=list)
     """Of the operator's own topic: offset, what was acknowledged there, what was read."""
 
     @property

@@ -95,19 +95,20 @@ class OperatorClient(Client):
         a lease; so what is wrong must stay wrong.
         """
         give_up_s = self.loop.now_s + API_TIMEOUT_MS / 1000
-        while wrong := _differing(acknowledged, await self._found(acknowledged, give_up_s)):
-            if self.loop.now_s >= give_up_s:
-                self.history.replaced += wrong
-                return
+        wrong = _differing(acknowledged, await self._found(acknowledged))
+        while wrong and self.loop.now_s < give_up_s:
             await asyncio.sleep(RETRY_S)
+            wrong = _differing(acknowledged, await self._found(acknowledged))
+        self.history.replaced += wrong
 
-    async def _found(self, acknowledged: dict[int, bytes], give_up_s: float) -> dict[int, bytes]:
+    async def _found(self, acknowledged: dict[int, bytes]) -> dict[int, bytes]:
         """What a reader is given from the beginning until it has as many."""
         consumer = Consumer(
             auto_offset_reset="earliest", default_api_timeout_ms=API_TIMEOUT_MS, **self.options()
         )
         consumer.assign([(SCRATCH, 0)])
         found: dict[int, bytes] = {}
+        give_up_s = self.loop.now_s + API_TIMEOUT_MS / 1000
         async with consumer:
             while not set(acknowledged) <= set(found) and self.loop.now_s < give_up_s:
                 for records in (await consumer.getmany(400, 50)).values():
@@ -117,11 +118,11 @@ class OperatorClient(Client):
 
 def _differing(
     acknowledged: dict[int, bytes], found: dict[int, bytes]
-) -> list[tuple[int, bytes, bytes | None]]:
-    """Offset, what was acknowledged there, and what was read, or None if it was left out."""
-    end = max(found, default=0)
+) -> list[tuple[int, bytes | None, bytes | None]]:
+    """Offset, what was acknowledged there, and what was read, as far as the reader came."""
+    end = max(found, default=-1)
     return [
-        (offset, value, found.get(offset))
-        for offset, value in acknowledged.items()
-        if found.get(offset, value) != value or (offset not in found and offset < end)
+        (offset, acknowledged.get(offset), found.get(offset))
+        for offset in sorted({*acknowledged, *found})
+        if offset <= end and acknowledged.get(offset) != found.get(offset)
     ]
