@@ -44,6 +44,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written = bytearray()
         self.is_closed = False
+        self.is_reading = True
 
     def write(self, data: Any) -> None:
         self.written += data
@@ -58,10 +59,10 @@ class Wire(asyncio.Transport):
         return self.is_closed
 
     def pause_reading(self) -> None:
-        pass
+        self.is_reading = False
 
     def resume_reading(self) -> None:
-        pass
+        self.is_reading = True
 
     def get_write_buffer_size(self) -> int:
         return 0
@@ -102,15 +103,15 @@ class Host:
         wire = Wire()
         connection = Connection(self.node._server, self.loop)
         connection.connection_made(wire)
-        stream = b"".join(frames)
-        while stream and not wire.is_closed:
-            room = connection.get_buffer(-1)
-            piece = stream[: len(room)]
-            room[: len(piece)] = piece
-            stream = stream[len(piece) :]
-            connection.buffer_updated(len(piece))
+        stream = memoryview(b"".join(frames))
         for _ in range(_TURNS):
-            if not connection._exchanges or wire.is_closed:
+            while stream and wire.is_reading and not wire.is_closed:
+                room = connection.get_buffer(-1)
+                size = min(len(room), len(stream))
+                room[:size] = stream[:size]
+                stream = stream[size:]
+                connection.buffer_updated(size)
+            if wire.is_closed or (wire.is_reading and not connection._exchanges):
                 break
             self.loop.run_until_complete(asyncio.sleep(0))
         connection.connection_lost(None)
