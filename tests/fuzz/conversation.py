@@ -78,16 +78,18 @@ class Host:
         config = BrokerConfig(listen="127.0.0.1:0", data_dir="data")
         self.node = Node(config, files=MemoryFiles(), random=Random(1))
         self.loop.run_until_complete(self.node.start())
-        self.make_topic()
 
     def make_topic(self) -> None:
-        """The topic that requests speak of; other topics are gone."""
+        """The topic that requests speak of; other topics are gone.
+
+        What was said before may have its effect only while this is done.
+        """
         image = self.node._controller.image
         for name, topic in list(image.topics.items()):
             if name != TOPIC:
                 self._submit(lambda image, gone=topic.topic_id: delete_topic(image, gone))
-        if TOPIC not in image.topics:
-            topic, random = NewTopic(TOPIC, 2), Random(2)
+        topic, random = NewTopic(TOPIC, 2), Random(2)
+        while TOPIC not in image.topics:
             self._submit(lambda image: create_topic(image, self.node.config, topic, random))
 
     @property
@@ -128,6 +130,7 @@ def conversation(data: bytes) -> None:
     """Every answer can be read, in the order of the requests; nothing is raised on the way."""
     choices = Choices(data)
     served = host()
+    served.make_topic()
     asked: list[tuple[int, int]] = []
     frames: list[bytes] = []
     for number in range(1 + choices.below(_MAX_REQUESTS)):
@@ -142,7 +145,6 @@ def conversation(data: bytes) -> None:
         asked.append((key, version))
     wire = served.speak(frames)
     _check_answers(bytes(wire.written), asked)
-    served.make_topic()
     assert not served.errors, served.errors.pop()
 
 
