@@ -213,7 +213,10 @@ class LeaderFetcher:
                 if found.is_throttled:
                     owner.throttle.spend(len(answer.records or b""))
                 if found.is_current and found.partition in self.partitions:
+                    known_epoch = found.partition.epochs.latest
                     self._take(found.partition, answer)
+                    if found.partition.epochs.latest != known_epoch:
+                        await asyncio.sleep(0)  # That was two syncs: others have their turn.
 
     async def _connect(self) -> Connection:
         if self._connection is None or self._connection.is_closed:

@@ -78,6 +78,8 @@ class Watch:
         self.moves = 0
         """How often another node led a log than before."""
         self._last_leader: dict[Name, int] = {}
+        self._newest: tuple[int, Any] = -1, None
+        """The most that was ever known to be committed of the metadata, and the image of it."""
         self._machines = machines
         self._committed: dict[Name, list[Committed]] = {}
         self._seen: dict[tuple[str, Name], Seen] = {}
@@ -112,6 +114,7 @@ class Watch:
         if machine.node is None or machine.process is None:
             return
         self.looks += 1
+        self._look_at_image(machine.node)
         for each in self._machines:
             if each.may_have_lost:
                 self._look_at_newcomer(each)
@@ -238,15 +241,13 @@ class Watch:
         return topic.partitions.get(name[1]) if topic is not None else None
 
     def _newest_image(self) -> Any:
-        """The cluster as the node knows it that has applied most."""
-        controllers = [
-            machine.node._controller
-            for machine in self._machines
-            if machine.node is not None and hasattr(machine.node, "_controller")
-        ]
-        if not controllers:
-            return None
-        return max(controllers, key=lambda each: each.committed_offset).image
+        """The cluster as the node knows it that has applied most, or knew it before it died."""
+        return self._newest[1]
+
+    def _look_at_image(self, node: Any) -> None:
+        controller = getattr(node, "_controller", None)
+        if controller is not None and controller.committed_offset >= self._newest[0]:
+            self._newest = controller.committed_offset, controller.image
 
     def _say(self, sentence: str) -> None:
         if sentence not in self.violations:

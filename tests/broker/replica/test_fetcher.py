@@ -149,6 +149,30 @@ async def test_who_begins_to_follow_waits_for_no_answer_that_is_awaited(tmp_path
         assert first.log.log_end_offset == 0
 
 
+async def test_others_have_their_turn_while_epochs_begin(tmp_path: Path) -> None:
+    async with following(tmp_path, partitions=3) as follower:
+        turn, turns_of_saves = 0, list[int]()
+        save_epochs = follower.store.save_epochs
+
+        def next_turn() -> None:
+            nonlocal turn
+            turn += 1
+            follower.loop.call_soon(next_turn)
+
+        def noted(partition: Partition) -> None:
+            turns_of_saves.append(turn)
+            save_epochs(partition)
+
+        for index in range(3):
+            await follower.leader.produce("orders", batch_of(b"a"), index=index)
+        images = [lead_with_follower(follower.leader, index) for index in range(3)]
+        follower.store.save_epochs = noted
+        next_turn()
+        partitions = [follower.follow(index, image) for index, image in enumerate(images)]
+        await until(lambda: all(each.log.flushed_offset == 1 for each in partitions))
+        assert len(turns_of_saves) == len(set(turns_of_saves)) == 3
+
+
 async def test_a_follower_that_knows_of_an_election_first_asks_until_the_leader_does(
     tmp_path: Path,
 ) -> None:
