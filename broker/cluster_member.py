@@ -22,6 +22,7 @@ from ..protocol.control import AlteredPartitions, AlterPartition, Refused, Regis
 from .clock import WallClock
 from .config import Address
 from .controller import chronicle
+from .controller.decide_brokers import leads
 from .controller.image import NOBODY, Record
 from .controller.live_config import LiveConfig
 from .controller.service import Controller, ControllerUnavailable
@@ -137,7 +138,9 @@ class ClusterMember:
 
     async def leave(self) -> None:
         """Let others lead what is led here, if there are any."""
-        if self._session is not None and not await self._session.leave():
+        if self._session is None or await self._session.leave():
+            return
+        if leads(self._controller.image, self._config.node_id):
             log.warning("nobody has taken over in time what this node leads")
 
     async def stop(self) -> None:

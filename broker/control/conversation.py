@@ -78,7 +78,7 @@ async def converse(
     context: ControlContext,
     door: Door,
 ) -> None:
-    """Answer until the peer goes, is too slow, or breaks the protocol."""
+    """Answer until the peer goes, is silent or too slow, or breaks the protocol."""
     transport = writer.transport
     transport.set_write_buffer_limits(high=0)  # drain() waits until the socket has taken all.
     max_bytes = MAX_REQUEST_BYTES
@@ -102,7 +102,7 @@ async def converse(
         log.warning("control connection %s: closing: %s", name_of(writer), error)
         transport.abort()
     except TimeoutError:
-        log.info("control connection %s: closing: its peer is too slow", name_of(writer))
+        log.info("control connection %s: closing: its peer is silent or too slow", name_of(writer))
         transport.abort()
     finally:
         if not transport.is_closing():  # The node stops, or something is wrong with it.

@@ -153,6 +153,7 @@ class LeaderFetcher:
         self._is_dropped = False
         """Whether we have ended the connection ourselves, to ask for more at once."""
         self._task = owner.loop.create_task(self._run())
+        self._task.add_done_callback(self._say_why)
 
     def add(self, partition: Partition) -> None:
         """Fetch for this partition as well, at once."""
@@ -179,6 +180,12 @@ class LeaderFetcher:
                     await self._recover(error)
         finally:
             self._disconnect()
+
+    def _say_why(self, task: "asyncio.Task[None]") -> None:
+        """It ends when it is stopped or the disk has failed, and for no other reason."""
+        if not task.cancelled() and task.exception() is not None:
+            message = "nothing is fetched from broker %d until the next start: an error in here"
+            log.critical(message, self._leader_id, exc_info=task.exception())
 
     async def _recover(self, error: Exception) -> None:
         """Connect anew, at once if it was we who wanted it."""

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from minikafka.broker.config import TopicConfig
 from minikafka.broker.controller.image import BrokerImage, PartitionImage
 from minikafka.broker.log.files import Files
@@ -242,6 +244,21 @@ async def test_a_leader_that_comes_back_is_followed_again(tmp_path: Path) -> Non
         connection.abort("the cable was cut")
         await leader.produce("orders", batch_of(b"a"), acks=1)
         await until(lambda: partition.log.log_end_offset == 1)
+
+
+async def test_an_error_that_nobody_thought_of_is_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class BrokenClock(SetClock):
+        def now_ms(self) -> int:
+            raise RuntimeError("stopped")
+
+    async with following(tmp_path) as follower:
+        await follower.leader.produce("orders", batch_of(b"a"))
+        follower.fetcher.clock = BrokenClock()
+        follower.follow(0, lead_with_follower(follower.leader))
+        await until(lambda: "nothing is fetched from broker 1" in caplog.text)
+        assert "RuntimeError: stopped" in caplog.text
 
 
 async def test_who_follows_nobody_any_more_fetches_nothing(tmp_path: Path) -> None:
