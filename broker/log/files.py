@@ -12,6 +12,7 @@ Everything that the broker keeps goes through one `Files` object, which the node
     read_bytes                    a whole small file
     write_atomically              tmp, fsync, rename, fsync of the directory: the old or the new
                                   content, never a mixture, whenever the power fails
+    replace                       the same without the last step, which is left to a later flush
     fsync_directory               creations, renames and removals in it become durable
     lock                          an exclusive lock that ends with the process
     volume_space                  total and free bytes of the file system around a directory
@@ -271,6 +272,14 @@ class Files:
 
     def write_atomically(self, path: str, data: Buffer) -> None:
         """Replace the content of the file at `path` by `data`, durably and at one stroke."""
+        self.replace(path, data)
+        self.fsync_directory(os.path.dirname(path))
+
+    def replace(self, path: str, data: Buffer) -> None:
+        """The same, but until the directory is flushed a power cut may bring the old content back.
+
+        The new one is on disk by then, so there is always one of the two.
+        """
         temporary = self.open(path + ".tmp", create=True)
         try:
             temporary.truncate(0)
@@ -279,7 +288,6 @@ class Files:
         finally:
             temporary.close()
         self.rename(path + ".tmp", path)
-        self.fsync_directory(os.path.dirname(path))
 
     def fsync_directory(self, path: str) -> None:
         """Make durable what was created, renamed and removed in the directory."""

@@ -311,6 +311,10 @@ class Log:
         """Let the next flush confirm a file beside the log as well, and its name."""
         self._unflushed += (path, self._directory)
 
+    def flush_names(self) -> None:
+        """Let the next flush confirm what was renamed beside the log."""
+        self._unflushed.append(self._directory)
+
     def begin_flush(self) -> FlushPoint:
         """Return what is to be flushed to confirm all that is written; empty when nothing is."""
         files = list(self._unflushed)

@@ -223,7 +223,7 @@ class LeaderFetcher:
                     known_epoch = found.partition.epochs.latest
                     self._take(found.partition, answer)
                     if found.partition.epochs.latest != known_epoch:
-                        await asyncio.sleep(0)  # That was two syncs: others have their turn.
+                        await asyncio.sleep(0)  # That was a sync: others have their turn.
 
     async def _connect(self) -> Connection:
         if self._connection is None or self._connection.is_closed:

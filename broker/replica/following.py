@@ -7,8 +7,9 @@
     out of range   the leader has deleted what follows our end: we begin anew at its log start
 
 Leader epochs and producers follow the log: nothing is validated about sequences here, for the
-leader has done it. Epochs are on disk before the batches that begin them, so a crash leaves an
-entry too many, which is dropped with the next start, and never one too few. Where they find no room
+leader has done it. Epochs are written down before the batches that begin them, and confirmed by the
+flush that confirms these: a crash leaves an entry too many, or one too few of what was not
+confirmed; the next start drops the one, and reads the other from the log. Where they find no room
 nothing is appended either, until they do.
 
 Nothing below the high watermark is ever cut: it may have been acknowledged, and read. That a leader
@@ -36,7 +37,7 @@ class Keeper(Protocol):
     """Who keeps on disk what belongs to a log and is not in it."""
 
     def save_epochs(self, partition: "Partition") -> None:
-        """Have the leader epochs on disk before this returns."""
+        """Have the leader epochs on disk by the next flush of the log."""
         ...
 
     def before_truncation(self, partition: "Partition", offset: int) -> None:

@@ -120,8 +120,11 @@ class PartitionStore:
         return self._files.volume_space(self._data_dir)
 
     def save_epochs(self, partition: Partition) -> None:
-        """Have the leader epochs on disk before this returns."""
-        self._write_epochs(self.directory(partition.log_name), partition.epochs)
+        """Have the leader epochs on disk by the next flush of the log."""
+        path = f"{self.directory(partition.log_name)}/{checkpoints.LEADER_EPOCHS}"
+        self._files.replace(path, checkpoints.encode_leader_epochs(partition.epochs.entries))
+        partition.epochs.is_saved = True
+        partition.log.flush_names()
 
     def before_truncation(self, partition: Partition, offset: int) -> None:
         """Let no checkpoint on disk say any more that the log is longer than `offset`."""
@@ -137,7 +140,8 @@ class PartitionStore:
         partition.producers = self._load_producers(
             self.directory(partition.log_name), partition.log
         )
-        self.save_epochs(partition)  # Last: without room for them, the producers are right.
+        # Last: without room for them, the producers are right.
+        self._write_epochs(self.directory(partition.log_name), partition.epochs)
 
     def close(self, partition: Partition) -> None:
         """Flush and close; a snapshot of the producers saves the next start reading."""

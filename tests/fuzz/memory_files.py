@@ -85,7 +85,7 @@ class MemoryFiles(Files):
     def read_bytes(self, path: str) -> bytes:
         return bytes(self._content(path))
 
-    def write_atomically(self, path: str, data: Buffer) -> None:
+    def replace(self, path: str, data: Buffer) -> None:
         self.contents[path] = bytearray(data)
 
     def fsync_directory(self, path: str) -> None:

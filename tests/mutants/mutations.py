@@ -428,6 +428,13 @@ MUTATIONS = (
         REPLICATION,
     ),
     _mutation(
+        "no flush of the name under which epochs are written down",
+        "broker/replica/store.py",
+        "        partition.log.flush_names()\n",
+        "",
+        REPLICATION,
+    ),
+    _mutation(
         "no entry in the epoch cache on election",
         "broker/replica/partition.py",
         "        self.epochs.assign(leader_epoch, self._epoch_start)\n",

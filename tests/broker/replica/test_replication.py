@@ -511,6 +511,28 @@ def test_an_epoch_that_found_no_room_is_on_disk_before_its_records(world: World)
     assert world.partition(3).epochs.entries == [(0, 0), (1, 1)]
 
 
+def test_an_epoch_is_on_disk_when_records_of_it_are_confirmed(world: World) -> None:
+    replicate(world, b"a")
+    for each in (2, 3):
+        world.crash(each, Way.KILLED)
+        world.restart(each)
+        world.stand(each, Standing.UNFENCED)
+        world.settled()
+        world.fetch(each, rounds=2)
+        assert world.change_isr(1) is ErrorCode.NONE
+        world.settled()
+    world.elect(2)
+    world.settled()
+    world.produce(2, b"b", acks=1)
+    world.fetch(3, rounds=2)
+    for each in (2, 3):
+        world.brokers[each].save_checkpoints()
+        world.crash(each, Way.NOTHING)
+        world.restart(each)
+        assert world.values(each) == {0: b"a", 1: b"b"}
+        assert world.partition(each).epochs.entries == [(0, 0), (1, 1)]
+
+
 def test_a_leader_without_room_for_its_epoch_leads_when_there_is_some(world: World) -> None:
     replicate(world, b"a")
     world.elect(2)
