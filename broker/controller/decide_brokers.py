@@ -110,6 +110,9 @@ def unregister_broker(image: Image, config: BrokerConfig, broker_id: int) -> Dec
     if broker_id not in image.brokers:
         message = f"broker {broker_id} is not registered"
         return Decision([], ErrorCode.BROKER_ID_NOT_REGISTERED, message)
+    if broker_id == config.node_id and not config.is_clustered:
+        message = f"broker {broker_id} is alone: nobody would hear of it, to register it again"
+        return Decision([], ErrorCode.INVALID_REQUEST, message)
     record = {"type": "BrokerUnregistered", "broker_id": broker_id}
     changes = _changes(
         image, config, broker_id, lambda before, terms: _left(broker_id, before, terms)

@@ -1,7 +1,7 @@
 """UnregisterBroker: forget a broker that will not come back; the active controller answers.
 
 It is no replica of anything then but in name: what it led is led by others. One that lives is
-registered again as soon as it is heard of.
+registered again as soon as it is heard of; a node that is alone is not forgotten.
 """
 
 from ...protocol.api.unregister_broker import UnregisterBrokerRequest, UnregisterBrokerResponse

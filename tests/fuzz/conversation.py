@@ -22,6 +22,7 @@ from minikafka.protocol.api.produce import (
     ProduceRequestTopic,
 )
 from minikafka.protocol.codec import decode, encode
+from minikafka.protocol.errors import ErrorCode
 from minikafka.protocol.header import RequestStart, encode_request
 from minikafka.protocol.records import Record, build_batch
 
@@ -90,15 +91,16 @@ class Host:
                 self._submit(lambda image, gone=topic.topic_id: delete_topic(image, gone))
         topic, random = NewTopic(TOPIC, 2), Random(2)
         while TOPIC not in image.topics:
-            self._submit(lambda image: create_topic(image, self.node.config, topic, random))
+            made = self._submit(lambda image: create_topic(image, self.node.config, topic, random))
+            assert made.error_code in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS), made.message
 
     @property
     def topic_id(self) -> bytes:
         """The id of that topic."""
         return self.node._controller.image.topics[TOPIC].topic_id
 
-    def _submit(self, command: Any) -> None:
-        self.loop.run_until_complete(self.node._controller.submit(command))
+    def _submit(self, command: Any) -> Any:
+        return self.loop.run_until_complete(self.node._controller.submit(command))
 
     def speak(self, frames: list[bytes]) -> Wire:
         """Hand over frames on a new connection; what was answered by the time it is quiet."""

@@ -23,3 +23,11 @@ async def test_a_broker_that_nobody_knows_cannot_be_forgotten(node: ServedNode) 
     answer = await node.call(UnregisterBrokerRequest(broker_id=OTHER))
     assert answer.error_code == ErrorCode.BROKER_ID_NOT_REGISTERED
     assert answer.error_message
+
+
+async def test_a_node_that_is_alone_does_not_forget_itself(node: ServedNode) -> None:
+    answer = await node.call(UnregisterBrokerRequest(broker_id=1))
+    assert answer.error_code == ErrorCode.INVALID_REQUEST
+    assert answer.error_message
+    assert "alone" in answer.error_message
+    await node.create("orders")
