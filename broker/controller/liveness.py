@@ -81,8 +81,8 @@ class Liveness:
     ) -> None:
         """Begin a session: a registration is committed, or this controller becomes active.
 
-        Who `is_silent` sends no heartbeats, and is not expected to: a node that is alone. Who
-        `is_lost` was the controller before.
+        Who `is_silent` sends no heartbeats, and is not expected to: a node that is alone, whose
+        place nobody takes. Who `is_lost` was the controller before.
         """
         timeout_ms = CLOSED_SESSION_MS if is_lost else self._session_timeout_ms
         self._sessions[broker.broker_id] = _Session(
@@ -90,7 +90,7 @@ class Liveness:
             broker.epoch,
             broker.standing,
             FOREVER_MS if is_silent else now_ms + timeout_ms,
-            now_ms + min(timeout_ms, UNHEARD_SESSION_MS),
+            FOREVER_MS if is_silent else now_ms + min(timeout_ms, UNHEARD_SESSION_MS),
         )
 
     def forget(self, broker_id: int) -> None:

@@ -33,7 +33,14 @@ _SEGMENT = {
     "max_timestamp_ms": 7,
     "name": "00000000000000000000.log",
 }
-_SOUND: tuple[dict[str, Any], ...] = (
+_ISR = {
+    "topic_id": bytes(16),
+    "index": 0,
+    "leader_epoch": 0,
+    "partition_epoch": 0,
+    "isr": [{"broker_id": 1, "broker_epoch": 0}],
+}
+SOUND: tuple[dict[str, Any], ...] = (
     {"type": "ReadEvents", "from_offset": 0},
     {
         "type": "DescribeSegments",
@@ -74,6 +81,35 @@ _SOUND: tuple[dict[str, Any], ...] = (
         "end": {"epoch": 0, "offset": 0},
         "is_pre_vote": True,
     },
+    {
+        "type": "RegisterBroker",
+        "broker_id": 2,
+        "incarnation": "a",
+        "host": "127.0.0.1",
+        "port": 9092,
+        "control_host": "127.0.0.1",
+        "control_port": 9093,
+        "is_lossless": True,
+    },
+    {
+        "type": "Heartbeat",
+        "broker_id": 2,
+        "epoch": 0,
+        "metadata_offset": 9,
+        "wants_to_leave": False,
+    },
+    {"type": "AlterPartition", "broker_id": 1, "broker_epoch": 0, "partitions": [_ISR]},
+    {"type": "ReserveProducerIds", "broker_id": 1, "broker_epoch": 0},
+    {"type": "CreateOffsetsTopic"},
+    {"type": "AutoCreateTopics", "names": ["made"]},
+    {
+        "type": "Forward",
+        "api_key": 19,
+        "api_version": 7,
+        "client_id": "fuzz",
+        "client_host": "127.0.0.1",
+        "request": bytes(9),
+    },
     {"type": "Refused", "error": "OFFSET_OUT_OF_RANGE", "message": "no"},
 )
 _VALUES = (None, 0, 1, -1, 1 << 31, (1 << 64) - 1, True, 0.5, "", TOPIC, "x" * 300, b"", [], {})
@@ -83,7 +119,8 @@ _NESTED = (*_VALUES, [_SEGMENT], [[]], {"a": [1]}, msgpack.ExtType(5, b"x"), msg
 def control(data: bytes) -> None:
     """What is decoded comes back the same, and a node answers whatever is a question."""
     choices = Choices(data)
-    served = host()
+    served = host("control")
+    served.make_topic()
     context = served.node._control._context
     payload = _payload(choices, context.cluster_id)
     with suppress(ProtocolError):
@@ -103,7 +140,7 @@ def _payload(choices: Choices, cluster_id: str) -> bytes:
     kind = choices.byte()
     if kind == 0xFF:
         return choices.rest()
-    message = {**choices.one_of(_SOUND), "cluster_id": cluster_id}
+    message = {**choices.one_of(SOUND), "cluster_id": cluster_id}
     for _ in range(choices.below(4)):
         name = choices.one_of([*message, "other"])
         if choices.byte() & 3:

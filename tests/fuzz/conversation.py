@@ -123,15 +123,16 @@ class Host:
 
 
 @cache
-def host() -> Host:
-    """The one of this process."""
+def host(target: str) -> Host:
+    """The one of a target in this process: another's would have its own past."""
+    del target
     return Host()
 
 
 def conversation(data: bytes) -> None:
     """Every answer can be read, in the order of the requests; nothing is raised on the way."""
     choices = Choices(data)
-    served = host()
+    served = host("conversation")
     served.make_topic()
     asked: list[tuple[int, int]] = []
     frames: list[bytes] = []

@@ -38,10 +38,10 @@ def test_a_request_is_answered_and_so_is_one_behind_it(key: int) -> None:
     cls = request_class(key)
     assert cls is not None
     request = ProduceRequest(acks=1) if cls is ProduceRequest else cls()
-    assert answers(host().speak([frame_of(request, key)] * 2).written) == 2
+    assert answers(host("conversation").speak([frame_of(request, key)] * 2).written) == 2
 
 
 def test_what_does_not_fit_is_handed_over_when_there_is_room() -> None:
     topics = [MetadataRequestTopic(name=f"{'x' * 200}{number}") for number in range(2000)]
     request = MetadataRequest(topics=topics, allow_auto_topic_creation=False)
-    assert answers(host().speak([frame_of(request, METADATA_KEY)] * 3).written) == 3
+    assert answers(host("conversation").speak([frame_of(request, METADATA_KEY)] * 3).written) == 3

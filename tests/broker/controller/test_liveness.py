@@ -252,3 +252,4 @@ def test_a_node_that_is_alone_is_never_fenced_for_its_silence():
     scene.liveness.restore(broker, 0, is_silent=True)
     assert scene.liveness.deadline_ms() is None
     assert scene.at(100 * SESSION_MS) == []
+    assert scene.register(1, "two") is ErrorCode.DUPLICATE_BROKER_REGISTRATION
