@@ -376,6 +376,7 @@ class LogRun:
             started.store.close(partition)
             self._acknowledge()
             started.offset_checkpoints.save_now(started.rows, ())
+            self._started = None  # What follows the marker would not be looked for.
             marker = checkpoints.encode_clean_shutdown(1)
             self._files.write_atomically(f"{DATA_DIR}/{checkpoints.CLEAN_SHUTDOWN}", marker)
         except StorageError as error:

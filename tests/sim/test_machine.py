@@ -92,6 +92,7 @@ def test_a_paused_node_answers_when_it_goes_on() -> None:
 
 def test_a_slow_disk_makes_slow_answers() -> None:
     async def test(served: Served) -> None:
+        await served.send(b"early")  # It is flushed with the name of its leader epoch.
         served.machine.set_flush_s(2.0)
         began_s = served.loop.now_s
         await served.send(b"late")
