@@ -312,7 +312,7 @@ class Log:
         self._unflushed += (path, self._directory)
 
     def flush_names(self) -> None:
-        """Let the next flush confirm what was renamed beside the log."""
+        """Let the next flush confirm what was renamed or removed in the directory."""
         self._unflushed.append(self._directory)
 
     def begin_flush(self) -> FlushPoint:
@@ -468,7 +468,7 @@ class Log:
         if segment in self._warm:
             self._warm.remove(segment)
         segment.delete()
-        self._unflushed.append(self._directory)
+        self.flush_names()
 
     def close(self, *, sync: bool = False) -> None:
         """Write what is staged and the active indexes, and let go; with `sync` flush it all."""

@@ -13,7 +13,7 @@ with the segment that was rolled; one that was torn is passed over, as is one of
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ...protocol.batch import MAX_SEQUENCE
@@ -121,9 +121,8 @@ class PartitionStore:
 
     def save_epochs(self, partition: Partition) -> None:
         """Have the leader epochs on disk by the next flush of the log."""
-        path = f"{self.directory(partition.log_name)}/{checkpoints.LEADER_EPOCHS}"
-        self._files.replace(path, checkpoints.encode_leader_epochs(partition.epochs.entries))
-        partition.epochs.is_saved = True
+        directory = self.directory(partition.log_name)
+        self._write_epochs(directory, partition.epochs, self._files.replace)
         partition.log.flush_names()
 
     def before_truncation(self, partition: Partition, offset: int) -> None:
@@ -141,7 +140,8 @@ class PartitionStore:
             self.directory(partition.log_name), partition.log
         )
         # Last: without room for them, the producers are right.
-        self._write_epochs(self.directory(partition.log_name), partition.epochs)
+        directory = self.directory(partition.log_name)
+        self._write_epochs(directory, partition.epochs, self._files.write_atomically)
 
     def close(self, partition: Partition) -> None:
         """Flush and close; a snapshot of the producers saves the next start reading."""
@@ -240,12 +240,14 @@ class PartitionStore:
         epochs.truncate_to_start(opened.log_start_offset)
         epochs.truncate_to_end(opened.log_end_offset)
         if not epochs.is_saved:
-            self._write_epochs(directory, epochs)
+            self._write_epochs(directory, epochs, self._files.write_atomically)
         return epochs
 
-    def _write_epochs(self, directory: str, epochs: LeaderEpochs) -> None:
+    def _write_epochs(
+        self, directory: str, epochs: LeaderEpochs, write: Callable[[str, bytes], None]
+    ) -> None:
         path = f"{directory}/{checkpoints.LEADER_EPOCHS}"
-        self._files.write_atomically(path, checkpoints.encode_leader_epochs(epochs.entries))
+        write(path, checkpoints.encode_leader_epochs(epochs.entries))
         epochs.is_saved = True
 
     def _load_producers(self, directory: str, opened: Log) -> Producers:

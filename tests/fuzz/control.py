@@ -21,7 +21,7 @@ from minikafka.protocol.control_frame import (
 from minikafka.protocol.primitives import ProtocolError
 
 from .choices import Choices
-from .conversation import TOPIC, host
+from .conversation import TOPIC, Host, host
 
 _ALL: Known = {**KNOWN, **ANSWERS, **NODE_ANSWERS}
 LINK_ANSWERS: Known = {**ANSWERS, **link.ANSWERS}
@@ -121,18 +121,24 @@ def control(data: bytes) -> None:
     choices = Choices(data)
     served = host("control")
     served.make_topic()
-    context = served.node._control._context
-    payload = _payload(choices, context.cluster_id)
+    own_id = served.node._control._context.cluster_id
+    payload = _payload(choices, own_id)
     with suppress(ProtocolError):
         cluster_id, message = decode(payload, _ALL)
         frame = encode(message, cluster_id)
         assert payload_size(frame[: SIZE.size], MAX_ANSWER_BYTES) == len(frame) - SIZE.size
         assert decode(frame[SIZE.size :], _ALL) == (cluster_id, message)
-    door = Door(None, Random(0).randbytes)
     with suppress(ProtocolError):
-        answer = served.loop.run_until_complete(answer_to(payload, context, door))
-        frame = encode(answer, context.cluster_id)
-        assert decode(frame[SIZE.size :], LINK_ANSWERS) == (context.cluster_id, answer)
+        answer = ask(served, payload)
+        frame = encode(answer, own_id)
+        assert decode(frame[SIZE.size :], LINK_ANSWERS) == (own_id, answer)
+
+
+def ask(served: Host, payload: bytes) -> Any:
+    """What its node answers to a stranger; raises ProtocolError."""
+    door = Door(None, Random(0).randbytes)
+    answering = answer_to(payload, served.node._control._context, door)
+    return served.loop.run_until_complete(answering)
 
 
 def _payload(choices: Choices, cluster_id: str) -> bytes:

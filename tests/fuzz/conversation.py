@@ -6,13 +6,15 @@ made of the one topic, the next one finds; other topics are gone by then.
 """
 
 import asyncio
+from collections.abc import Iterator
 from functools import cache
 from random import Random
 from typing import Any
 
 from minikafka.broker.config import BrokerConfig
 from minikafka.broker.connection import Connection
-from minikafka.broker.controller.decide import NewTopic, create_topic, delete_topic
+from minikafka.broker.controller.decide import Decision, NewTopic, create_topic, delete_topic
+from minikafka.broker.controller.image import Image
 from minikafka.broker.handlers.table import find_route
 from minikafka.broker.node import Node
 from minikafka.protocol.api import response_class
@@ -89,15 +91,17 @@ class Host:
         for name, topic in list(image.topics.items()):
             if name != TOPIC:
                 self._submit(lambda image, gone=topic.topic_id: delete_topic(image, gone))
-        topic, random = NewTopic(TOPIC, 2), Random(2)
         while TOPIC not in image.topics:
-            made = self._submit(lambda image: create_topic(image, self.node.config, topic, random))
+            made = self._submit(self._create)
             assert made.error_code in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS), made.message
 
     @property
     def topic_id(self) -> bytes:
         """The id of that topic."""
         return self.node._controller.image.topics[TOPIC].topic_id
+
+    def _create(self, image: Image) -> Decision:
+        return create_topic(image, self.node.config, NewTopic(TOPIC, 2), Random(2))
 
     def _submit(self, command: Any) -> Any:
         return self.loop.run_until_complete(self.node._controller.submit(command))
@@ -172,16 +176,21 @@ def _produce(choices: Choices, version: int, topic_id: bytes) -> bytes:
     return b"".join(map(bytes, encode(request, version)))
 
 
+def frames_in(written: bytes | bytearray) -> Iterator[memoryview]:
+    """What was answered, without the sizes."""
+    rest = memoryview(written)
+    while rest:
+        size = int.from_bytes(rest[:4], "big")
+        frame, rest = rest[4 : 4 + size], rest[4 + size :]
+        assert len(frame) == size
+        yield frame
+
+
 def _check_answers(written: bytes, asked: list[tuple[int, int]]) -> None:
     """Each frame is the answer to its request; with acks 0 there may be fewer."""
-    position, last = 0, -1
-    while position < len(written):
-        size, correlation_id = (
-            int.from_bytes(written[position + start : position + start + 4], "big")
-            for start in (0, 4)
-        )
-        frame = memoryview(written)[position + 4 : position + 4 + size]
-        assert len(frame) == size
+    last = -1
+    for frame in frames_in(written):
+        correlation_id = int.from_bytes(frame[:4], "big")
         assert last < correlation_id < _MAX_REQUESTS
         last = correlation_id
         key, version = asked[correlation_id]
@@ -190,5 +199,4 @@ def _check_answers(written: bytes, asked: list[tuple[int, int]]) -> None:
         assert cls is not None
         start = 5 if route.has_flexible_response else 4
         _, end = decode(cls, frame, version, start)
-        assert end == size
-        position += 4 + size
+        assert end == len(frame)

@@ -1,15 +1,13 @@
 """What the target changes are questions of each kind, which are understood as they are."""
 
-from random import Random
 from typing import Any
 
 import msgpack
 import pytest
 
-from minikafka.broker.control.conversation import KNOWN, answer_to
-from minikafka.broker.control.door import Door
+from minikafka.broker.control.conversation import KNOWN
 
-from .control import SOUND
+from .control import SOUND, ask
 from .conversation import host
 
 QUESTIONS = [each for each in SOUND if each["type"] in KNOWN]
@@ -25,8 +23,6 @@ def test_there_is_one_of_each_kind() -> None:
 def test_a_question_is_understood(question: dict[str, Any]) -> None:
     served = host("control")
     served.make_topic()
-    context = served.node._control._context
-    payload = msgpack.packb({**question, "cluster_id": context.cluster_id})
-    door = Door(None, Random(0).randbytes)
-    answer = served.loop.run_until_complete(answer_to(payload, context, door))
+    cluster_id = served.node._control._context.cluster_id
+    answer = ask(served, msgpack.packb({**question, "cluster_id": cluster_id}))
     assert getattr(answer, "error", "") != "UNSUPPORTED_VERSION"
