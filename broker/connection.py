@@ -58,8 +58,8 @@ DECODED_FACTOR = 4
 MAX_UNSENT_BYTES = 1 << 20
 """With so much that its peer does not take, a connection makes no more answers."""
 HELD_TIMEOUT_S = 330.0
-"""How long requests may wait behind another that waits. Meanwhile nothing is read, not even that
-the peer has gone. A join may wait for the other members of its group: five minutes, as a rule."""
+"""How long requests may wait behind another that waits. A join may wait for the other members of
+its group: five minutes, as a rule."""
 _LONGEST_IN_LOG = 256
 
 if TYPE_CHECKING:
@@ -254,6 +254,19 @@ class Connection(asyncio.BufferedProtocol):
             self.fail(f"a frame took more than {frame_timeout_s:.0f} s")
         elif now - self.last_active_at > max_idle_s and (self._unsent_bytes or not self._exchanges):
             self._transport.abort()
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether its socket is not read, because requests wait behind one that waits."""
+        is_held = self._held_since is not None and not self._transport.is_closing()
+        return is_held and self.descriptor >= 0
+
+    def peer_has_gone(self) -> None:
+        """Give up the request that the others wait for; these are carried out, as sent in time."""
+        waiting = self._current
+        if waiting is not None and waiting.cancel is not None:
+            waiting.cancel()
+            waiting.answer_nothing()
 
     def stop_reading(self) -> None:
         """Take no further requests, because the node stops."""

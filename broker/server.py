@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from ..transport.framing import FrameBuffers
+from ..transport.hanging_up import hung_up
 from . import free_memory
 from .config import BrokerConfig
 from .connection import Connection
@@ -188,9 +189,16 @@ class Server:
         frame_timeout_s = SHORT_FRAME_TIMEOUT_S if self.buffers.is_short else FRAME_TIMEOUT_S
         for connection in list(self._connections):
             connection.expire(now, max_idle_s, frame_timeout_s)
+        unread = {each.descriptor: each for each in self._connections if each.is_unread}
+        for descriptor in hung_up(unread):
+            unread[descriptor].peer_has_gone()
         self._sweeps += 1
-        if self._sweeps % TRIM_EVERY_SWEEPS == 0:
-            gone = self._most_connections - len(self._connections)
-            self._most_connections = len(self._connections)
-            free_memory.give_back(after_a_crowd=gone > CROWD)
+        if self._sweeps % TRIM_EVERY_SWEEPS == 1:  # The first time before there is a crowd.
+            self._give_memory_back()
         self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._expire)
+
+    def _give_memory_back(self) -> None:
+        gone = self._most_connections - len(self._connections)
+        self._most_connections = len(self._connections)
+        self.buffers.let_go()
+        free_memory.give_back(after_a_crowd=gone > CROWD)

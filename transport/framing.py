@@ -69,6 +69,11 @@ class FrameBuffers:
         for retry in waiting:
             retry()
 
+    def let_go(self) -> None:
+        """Keep no free buffers: they are for a burst, and who has them for long just has less."""
+        self._free.clear()
+        self._free_bytes = 0
+
     def wait(self, retry: Callable[[], None]) -> None:
         """Call `retry` once, when a buffer has come back."""
         self._waiting.append(retry)

@@ -18,7 +18,7 @@ from minikafka.broker.connection import (
 )
 from minikafka.broker.controller import service
 from minikafka.broker.handlers.table import SERVED_VERSIONS
-from minikafka.broker.server import FRAME_TIMEOUT_S, SHORT_FRAME_TIMEOUT_S
+from minikafka.broker.server import FRAME_TIMEOUT_S, SHORT_FRAME_TIMEOUT_S, SWEEP_INTERVAL_S
 from minikafka.protocol.api import api_name
 from minikafka.protocol.api.api_versions import ApiVersionsRequest
 from minikafka.protocol.api.create_topics import (
@@ -587,3 +587,48 @@ def test_requests_do_not_wait_for_ever_behind_one_that_waits(
             await patient.receive(FetchRequest, 12)
 
     run_stepped(test)
+
+
+def test_a_peer_that_hangs_up_behind_a_waiting_request_is_noticed(tmp_path: Path) -> None:
+    """Nothing is read of it, so its end is not read either; and what waits for it costs others."""
+
+    async def test(loop: SteppedLoop) -> None:
+        async with serving(tmp_path) as node:
+            await node.create("orders")
+            gone, reset = await node.connect(), await node.connect()
+            for client in (gone, reset):
+                frame = client.frame(fetch_request("orders", 0, max_wait_ms=3_600_000), 12)
+                client.send_bytes(frame * 3)
+                connection = connection_of(node, client)
+                await until(lambda one=connection: one._receiver.has_held_frames)
+            await gone.close()
+            reset.abort()
+            await sweep(loop, node, 5)
+            assert not node.node._replicas._purgatory
+            assert len(node.node._server._connections) == 1  # that of `node.call`
+
+    run_stepped(test)
+
+
+def test_what_was_sent_before_hanging_up_is_carried_out(tmp_path: Path) -> None:
+    async def test(loop: SteppedLoop) -> None:
+        async with serving(tmp_path) as node:
+            await node.create("orders")
+            client = await node.connect()
+            wait = client.frame(
+                fetch_request("orders", 0, max_wait_ms=3_600_000, min_bytes=9999), 12
+            )
+            client.send_bytes(wait + client.frame(produce_request("orders", batch_of(b"last")), 9))
+            await until(lambda: connection_of(node, client)._receiver.has_held_frames)
+            await client.close()
+            await sweep(loop, node, 2)
+            await until(lambda: node.partition("orders").high_watermark == 1)
+
+    run_stepped(test)
+
+
+async def sweep(loop: SteppedLoop, node: ServedNode, times: int) -> None:
+    """Let the server look at its connections so often."""
+    for _ in range(times):
+        loop.advance(SWEEP_INTERVAL_S)
+        await node.call(PING)

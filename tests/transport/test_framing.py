@@ -388,3 +388,14 @@ def test_a_connection_that_ends_forgets_what_it_held() -> None:
         feed.receiver.release()
         assert not feed.receiver.has_held_frames
         assert buffers.taken_bytes == 0
+
+
+def test_free_buffers_are_kept_for_a_burst_and_then_let_go() -> None:
+    buffers = FrameBuffers(NO_LIMIT)
+    first = buffers.take(MEBIBYTE)
+    assert first is not None
+    buffers.give_back(first)
+    assert buffers.take(MEBIBYTE) is first
+    buffers.give_back(first)
+    buffers.let_go()
+    assert buffers.take(MEBIBYTE) is not first
