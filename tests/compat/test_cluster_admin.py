@@ -6,7 +6,6 @@ it comes back         as at the start
 the controller dies   another controller, in a later epoch of the quorum
 """
 
-import gc
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -35,13 +34,6 @@ NODES = {1, 2, 3}
 
 # Clients leave the sockets of failed connections to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def leftovers() -> Iterator[None]:
-    """Collected while nobody minds them."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture(scope="module")
