@@ -26,6 +26,9 @@ INSTALL := rm -rf build && $(BIN)/pip install --quiet --disable-pip-version-chec
 
 APT := DEBIAN_FRONTEND=noninteractive timeout 60 apt-get --yes --quiet
 
+# Tests start nodes by the hundred. Each would compile all of the code anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help check format test demo kills chaos churn fuzz crash sim mutants hostile labs \

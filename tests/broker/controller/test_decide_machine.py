@@ -5,7 +5,8 @@ partition, a log of numbers, and what it has heard from followers. Every step is
 any order: a process dies, is replaced, forgets everything; news arrives; a leader, or one who still
 thinks so, appends, is fetched from, acknowledges, asks for another ISR; that question is answered
 late, twice or never. Acknowledged is what a leader believes all its in-sync replicas to have, if
-they are as many as min.insync.replicas (KIP-966's rules for the high watermark).
+they are as many as min.insync.replicas (KIP-966's rules for the high watermark). What is believed
+by one whom an unclean election has passed over does not count: it is what such an election gives up.
 
 MINIKAFKA_DECIDE_EXAMPLES=5000 looks at more lives than a hundred.
 """
@@ -70,6 +71,8 @@ class ClusterMachine(RuleBasedStateMachine):
         self.min_isr = min_isr
         self.brokers = {each: Broker(each) for each in range(1, 6)}
         self.acknowledged: set[int] = set()
+        self.unclean_epoch = 0
+        """The leader epoch that the last unclean election began."""
         self.next_record = 0
         self.before = self.partition
         for each in self.brokers:
@@ -145,6 +148,8 @@ class ClusterMachine(RuleBasedStateMachine):
         if not self.leads(broker) or process.view is None:
             return
         view = process.view
+        if view.leader_epoch < self.unclean_epoch:
+            return
         if len(view.isr) < effective_min_isr(self.min_isr, view.replicas):
             return
         maximal = {*view.isr, *(process.proposed or ())} - {broker}
@@ -234,6 +239,7 @@ class ClusterMachine(RuleBasedStateMachine):
             assert is_forced or is_allowed or not had_all
             assert (after.isr, after.elr) == ((after.leader,), ())
             self.acknowledged &= self.brokers[after.leader].log
+            self.unclean_epoch = after.leader_epoch
 
     @invariant()
     def sets_are_of_replicas_and_disjoint(self) -> None:
