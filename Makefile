@@ -13,7 +13,7 @@
 # goes to pytest, the demo or the benchmarks.
 
 PYTHON ?= python3
-JOBS ?= 2
+JOBS ?= 3
 ROUNDS ?= 20
 CHAOS ?= 1
 MINUTES ?= 0
