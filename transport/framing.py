@@ -70,7 +70,7 @@ class FrameBuffers:
             retry()
 
     def let_go(self) -> None:
-        """Keep no free buffers: they are for a burst, and who has them for long just has less."""
+        """Keep free buffers no longer: they spare a burst its page faults, and then lie idle."""
         self._free.clear()
         self._free_bytes = 0
 

@@ -254,7 +254,7 @@ async def test_an_unknown_topic_is_named_with_what_to_do(tmp_path: Any):
     node = NodeProcess(tmp_path / "node", "-c", "auto.create.topics.enable=false").start()
     sentence = "no topic 'nowhere': create it"
     async with asyncio.timeout(HANG_S):
-        async with producer_of(node.bootstrap, max_block_ms=5000) as producer:
+        async with producer_of(node.bootstrap, max_block_ms=1000) as producer:
             with pytest.raises(KafkaError, match=sentence) as caught:
                 await producer.send("nowhere", b"v")
             assert caught.value.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

@@ -5,8 +5,8 @@ partition, a log of numbers, and what it has heard from followers. Every step is
 any order: a process dies, is replaced, forgets everything; news arrives; a leader, or one who still
 thinks so, appends, is fetched from, acknowledges, asks for another ISR; that question is answered
 late, twice or never. Acknowledged is what a leader believes all its in-sync replicas to have, if
-they are as many as min.insync.replicas (KIP-966's rules for the high watermark). What is believed
-by one whom an unclean election has passed over does not count: it is what such an election gives up.
+they are as many as min.insync.replicas (KIP-966's rules for the high watermark). What one believes
+whom an unclean election has passed over does not count: that is what such an election gives up.
 
 MINIKAFKA_DECIDE_EXAMPLES=5000 looks at more lives than a hundred.
 """
