@@ -262,7 +262,7 @@ class Connection(asyncio.BufferedProtocol):
         return is_held and self.descriptor >= 0
 
     def peer_has_gone(self) -> None:
-        """Give up the request that the others wait for. These are carried out: they came in time."""
+        """Give up the request that the others wait for; these came in time, and are carried out."""
         waiting = self._current
         if waiting is not None and waiting.cancel is not None:
             waiting.cancel()
