@@ -1,11 +1,13 @@
 """LeaveGroup over a real connection."""
 
+import asyncio
+
 import pytest
 
 from minikafka.protocol.api.leave_group import LeaveGroupRequest, LeaveGroupRequestMember
 from minikafka.protocol.errors import ErrorCode
 
-from ..in_process import ServedNode
+from ..in_process import ServedNode, until
 from .group_member import GROUP, RawMember
 
 
@@ -48,3 +50,24 @@ async def test_a_group_that_nobody_knows_has_no_members(node: ServedNode, versio
     answer = await node.call(leaving(version, ("nobody", None)), version)
     codes = [each.error_code for each in answer.members] if version >= 3 else [answer.error_code]
     assert codes == [ErrorCode.UNKNOWN_MEMBER_ID]
+
+
+async def test_who_leaves_behind_its_own_join_and_hangs_up_has_left(node: ServedNode) -> None:
+    """As clients do that are closed in a rebalance; the others need not wait for its session."""
+    first, second = await RawMember.of(node), await RawMember.of(node)
+    await first.settle()
+    second.member_id = (await second.client.call(second.join_request(), 9)).member_id
+    second.client.send(second.join_request(), 9)
+    second.client.send(leaving(5, (second.member_id, None)), 5)
+    while await first.heartbeat() == ErrorCode.NONE:
+        await asyncio.sleep(0)
+    await second.client.close()
+    members = node.node._hosting.groups.find(GROUP).group.roster.members
+
+    def has_left() -> bool:
+        node.node._server._expire()
+        return second.member_id not in members
+
+    assert second.member_id in members
+    await until(has_left)
+    assert (await first.join()).generation_id == 2
